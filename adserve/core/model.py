@@ -1,0 +1,170 @@
+"""The frozen values of the domain, as they are stored (JSON) and as decisions see them.
+
+Every stored object carries `serial` (small integer, given once by the store, used in tokens and
+keys instead of text from outside) and `version` (raised by every change). Times are UTC epoch
+seconds, money is integer micro-units of the currency, sizes are CSS pixels.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal, NewType
+
+from msgspec import Struct
+
+SiteId = NewType("SiteId", str)
+CampaignId = NewType("CampaignId", str)
+CreativeId = NewType("CreativeId", str)
+
+Kind = Literal["site", "slot", "advertiser", "campaign", "creative"]
+TIERS = ("sponsor", "standard", "remnant", "house")
+DEVICES = ("unknown", "desktop", "mobile", "tablet")
+
+
+class State(StrEnum):
+    """States of a creative."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    PAUSED = "paused"
+    ARCHIVED = "archived"
+
+
+class Size(Struct, frozen=True, order=True):
+    width: int
+    height: int
+
+    def __str__(self) -> str:
+        return f"{self.width}x{self.height}"
+
+    @classmethod
+    def parse(cls, text: str) -> Size:
+        """`"728x90"` to a size; ValueError when it is not two numbers from 1 to 4096."""
+        width, x, height = text.partition("x")
+        plain = width.isascii() and width.isdigit() and height.isascii() and height.isdigit()
+        if not x or not plain or not (1 <= int(width) <= 4096 and 1 <= int(height) <= 4096):
+            raise ValueError("a size is WIDTHxHEIGHT in CSS pixels, each from 1 to 4096, for example 728x90")
+        return cls(int(width), int(height))
+
+
+class Site(Struct, frozen=True, kw_only=True):
+    id: str
+    serial: int
+    version: int
+    name: str
+    origins: tuple[str, ...] = ()
+    timezone: str = "UTC"
+    clients: Literal["browser", "app"] = "browser"
+    unlabelled: Literal["serve", "block"] = "serve"
+    state: Literal["active", "paused", "archived"] = "active"
+
+
+class Slot(Struct, frozen=True, kw_only=True):
+    """`id` is `site/name`."""
+
+    id: str
+    serial: int
+    version: int
+    site: str
+    name: str
+    title: str = ""
+    sizes: tuple[str, ...] = ()
+    label: str = "Advertisement"
+    rank: int = 0
+    rotation: Literal["even", "random"] = "even"
+    empty: Literal["keep", "collapse"] = "keep"
+    repeat: Literal["never", "creative", "any"] = "never"
+    count_on: Literal["impression", "serve"] = "impression"
+    max_kb: int = 150
+    state: Literal["active", "paused", "archived"] = "active"
+
+
+class Advertiser(Struct, frozen=True, kw_only=True):
+    id: str
+    serial: int
+    version: int
+    name: str
+    categories: tuple[str, ...] = ()
+    state: Literal["active", "archived"] = "active"
+
+
+class Price(Struct, frozen=True):
+    """`micros`: price in millionths of the currency, per 1,000 impressions, per click or per flight."""
+
+    model: Literal["cpm", "cpc", "flat"]
+    micros: int
+    currency: str
+
+
+class Campaign(Struct, frozen=True, kw_only=True):
+    id: str
+    serial: int
+    version: int
+    advertiser: str
+    name: str
+    tier: Literal["sponsor", "standard", "remnant", "house"] = "standard"
+    weight: int = 1
+    slots: tuple[str, ...] = ()
+    timezone: str | None = None
+    starts: str | None = None
+    """As the caller wrote it: RFC 3339 or a local date."""
+    ends: str | None = None
+    starts_at: int | None = None
+    """`starts` resolved to epoch seconds when it was stored."""
+    ends_at: int | None = None
+    price: Price | None = None
+    state: Literal["active", "paused", "archived"] = "active"
+
+
+class Media(Struct, frozen=True):
+    """A stored file: its name in `/m/` (`<hash>.<ending>`), media type, length in bytes."""
+
+    file: str
+    type: str
+    bytes: int
+
+
+class Content(Struct, frozen=True, kw_only=True):
+    """What a reviewer approves: one revision of a creative. `serial` stands in tokens."""
+
+    revision: int
+    serial: int
+    click_url: str
+    width: int = 0
+    height: int = 0
+    alt: str = ""
+    title: str = ""
+    body: str = ""
+    media: Media | None = None
+
+
+class Revision(Struct, frozen=True):
+    """The trail of a revision that reports need for good."""
+
+    revision: int
+    serial: int
+
+
+class Creative(Struct, frozen=True, kw_only=True):
+    id: str
+    serial: int
+    version: int
+    campaign: str
+    name: str
+    kind: Literal["image", "text"]
+    weight: int = 1
+    starts: str | None = None
+    ends: str | None = None
+    starts_at: int | None = None
+    ends_at: int | None = None
+    state: Literal["pending", "approved", "rejected", "paused", "archived"] = "pending"
+    reason: str = ""
+    content: Content
+    """The newest revision, the one that review is about."""
+    live: Content | None = None
+    """The approved revision, which serves while a newer one waits."""
+    revisions: tuple[Revision, ...] = ()
+
+
+Thing = Site | Slot | Advertiser | Campaign | Creative

@@ -1,0 +1,110 @@
+"""Everything that can go wrong, as one tree.
+
+    AdserveError                 code, message, remedy
+    ├── SettingsError            every bad setting at once            exit 78
+    ├── StoreError               the store is away or refuses
+    │   ├── StoreUnavailable     refused, silent or too slow
+    │   └── StoreMissing         no Valkey or Redis binary here       exit 69
+    ├── Invalid                  a body or query, all problems at once
+    ├── NotFound                 no such object, or not the caller's
+    ├── Conflict                 a move that the state does not allow
+    ├── Stale                    an If-Match of an older version
+    ├── Forbidden                the role may not
+    ├── Unauthenticated          no key or a bad one
+    ├── TooLarge                 a body over its limit
+    ├── UnsupportedMedia         a file that is none of the accepted kinds
+    └── BadToken                 not ours, altered, or of another purpose
+
+No class knows HTTP: status codes live where replies are made (`adserve.web.problems`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with an input: where (JSON pointer without '#'), and what to do about it."""
+
+    pointer: str
+    detail: str
+    code: str = "invalid"
+
+
+class AdserveError(Exception):
+    """The root. `code` is stable; the message is for people."""
+
+    code = "error"
+    exit_code = 1
+
+    def __init__(self, message: str = "", *, code: str | None = None) -> None:
+        super().__init__(message or self.code.replace("_", " "))
+        if code is not None:
+            self.code = code
+
+
+class SettingsError(AdserveError):
+    """All bad settings of one start."""
+
+    code = "bad_settings"
+    exit_code = 78
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        super().__init__("\n".join(f"- {problem}" for problem in problems))
+
+
+class StoreError(AdserveError):
+    code = "store_error"
+    exit_code = 69
+
+
+class StoreUnavailable(StoreError):
+    code = "store_unavailable"
+
+
+class StoreMissing(StoreError):
+    code = "store_missing"
+
+
+class Invalid(AdserveError):
+    """A body or query that cannot be taken; `problems` holds all of them."""
+
+    code = "invalid"
+
+    def __init__(self, problems: list[Problem], *, code: str | None = None) -> None:
+        self.problems = problems
+        super().__init__("; ".join(f"{p.pointer}: {p.detail}" for p in problems), code=code)
+
+
+class NotFound(AdserveError):
+    code = "not_found"
+
+
+class Conflict(AdserveError):
+    code = "conflict"
+
+
+class Stale(AdserveError):
+    code = "stale_version"
+
+
+class Forbidden(AdserveError):
+    code = "forbidden"
+
+
+class Unauthenticated(AdserveError):
+    code = "unauthenticated"
+
+
+class TooLarge(AdserveError):
+    code = "too_large"
+
+
+class UnsupportedMedia(AdserveError):
+    code = "unsupported_media"
+
+
+class BadToken(AdserveError):
+    code = "bad_token"

@@ -1,0 +1,89 @@
+"""Every key of the store: shape, type, expiry, writer, reader.
+
+Everything begins with the prefix from the settings (default `adserve:`), then a hash tag, so that
+one script touches one hash slot on a Cluster. Only serials and ids that the service made go into
+keys, never text from outside; names stand in hash *fields* at most.
+
+| key | type | expires | written by | read by |
+|---|---|---|---|---|
+| `{cat}:objects` | hash, `kind:id` to JSON | never | store.catalog | catalog loader |
+| `{cat}:changed` | sorted set, `kind:id` by version | never | store.catalog | catalog loader |
+| `{cat}:version` | integer, raised by every change | never | store.catalog | every worker, 5 times a second |
+| `{cat}:serials` | hash, noun to last serial | never | store.catalog | store.catalog |
+| `{cat}:keys` | hash, key id to JSON with a digest | never | store.accounts | store.accounts |
+| `{cat}:audit` | stream, who changed what | never | store.catalog | `GET /audit` |
+| `{cat}:secret` | check value of the signing secret | never | wiring | wiring |
+| `{m:HASH}:media` | bytes of a picture | never | store.media | `GET /m/` |
+| `{sK}:l:WHAT:INCARNATION:HOUR` | bitmap, one bit a serve | last lifetime + 48 h | event.lua | event.lua |
+| `{sK}:c:BUCKET` | hash, cell to count | rolled up after 35 days | event.lua, serves.lua | store.reports |
+| `{sK}:buckets` | sorted set of the BUCKETs that exist | never | event.lua, serves.lua | store.reports |
+| `{sK}:d:YYYYMMDD` | hash, cell to count, a site-local day | never | rollup.lua | store.reports |
+| `{sK}:days` | sorted set of the days that exist | never | rollup.lua | store.reports |
+| `{sK}:f:INCARNATION` | last flush sequence applied | 72 h | serves.lua | serves.lua |
+| `{sK}:r:CLIENT` | list, times of the last 10 clicks | 60 s | event.lua | event.lua |
+
+K is 0 to 15: the serial of a campaign mod 16 for what belongs to a campaign, the serial of a slot
+mod 16 for requests. BUCKET is the epoch second at which a quarter of an hour begins.
+
+A *cell* (field of a counter hash) is `SLOT.REVISION.TIER.DEVICE.METRIC`, all serials in decimal,
+TIER and DEVICE as indexes into `core.model.TIERS` and `DEVICES`. METRIC is one of
+
+    s serves   i impressions   v views   c clicks   u clicks without an impression
+    d duplicates   p passbacks
+    fR set aside for reason R, as `fi.bot`, `fv.prefetch`, `fc.rate` (kind, then reason)
+    li lv lc   late, by kind
+    m.CUR revenue in micro-units of the currency CUR
+
+and of a slot alone (REVISION 0, TIER 0): `q` requests, `e.REASON` empty decisions.
+"""
+
+from __future__ import annotations
+
+TAGS = 16
+BUCKET_S = 900
+HOUR_S = 3600
+
+
+def tag_of(serial: int) -> int:
+    """The hash tag K of a campaign's (or, for requests, a slot's) serial."""
+    return serial % TAGS
+
+
+class Keys:
+    """Builds every key for one prefix."""
+
+    def __init__(self, prefix: str = "adserve:") -> None:
+        self.prefix = prefix
+        self.objects = f"{prefix}{{cat}}:objects"
+        self.changed = f"{prefix}{{cat}}:changed"
+        self.version = f"{prefix}{{cat}}:version"
+        self.serials = f"{prefix}{{cat}}:serials"
+        self.accounts = f"{prefix}{{cat}}:keys"
+        self.audit = f"{prefix}{{cat}}:audit"
+        self.secret = f"{prefix}{{cat}}:secret"
+
+    def media(self, digest: str) -> str:
+        return f"{self.prefix}{{m:{digest}}}:media"
+
+    def ledger(self, tag: int, what: str, incarnation: int, hour: int) -> str:
+        """`what`: kind (i, v, c) and state (v valid, f set aside, p prefetch, l late), as `iv`."""
+        return f"{self.prefix}{{s{tag}}}:l:{what}:{incarnation:x}:{hour}"
+
+    def counters(self, tag: int, bucket: int) -> str:
+        return f"{self.prefix}{{s{tag}}}:c:{bucket}"
+
+    def buckets(self, tag: int) -> str:
+        return f"{self.prefix}{{s{tag}}}:buckets"
+
+    def day(self, tag: int, day: str) -> str:
+        """`day`: `YYYYMMDD` of the site's own time zone."""
+        return f"{self.prefix}{{s{tag}}}:d:{day}"
+
+    def days(self, tag: int) -> str:
+        return f"{self.prefix}{{s{tag}}}:days"
+
+    def flush(self, tag: int, incarnation: int) -> str:
+        return f"{self.prefix}{{s{tag}}}:f:{incarnation:x}"
+
+    def click_rate(self, tag: int, client: str) -> str:
+        return f"{self.prefix}{{s{tag}}}:r:{client}"
