@@ -1,0 +1,34 @@
+# Everything a newcomer needs: make demo, make test. Python >= 3.11 and make are enough; uv is used where present.
+SHELL := /bin/sh
+PYTHON ?= python3
+PORT ?= 8000
+STAMP := .venv/.installed
+
+.PHONY: install demo test lint
+install: $(STAMP)
+	@:
+
+$(STAMP): pyproject.toml uv.lock requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "adserve needs Python 3.11 or newer, and '$(PYTHON)' is not: install one (Debian: apt install python3 python3-venv)" >&2; \
+	  echo "or name the one to use, as in: make $(or $(MAKECMDGOALS),install) PYTHON=python3.12" >&2; exit 1; }
+	@echo 'Installing the locked dependencies into .venv'
+	@if command -v uv >/dev/null; then \
+	  UV_PROJECT_ENVIRONMENT=.venv uv sync --frozen --all-groups --extra embedded --python "$$(command -v $(PYTHON))"; \
+	else \
+	  $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	    echo "'$(PYTHON)' has no venv module: install it (Debian: apt install python3-venv), or install uv" >&2; exit 1; }; \
+	  $(PYTHON) -m venv .venv && .venv/bin/python -m pip install -q --require-hashes -r requirements.lock && \
+	  .venv/bin/python -m pip install -q --no-deps --no-build-isolation -e .; \
+	fi
+	@touch $@
+
+demo: install
+	.venv/bin/adserve demo --port $(PORT)
+
+test: lint
+	.venv/bin/pytest -q
+
+lint: install
+	.venv/bin/ruff check
+	.venv/bin/mypy

@@ -1,0 +1,5 @@
+"""`python -m adserve`."""
+
+from adserve.cli.main import main
+
+main()

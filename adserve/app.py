@@ -1,0 +1,30 @@
+"""The ASGI application over one running worker."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp
+
+from adserve.web.delivery import Delivery
+from adserve.web.public import Health, Public
+from adserve.web.routes import build_api
+from adserve.wiring import Running
+
+
+def create_app(running: Running, *, extra: Sequence[BaseRoute] = (), warnings: tuple[str, ...] = ()) -> ASGIApp:
+    """Delivery in front, then the public routes, the management API and `extra` (the demo)."""
+    public = Public(running.worker, running.services.media, Health(lambda: running.store_up, warnings))
+    router = Starlette(
+        routes=[*public.routes(), *extra, *build_api(running.services)],
+        exception_handlers={Exception: _failed},
+    )
+    return Delivery(running.worker, router)
+
+
+async def _failed(_: Request, __: Exception) -> Response:
+    return PlainTextResponse("internal error\n", 500, {"Cache-Control": "no-store"})

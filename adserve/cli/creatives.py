@@ -1,0 +1,135 @@
+"""`adserve creative` and `adserve keys`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from adserve.cli.main import as_json, cli, read_bytes, shared, show, table, with_services
+from adserve.flows import manage, review, submit
+from adserve.flows.services import Services
+from adserve.settings import Settings
+
+ACTOR = "command line"
+_COLUMNS = ["id", "campaign", "name", "kind", "width", "height", "weight", "state", "reason"]
+
+
+@cli.group("creative")
+def creative() -> None:
+    """Add, list, approve and reject creatives."""
+
+
+@creative.command("add")
+@shared
+@as_json
+@click.argument("campaign")
+@click.argument("file", required=False)
+@click.option("--name", required=True)
+@click.option("--click-url", required=True)
+@click.option("--alt", default="", help="what the picture says, for readers who do not see it")
+@click.option("--title", help="for a text creative")
+@click.option("--body", help="for a text creative")
+@click.option("--weight", default=1)
+@click.option("--approve", is_flag=True, help="approve it at once")
+def add(json_: bool, campaign: str, file: str | None, approve: bool, **fields: Any) -> None:
+    """Add a creative to CAMPAIGN: an image FILE, or text with --title."""
+    flags = {name: fields.pop(name) for name in ("data_dir", "redis_url")}
+    body = {name: value for name, value in fields.items() if value not in (None, "")}
+    body["kind"] = "image" if file else "text"
+    data = read_bytes(file) if file else None
+
+    async def work(services: Services, _: Settings) -> Any:
+        made = await submit.submit(services, campaign, body, data, actor=ACTOR)
+        if approve:
+            made = await review.move(services, made.id, "approve", actor=ACTOR)
+        return await manage.public(services, made)
+
+    show(with_services(flags, work), json_, lambda one: table([one], _COLUMNS))
+
+
+@creative.command("list")
+@shared
+@as_json
+@click.option("--state")
+@click.option("--campaign")
+def list_(json_: bool, state: str | None, campaign: str | None, **flags: Any) -> None:
+    """List creatives."""
+
+    async def work(services: Services, _: Settings) -> Any:
+        found = await manage.list_things(services, "creative")
+        rows = [await manage.public(services, one) for one in found]
+        return [r for r in rows if (not state or r["state"] == state) and (not campaign or r["campaign"] == campaign)]
+
+    show(with_services(flags, work), json_, lambda rows: table(rows, _COLUMNS))
+
+
+@creative.command("approve")
+@shared
+@as_json
+@click.argument("id_", metavar="ID")
+def approve_(json_: bool, id_: str, **flags: Any) -> None:
+    """Approve a creative; it serves within a second."""
+    _move(flags, json_, id_, "approve", "")
+
+
+@creative.command("reject")
+@shared
+@as_json
+@click.argument("id_", metavar="ID")
+@click.option("--reason", required=True)
+def reject(json_: bool, id_: str, reason: str, **flags: Any) -> None:
+    """Reject a creative; it is gone within a second."""
+    _move(flags, json_, id_, "reject", reason)
+
+
+def _move(flags: dict[str, Any], json_: bool, id_: str, action: str, reason: str) -> None:
+    async def work(services: Services, _: Settings) -> Any:
+        return await manage.public(services, await review.move(services, id_, action, reason=reason, actor=ACTOR))
+
+    show(with_services(flags, work), json_, lambda one: table([one], _COLUMNS))
+
+
+@cli.group("keys")
+def keys() -> None:
+    """Make, list and revoke API keys."""
+
+
+@keys.command("create")
+@shared
+@as_json
+@click.option("--name", required=True)
+@click.option("--role", default="admin", show_default=True)
+def create(json_: bool, name: str, role: str, **flags: Any) -> None:
+    """Make a key; its secret is shown once."""
+
+    async def work(services: Services, _: Settings) -> Any:
+        id_, secret = await services.accounts.create(role, name)
+        return {"id": id_, "role": role, "name": name, "key": secret}
+
+    show(with_services(flags, work), json_, lambda one: [f"{name:5} {value}" for name, value in one.items()])
+
+
+@keys.command("list")
+@shared
+@as_json
+def list_keys(json_: bool, **flags: Any) -> None:
+    """List keys (never their secrets)."""
+
+    async def work(services: Services, _: Settings) -> Any:
+        return [one if isinstance(one, dict) else one.as_json() for one in await services.accounts.list()]
+
+    show(with_services(flags, work), json_, lambda rows: table(rows, ["id", "role", "name", "created"]))
+
+
+@keys.command("revoke")
+@shared
+@click.argument("id_", metavar="ID")
+def revoke(id_: str, **flags: Any) -> None:
+    """Revoke a key; it is dead within a second."""
+
+    async def work(services: Services, _: Settings) -> Any:
+        await services.accounts.revoke(id_)
+
+    with_services(flags, work)
+    click.echo(f"revoked {id_}")

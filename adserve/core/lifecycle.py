@@ -1,0 +1,46 @@
+"""The legal moves of a creative. What is not in the table is a conflict."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from adserve.core.model import Content, Creative, Revision
+from adserve.errors import Conflict
+
+MOVES: dict[tuple[str, str], str] = {
+    ("pending", "approve"): "approved",
+    ("rejected", "approve"): "approved",
+    ("pending", "reject"): "rejected",
+    ("approved", "reject"): "rejected",
+    ("paused", "reject"): "rejected",
+    ("approved", "pause"): "paused",
+    ("paused", "resume"): "approved",
+    ("pending", "archive"): "archived",
+    ("approved", "archive"): "archived",
+    ("paused", "archive"): "archived",
+    ("rejected", "archive"): "archived",
+}
+
+
+def move(creative: Creative, action: str, reason: str = "") -> Creative:
+    """The creative after a move. Only `approve` makes a revision live, and it is the newest one;
+    a rejection or an archival takes it off every page whole."""
+    state = MOVES.get((creative.state, action))
+    if state is None:
+        raise Conflict(f"a creative that is {creative.state} cannot be moved by {action}")
+    live = creative.live
+    if action == "approve":
+        live = creative.content
+    elif state in ("rejected", "archived"):
+        live = None
+    return replace(creative, state=state, live=live, reason=reason if action == "reject" else "")
+
+
+def edit(creative: Creative, content: Content) -> Creative:
+    """New content: a new revision that waits for review. The approved one keeps serving meanwhile,
+    unless the creative was paused, which stays a stop until review."""
+    if creative.state == "archived":
+        raise Conflict("an archived creative cannot be edited")
+    revisions = (*creative.revisions, Revision(content.revision, content.serial))
+    live = creative.live if creative.state in ("approved", "pending") else None
+    return replace(creative, content=content, revisions=revisions, state="pending", live=live, reason="")

@@ -1,0 +1,114 @@
+"""Invalid traffic: which events are set aside, and for which one reason.
+
+Rules are data with a version (`traffic.toml`), read once at start. Order: prefetch, bot, internal.
+`rate` and `cap` need the store and are judged by its script. Impressions are never set aside by
+address alone, save for networks that the operator named as internal.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Any
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+_MOBILE = re.compile(r"iphone|ipod|android.*mobile|windows phone|mobile.*firefox", re.IGNORECASE)
+_TABLET = re.compile(r"ipad|tablet|android(?!.*mobile)|silk/", re.IGNORECASE)
+
+
+def address(text: str) -> Address | None:
+    """An address from text, IPv4-mapped IPv6 as IPv4; None when it is none."""
+    try:
+        found = ip_address(text.strip().strip("[]"))
+    except ValueError:
+        return None
+    return found.ipv4_mapped or found if isinstance(found, IPv6Address) else found
+
+
+def client_address(peer: str, forwarded: str, trusted: tuple[Network, ...]) -> Address | None:
+    """The client behind trusted proxies: the rightmost address in X-Forwarded-For that is no such
+    proxy. The header is believed only when the peer itself is one."""
+    found = address(peer)
+    if found is None or not any(found in network for network in trusted):
+        return found
+    for hop in reversed(forwarded.split(",")[-20:]):
+        one = address(hop)
+        if one is None:
+            return found
+        found = one
+        if not any(one in network for network in trusted):
+            return found
+    return found
+
+
+def client_network(client: Address | None) -> str:
+    """What the click rate rule calls one client: an IPv4 address or an IPv6 /64."""
+    if isinstance(client, IPv6Address):
+        return str(ip_network((client, 64), strict=False))
+    return str(client)
+
+
+def device_of(user_agent: str, mobile_hint: str, platform_hint: str) -> int:
+    """Index into `core.model.DEVICES`: Client Hints first, then the user agent."""
+    if mobile_hint == "?1":
+        return 2
+    if _TABLET.search(user_agent):
+        return 3
+    if _MOBILE.search(user_agent):
+        return 2
+    if mobile_hint == "?0" or platform_hint or user_agent:
+        return 1
+    return 0
+
+
+class TrafficRules:
+    """The compiled rules. `crawler` says whether an agent is in a list of known robots."""
+
+    def __init__(self, rules: Mapping[str, Any], crawler: Callable[[str], bool]) -> None:
+        self.version = str(rules["version"])
+        bot = rules["bot"]
+        self._exact = {text.lower() for text in bot["exact"]}
+        self._contains = tuple(text.lower() for text in bot["contains"])
+        self._declared = tuple(text.lower() for text in bot["declared"])
+        self._prefetch = {name.lower(): tuple(words) for name, words in rules["prefetch"]["headers"].items()}
+        self._internal = tuple(ip_network(text) for text in rules["internal"]["networks"])
+        self._crawler = crawler
+        self.is_robot = lru_cache(maxsize=20_000)(self._is_robot)
+        self.is_declared = lru_cache(maxsize=20_000)(self._is_declared)
+
+    def _is_declared(self, user_agent: str) -> bool:
+        agent = user_agent.lower()
+        return any(part in agent for part in self._declared)
+
+    def _is_robot(self, user_agent: str) -> bool:
+        agent = user_agent.strip().lower()
+        return (
+            agent in self._exact
+            or any(part in agent for part in self._contains)
+            or self._is_declared(agent)
+            or self._crawler(user_agent)
+        )
+
+    def is_prefetch(self, headers: Mapping[str, str]) -> bool:
+        for name, words in self._prefetch.items():
+            value = headers.get(name)
+            if value and any(word in value.lower() for word in words):
+                return True
+        return False
+
+    def judge(
+        self, headers: Mapping[str, str], client: Address | None, *, clients: str, asked_not_to_count: bool
+    ) -> str | None:
+        """The reason to set an event aside, or None. `headers` has lower-case names."""
+        if self.is_prefetch(headers):
+            return "prefetch"
+        agent = headers.get("user-agent", "")[:512]
+        if self.is_declared(agent) if clients == "app" else self.is_robot(agent):
+            return "bot"
+        if asked_not_to_count or (client is not None and any(client in network for network in self._internal)):
+            return "internal"
+        return None

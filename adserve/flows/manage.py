@@ -1,0 +1,248 @@
+"""Sites, slots, advertisers and campaigns: put, patch, archive, and every object's public form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec.structs import replace
+
+from adserve.core import validate as v
+from adserve.core.model import Advertiser, Campaign, Creative, Site, Slot, Thing
+from adserve.core.schedule import zone
+from adserve.errors import Conflict, Invalid, NotFound, Problem, Stale
+from adserve.flows.services import Services
+
+HIDDEN = {"serial", "starts_at", "ends_at", "content", "live", "revisions"}
+LATER_CAMPAIGN = dict.fromkeys(("goal", "caps", "frequency", "target", "categories", "excludes")) | {"pacing": "asap"}
+READ_ONLY = ("version", "accepts")
+
+
+async def get_thing(services: Services, kind: str, id_: str) -> Thing:
+    """An object that is there. NotFound otherwise."""
+    found = await services.catalog.get(kind, id_)
+    if found is None:
+        raise NotFound(f"there is no {kind} with this id")
+    return found
+
+
+async def list_things(services: Services, kind: str) -> list[Thing]:
+    return await services.catalog.list(kind)
+
+
+async def public(services: Services, thing: Thing) -> dict[str, Any]:
+    """The form in which the API shows an object."""
+    shown: dict[str, Any] = {n: x for n, x in msgspec.to_builtins(thing).items() if n not in HIDDEN}
+    if isinstance(thing, Slot):
+        shown["id"] = thing.id
+    if isinstance(thing, Campaign):
+        if thing.price is not None:
+            amount = (Decimal(thing.price.micros) / 1_000_000).quantize(Decimal("0.001"))
+            text = f"{amount:.2f}" if amount == round(amount, 2) else f"{amount}"
+            shown["price"] = {"model": thing.price.model, "amount": text, "currency": thing.price.currency}
+        shown["accepts"] = [
+            {"slot": slot.id, "sizes": list(slot.sizes), "max_kb": slot.max_kb}
+            for slot in await booked_slots(services, thing.slots)
+        ]
+    if isinstance(thing, Creative):
+        content = msgspec.to_builtins(thing.content)
+        media = content.pop("media")
+        content.pop("serial")
+        shown |= content
+        shown["file"] = f"/m/{media['file']}" if media else None
+        shown["live_revision"] = thing.live.revision if thing.live else None
+    return shown
+
+
+async def booked_slots(services: Services, places: tuple[str, ...]) -> list[Slot]:
+    """The slots that a campaign's places name."""
+    sites = {one.partition("/")[0] for one in places if one.endswith("/*")}
+    slots = [t for t in await services.catalog.list("slot") if isinstance(t, Slot) and t.state != "archived"]
+    return [slot for slot in slots if slot.id in places or slot.site in sites]
+
+
+def check_match(thing: Thing | None, if_match: str | None) -> None:
+    """Stale when the caller's version is not the stored one."""
+    if if_match is None or (if_match == "*" and thing is not None):
+        return
+    if thing is None or if_match != f'"{thing.version}"':
+        raise Stale("it has another version: read it again and send its ETag")
+
+
+async def put_thing(
+    services: Services, kind: str, id_: str, body: Any, *, actor: str, if_match: str | None = None
+) -> tuple[Thing, bool]:
+    """Creates or replaces; `(thing, created)`. What the body omits is reset."""
+    build = {"site": _site, "slot": _slot, "advertiser": _advertiser, "campaign": _campaign}[kind]
+    if not all(v.ID.fullmatch(part) for part in id_.split("/")):
+        raise Invalid([Problem("/id", "takes 1 to 64 of a-z, 0-9 and -")])
+    before = await services.catalog.get(kind, id_)
+    check_match(before, if_match)
+    if isinstance(body, dict):
+        body = {name: value for name, value in body.items() if name not in READ_ONLY}
+    made = await build(services, id_, body, before)
+    if before is None:
+        serial = await services.catalog.serial(kind)
+        made = replace(made, serial=serial)
+        if isinstance(made, Slot) and made.rank == 0:
+            made = replace(made, rank=serial)
+    after = await services.catalog.put(kind, made, before, actor=actor, action="replace" if before else "create")
+    await services.refresh()
+    return after, before is None
+
+
+async def patch_thing(
+    services: Services, kind: str, id_: str, patch: Any, *, actor: str, if_match: str | None = None
+) -> Thing:
+    """JSON merge patch (RFC 7396) on the public form."""
+    before = await get_thing(services, kind, id_)
+    check_match(before, if_match)
+    if not isinstance(patch, dict):
+        raise Invalid([Problem("", "the body must be a JSON object")])
+    current = {n: x for n, x in (await public(services, before)).items() if n not in READ_ONLY}
+    if kind == "slot":
+        current.pop("id")
+        current.pop("site")
+    after, _ = await put_thing(services, kind, id_, merge(current, patch), actor=actor, if_match=f'"{before.version}"')
+    return after
+
+
+def merge(target: Any, patch: Any) -> Any:
+    """RFC 7396: members of the patch replace, null removes."""
+    if not isinstance(patch, Mapping):
+        return patch
+    merged = dict(target) if isinstance(target, Mapping) else {}
+    for name, value in patch.items():
+        if value is None:
+            merged.pop(name, None)
+        else:
+            merged[name] = merge(merged.get(name), value)
+    return merged
+
+
+CHILDREN = {"site": "slot", "advertiser": "campaign", "campaign": "creative"}
+
+
+async def archive_thing(services: Services, kind: str, id_: str, *, actor: str, if_match: str | None = None) -> Thing:
+    """DELETE: the object goes out of use, its name stays in reports. Conflict with children in use."""
+    before = await get_thing(services, kind, id_)
+    check_match(before, if_match)
+    parent = "site" if kind == "site" else kind
+    for child in await services.catalog.list(CHILDREN[kind]) if kind in CHILDREN else ():
+        if getattr(child, parent) == id_ and child.state != "archived":
+            raise Conflict(f"the {CHILDREN[kind]} {child.id} is still in use: delete it first")
+    after = await services.catalog.put(kind, replace(before, state="archived"), before, actor=actor, action="archive")
+    await services.refresh()
+    return after
+
+
+def _same_id(form: v.Form, id_: str) -> None:
+    if form.take("id", id_, v.check_id) != id_:
+        form.problem("id", "must be the one in the path")
+
+
+async def _site(_: Services, id_: str, body: Any, before: Thing | None) -> Site:
+    form = v.Form(body)
+    _same_id(form, id_)
+    site = Site(
+        id=id_,
+        serial=before.serial if before else 0,
+        version=0,
+        name=form.take("name", "", v.text(200), required=True),
+        origins=form.take("origins", (), v.list_of(v.origin, 100)),
+        timezone=form.take("timezone", "UTC", v.timezone),
+        clients=form.take("clients", "browser", v.one_of("browser", "app")),
+        unlabelled=form.take("unlabelled", "serve", v.one_of("serve", "block")),
+        state=form.take("state", "active", v.one_of("active", "paused", "archived")),
+    )
+    form.finish()
+    return site
+
+
+async def _slot(services: Services, id_: str, body: Any, before: Thing | None) -> Slot:
+    site, _, name = id_.partition("/")
+    await get_thing(services, "site", site)
+    form = v.Form(body)
+    if form.take("name", name, v.check_id) != name:
+        form.problem("name", "must be the one in the path")
+    form.take("site", site, v.check_id)
+    form.take("id", id_, v.place)
+    slot = Slot(
+        id=id_,
+        serial=before.serial if before else 0,
+        version=0,
+        site=site,
+        name=name,
+        title=form.take("title", "", v.text(200, empty=True)),
+        sizes=form.take("sizes", (), v.list_of(v.size, 50)),
+        label=form.take("label", "Advertisement", v.text(60, empty=True)),
+        rank=form.take("rank", before.serial if before else 0, v.whole(0, 1_000_000)),
+        rotation=form.take("rotation", "even", v.one_of("even", "random", later=("sticky",))),
+        empty=form.take("empty", "keep", v.one_of("keep", "collapse")),
+        repeat=form.take("repeat", "never", v.one_of("never", "creative", "any")),
+        count_on=form.take("count_on", "impression", v.one_of("impression", "serve")),
+        max_kb=form.take("max_kb", 150, v.whole(1, 1000)),
+        state=form.take("state", "active", v.one_of("active", "paused", "archived")),
+    )
+    form.finish()
+    return slot
+
+
+async def _advertiser(_: Services, id_: str, body: Any, before: Thing | None) -> Advertiser:
+    form = v.Form(body)
+    _same_id(form, id_)
+    advertiser = Advertiser(
+        id=id_,
+        serial=before.serial if before else 0,
+        version=0,
+        name=form.take("name", "", v.text(200), required=True),
+        categories=form.take("categories", (), v.list_of(v.text(60), 50)),
+        state=form.take("state", "active", v.one_of("active", "archived")),
+    )
+    form.finish()
+    return advertiser
+
+
+async def _campaign(services: Services, id_: str, body: Any, before: Thing | None) -> Campaign:
+    form = v.Form(body, not_supported=LATER_CAMPAIGN)
+    _same_id(form, id_)
+    advertiser = form.take("advertiser", "", v.check_id, required=True)
+    if advertiser and await services.catalog.get("advertiser", advertiser) is None:
+        form.problem("advertiser", "there is no such advertiser", "unknown")
+    if isinstance(before, Campaign) and advertiser and before.advertiser != advertiser:
+        form.problem("advertiser", "never changes: make another campaign")
+    places = form.take("slots", (), v.list_of(v.place, 500))
+    sites = {one.partition("/")[0] for one in places}
+    stored = {t.id: t for t in await services.catalog.list("site") if isinstance(t, Site)}
+    slots = {t.id for t in await services.catalog.list("slot")}
+    for at, one in enumerate(places):
+        if one.partition("/")[0] not in stored or (not one.endswith("/*") and one not in slots):
+            form.problem(f"slots/{at}", f"there is no slot {one}", "unknown")
+    zones = {stored[site].timezone for site in sites if site in stored}
+    own = form.take("timezone", None, v.timezone)
+    if own is None and len(zones) > 1:
+        form.problem("timezone", "is required, because the sites have different ones", "required")
+    tz: ZoneInfo = zone(own or (min(zones) if zones else "UTC"))
+    starts, ends, starts_at, ends_at = v.window(form, tz)
+    campaign = Campaign(
+        id=id_,
+        serial=before.serial if before else 0,
+        version=0,
+        advertiser=advertiser,
+        name=form.take("name", "", v.text(200), required=True),
+        tier=form.take("tier", "standard", v.one_of("sponsor", "standard", "remnant", "house")),
+        weight=form.take("weight", 1, v.whole(0, v.MAX_WEIGHT)),
+        slots=places,
+        timezone=own,
+        starts=starts,
+        ends=ends,
+        starts_at=starts_at,
+        ends_at=ends_at,
+        price=form.take("price", None, v.price),
+        state=form.take("state", "active", v.one_of("active", "paused", "archived")),
+    )
+    form.finish()
+    return campaign

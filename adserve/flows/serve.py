@@ -1,0 +1,162 @@
+"""A slot request to a decision, and a page request to the decisions of its slots."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any, NamedTuple
+
+from adserve.core.catalog import CompiledSlot
+from adserve.core.decide import Choice, PageView, SlotRequest, decide, why_empty
+from adserve.core.model import DEVICES
+from adserve.core.schedule import bucket_of
+from adserve.core.token import FLAG_SERVED_COUNTS, Serve, decision_id
+from adserve.flows.worker import Worker
+from adserve.snippet import impression_image
+from adserve.store.keys import tag_of
+from adserve.store.ledger import Event, cell_prefix
+
+MOBILE_WIDTH = 360
+"""CSS pixels of a slot's box on a mobile device whose request says none."""
+
+
+class Reader(NamedTuple):
+    """The client of a request, as far as counting and choosing need it."""
+
+    verdict: str | None
+    """Why its events would be set aside, or None."""
+    device: int
+    width: int | None
+    page_view: str
+    base: str
+    """The origin that links point to."""
+
+
+class Filled(NamedTuple):
+    """A serve: the decision with its tokens."""
+
+    slot: CompiledSlot
+    choice: Choice
+    id: str
+    tokens: tuple[str, str, str]
+    base: str
+    page_view: str
+
+    @property
+    def html(self) -> str:
+        """The snippet as JSON callers get it: the caller fires the impression."""
+        _, view, click = self.tokens
+        return self.choice.entry.snippet.fill(self.id, f"{self.base}/e/v/{view}", f"{self.base}/c/{click}", self.base)
+
+    @property
+    def page_html(self) -> str:
+        """The snippet as HTML callers get it, with its own impression image."""
+        return self.html + impression_image(f"{self.base}/e/i/{self.tokens[0]}")
+
+    def as_json(self) -> dict[str, Any]:
+        slot, entry = self.slot.slot, self.choice.entry
+        impression, view, click = self.tokens
+        return {
+            "slot": slot.name,
+            "filled": True,
+            "decision": self.id,
+            "html": self.html,
+            "width": entry.content.width,
+            "height": entry.content.height,
+            "site": slot.site,
+            "campaign": self.choice.campaign.id,
+            "creative": entry.creative.id,
+            "revision": entry.content.revision,
+            "click_url": f"{self.base}/c/{click}",
+            "impression_url": f"{self.base}/e/i/{impression}",
+            "view_url": f"{self.base}/e/v/{view}",
+            "label": slot.label,
+            "page_view": self.page_view,
+        }
+
+
+class Empty(NamedTuple):
+    """A decision without an ad. `id` is random: there is nothing to count for it later."""
+
+    slot: str
+    id: str
+    page_view: str
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "slot": self.slot,
+            "filled": False,
+            "decision": self.id,
+            "html": "",
+            "page_view": self.page_view,
+        }
+
+
+def new_page_view() -> str:
+    return secrets.token_urlsafe(12)
+
+
+def serve_slot(worker: Worker, slot: CompiledSlot, reader: Reader, page: PageView | None = None) -> Filled | Empty:
+    """Decides for one slot, counts the request and the serve, mints the tokens. Never waits."""
+    now = int(worker.clock())
+    width = reader.width
+    if width is None and DEVICES[reader.device] == "mobile":
+        width = MOBILE_WIDTH
+    request = SlotRequest(width, reader.device, reader.verdict not in ("bot", "prefetch"))
+    choice = decide(slot, request, page, now, worker.draws)
+    ledger, serial = worker.ledger, slot.slot.serial
+    if choice is None:
+        bucket = bucket_of(now)
+        cell = f"{serial}.0.0.{reader.device}."
+        ledger.add(tag_of(serial), bucket, cell + "q")
+        ledger.add(tag_of(serial), bucket, f"{cell}e.{why_empty(slot, request, page, now)}")
+        return Empty(slot.slot.name, secrets.token_urlsafe(12), reader.page_view)
+    if page is not None:
+        page.add(choice)
+    tag = tag_of(choice.campaign.serial)
+    issued, ordinal = ledger.spaces.take(tag, now)
+    at_serve = slot.slot.count_on == "serve"
+    serve = Serve(
+        ledger.spaces.incarnation,
+        ordinal,
+        issued,
+        serial,
+        choice.entry.content.serial,
+        0,
+        tag,
+        choice.tier,
+        reader.device,
+        FLAG_SERVED_COUNTS if at_serve else 0,
+    )
+    bucket = bucket_of(issued)
+    ledger.add(tag_of(serial), bucket, f"{serial}.0.0.{reader.device}.q")
+    prefix = cell_prefix(serve)
+    ledger.add(tag, bucket, prefix + "s")
+    if at_serve:
+        verdict = reader.verdict or "count"
+        worker.ledger.enqueue(Event("i", serve, verdict, *money_of(choice.campaign)), now)
+    tokens = worker.signer.mint(serve)
+    return Filled(slot, choice, decision_id(tokens[0]), tokens, reader.base, reader.page_view)
+
+
+def money_of(campaign: Any) -> tuple[str, str]:
+    """What an impression and a click of a campaign earn now, as fields for the event script."""
+    price = campaign.price
+    if price is None or price.model == "flat":
+        return "", ""
+    field = f"m.{price.currency}"
+    if price.model == "cpm":
+        return f"{field}:{price.micros // 1000}", ""
+    return "", f"{field}:{price.micros}"
+
+
+def serve_page(
+    worker: Worker, slots: list[tuple[str, CompiledSlot | None]], reader: Reader
+) -> dict[str, dict[str, Any]]:
+    """The decisions of a page by requested name. The slots choose in the order of their rank,
+    whatever the order of the request; an unknown one fails alone."""
+    page = PageView()
+    answers: dict[str, dict[str, Any]] = {}
+    known = [(name, slot) for name, slot in slots if slot is not None]
+    for name, slot in sorted(known, key=lambda one: (one[1].slot.rank, one[1].slot.serial)):
+        answers[name] = serve_slot(worker, slot, reader, page).as_json()
+    return {name: answers.get(name) or {"slot": name, "filled": False, "error": "unknown_slot"} for name, _ in slots}

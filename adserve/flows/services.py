@@ -1,0 +1,33 @@
+"""What one worker has open, handed to every flow. `adserve.wiring` alone fills it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from adserve.store.accounts import Accounts
+    from adserve.store.catalog import CatalogStore
+    from adserve.store.client import Redis
+    from adserve.store.keys import Keys
+    from adserve.store.media import MediaStore
+
+
+@dataclass(slots=True)
+class Services:
+    """The management side: everything here may wait for the store."""
+
+    client: Redis
+    """For management and reports: timeouts of seconds, never used on the hot path."""
+    keys: Keys
+    catalog: CatalogStore
+    accounts: Accounts
+    media: MediaStore
+    clock: Callable[[], float]
+    """Epoch seconds."""
+    refresh: Callable[[], Awaitable[None]]
+    """Loads what changed into this worker's compiled catalog at once (others poll)."""
+    click_lifetime_s: int = 86_400
+    keep_buckets_s: int = 35 * 86_400
+    max_upload_bytes: int = 5_000_000

@@ -1,0 +1,183 @@
+"""Creatives: upload, edit of content, edit of what needs no review."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from msgspec.structs import replace
+
+from adserve.core import lifecycle
+from adserve.core import validate as v
+from adserve.core.model import Campaign, Content, Creative, Media, Revision, Slot
+from adserve.core.schedule import zone
+from adserve.errors import AdserveError, Invalid, Problem
+from adserve.flows.manage import booked_slots, check_match, get_thing
+from adserve.flows.services import Services
+from adserve.intake.images import encode_off_loop
+
+CONTENT = ("file", "title", "body", "alt", "click_url")
+LATER = {"html": None}
+_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
+
+
+async def submit(services: Services, campaign: str, body: Any, data: bytes | None, *, actor: str) -> Creative:
+    """A new creative, waiting for review. `data` is the picture of an `image`."""
+    owner = await get_thing(services, "campaign", campaign)
+    assert isinstance(owner, Campaign)  # noqa: S101 - what the store holds under this kind
+    form = v.Form(body, not_supported=LATER)
+    kind = form.take("kind", "image" if data is not None else "text", v.one_of("image", "text"))
+    if isinstance(body, dict) and body.get("kind") in ("html", "passback"):
+        form.problems = [Problem("/kind", f"{body['kind']} is not supported in this version", "not_supported")]
+    fields = _take_free(form, None)
+    content, media = await _content(services, form, kind, owner, data, None)
+    starts, ends, starts_at, ends_at = v.window(form, await _zone(services, owner))
+    form.finish()
+    serial = await services.catalog.serial("revision")
+    content = replace(content, revision=1, serial=serial)
+    if media is not None:
+        await services.media.put(*media)
+    creative = Creative(
+        id="cr-" + "".join(secrets.choice(_ALPHABET) for _ in range(12)),
+        serial=await services.catalog.serial("creative"),
+        version=0,
+        campaign=campaign,
+        kind=kind,
+        starts=starts,
+        ends=ends,
+        starts_at=starts_at,
+        ends_at=ends_at,
+        content=content,
+        revisions=(Revision(1, serial),),
+        **fields,
+    )
+    return await _store(services, creative, None, actor, "submit")
+
+
+async def patch_creative(
+    services: Services, id_: str, patch: Any, data: bytes | None = None, *, actor: str, if_match: str | None = None
+) -> Creative:
+    """Merge patch. Content (file, text, alt, click_url) makes a new revision that waits for review;
+    name, weight and dates do not."""
+    before = await get_creative(services, id_)
+    check_match(before, if_match)
+    if not isinstance(patch, dict):
+        raise Invalid([Problem("", "the body must be a JSON object")])
+    owner = await get_thing(services, "campaign", before.campaign)
+    assert isinstance(owner, Campaign)  # noqa: S101 - what the store holds under this kind
+    content = before.content
+    current: dict[str, Any] = {
+        "name": before.name,
+        "weight": before.weight,
+        "starts": before.starts,
+        "ends": before.ends,
+        "click_url": content.click_url,
+        "alt": content.alt or None,
+        "title": content.title or None,
+        "body": content.body or None,
+    }
+    form = v.Form({**current, **patch}, not_supported=LATER)
+    fields = _take_free(form, before)
+    edited, media = await _content(services, form, before.kind, owner, data, content)
+    starts, ends, starts_at, ends_at = v.window(form, await _zone(services, owner))
+    form.finish()
+    after = replace(before, starts=starts, ends=ends, starts_at=starts_at, ends_at=ends_at, **fields)
+    if data is not None or edited != content:
+        serial = await services.catalog.serial("revision")
+        after = lifecycle.edit(after, replace(edited, revision=len(before.revisions) + 1, serial=serial))
+    if media is not None:
+        await services.media.put(*media)
+    return await _store(services, after, before, actor, "edit")
+
+
+async def get_creative(services: Services, id_: str) -> Creative:
+    found = await get_thing(services, "creative", id_)
+    assert isinstance(found, Creative)  # noqa: S101 - what the store holds under this kind
+    return found
+
+
+async def _store(services: Services, after: Creative, before: Creative | None, actor: str, action: str) -> Creative:
+    done = await services.catalog.put("creative", after, before, actor=actor, action=action)
+    await services.refresh()
+    assert isinstance(done, Creative)  # noqa: S101 - it was one
+    return done
+
+
+def _take_free(form: v.Form, before: Creative | None) -> dict[str, Any]:
+    """What may change without a review."""
+    return {
+        "name": form.take("name", before.name if before else "", v.text(200), required=True),
+        "weight": form.take("weight", 1, v.whole(0, v.MAX_WEIGHT)),
+    }
+
+
+async def _content(
+    services: Services, form: v.Form, kind: str, owner: Campaign, data: bytes | None, before: Content | None
+) -> tuple[Content, tuple[str, bytes] | None]:
+    """The content of a form and the file to keep, problems in the form."""
+    click_url = form.take("click_url", "", v.landing, required=True)
+    width, height = before.width if before else 0, before.height if before else 0
+    media = before.media if before else None
+    alt, title, body = "", "", ""
+    keep: tuple[str, bytes] | None = None
+    if kind == "text":
+        title = form.take("title", "", v.text(120), required=True)
+        body = form.take("body", "", v.text(500, empty=True))
+        if data is not None:
+            form.problem("file", "a text creative has no file")
+    else:
+        alt = form.take("alt", "", v.text(300), required=True)
+        if data is None and before is None:
+            form.problem("file", "is required: a PNG, JPEG, GIF, WebP or AVIF picture", "required")
+        if data is not None:
+            try:
+                picture = await encode_off_loop(data, max_bytes=services.max_upload_bytes)
+            except Invalid as problem:
+                form.problems += problem.problems
+            except AdserveError:
+                if not form.problems:
+                    raise
+                form.problem("file", "is no PNG, JPEG, GIF, WebP or AVIF picture")
+            else:
+                width, height = picture.width, picture.height
+                file = f"{picture.digest}.{picture.ending}"
+                media, keep = Media(file, picture.type, len(picture.data)), (file, picture.data)
+                for problem in fit(width, height, len(picture.data), await booked_slots(services, owner.slots)):
+                    form.problem("file", problem)
+    content = Content(
+        revision=before.revision if before else 0,
+        serial=before.serial if before else 0,
+        click_url=click_url,
+        width=width,
+        height=height,
+        alt=alt,
+        title=title,
+        body=body,
+        media=media,
+    )
+    return content, keep
+
+
+def fit(width: int, height: int, weight_bytes: int, slots: list[Slot]) -> list[str]:
+    """Why a picture fits none of the slots that its campaign books, in a designer's words."""
+    sizes = sorted({size for slot in slots for size in slot.sizes})
+    fitting = [slot for slot in slots if f"{width}x{height}" in slot.sizes]
+    if not fitting:
+        if not sizes:
+            return ["the campaign books no slot that takes pictures: set its slots first"]
+        return [f"{width}x{height} fits none of the campaign's slots; they take {', '.join(sizes)}"]
+    limit = max(slot.max_kb for slot in fitting)
+    if weight_bytes > limit * 1000:
+        return [f"the picture has {weight_bytes / 1000:.0f} kB; the slots of this size take at most {limit} kB"]
+    return []
+
+
+async def _zone(services: Services, campaign: Campaign) -> ZoneInfo:
+    """The zone of a campaign: its own, else that of its sites."""
+    if campaign.timezone is not None:
+        return zone(campaign.timezone)
+    for one in await services.catalog.list("site"):
+        if any(place.startswith(f"{one.id}/") for place in campaign.slots):
+            return zone(getattr(one, "timezone", "UTC"))
+    return zone("UTC")

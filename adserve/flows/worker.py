@@ -1,0 +1,57 @@
+"""What one worker needs on the hot path. All of it is in memory; nothing here waits."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from adserve.core.catalog import Catalog
+from adserve.core.rotation import Draws
+from adserve.core.token import Key, Signer
+from adserve.core.traffic import Network, TrafficRules
+from adserve.store.ledger import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetimes:
+    """Seconds from the serve in which an event is in time."""
+
+    impression_s: int = 600
+    view_s: int = 3600
+    click_s: int = 86_400
+
+    def of(self, kind: str) -> int:
+        return {"i": self.impression_s, "v": self.view_s, "c": self.click_s}[kind]
+
+
+@dataclass(slots=True)
+class Worker:
+    """The serving side of one process."""
+
+    ledger: Ledger
+    keys: tuple[Key, ...]
+    rules: TrafficRules
+    clock: Callable[[], float]
+    public_url: str | None = None
+    fallback_url: str = "http://127.0.0.1:8000"
+    trusted: tuple[Network, ...] = ()
+    lifetimes: Lifetimes = field(default_factory=Lifetimes)
+    draws: Draws = field(default_factory=lambda: Draws(random.Random(secrets.randbits(128))))
+    catalog: Catalog | None = None
+    malformed: int = 0
+    """Malformed query parameters that were ignored."""
+    clock_skew: int = 0
+    clicks_uncounted: int = 0
+    """Clicks that were sent on while the store could not count them."""
+    signer: Signer = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.signer = Signer(self.keys)
+
+    def client_digest(self, client: str, creative: int, day: int) -> str:
+        """What stands for a client in the click rate rule: keyed, salted by the day, 60 s in the store."""
+        text = f"{client}|{creative}|{day}".encode()
+        return hashlib.blake2b(text, digest_size=12, key=self.keys[0].secret, person=b"adserve-rate").hexdigest()

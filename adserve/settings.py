@@ -1,0 +1,232 @@
+"""Settings: flags override the environment, the environment overrides `adserve.toml`.
+
+Everything that is wrong is reported at once, with the name of each setting and what it takes.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from adserve.core.traffic import Network
+from adserve.errors import SettingsError
+
+SCHEMES = ("redis", "rediss", "unix", "redis+cluster", "redis+sentinel")
+MIN_SECRET = 32
+MIN_ADMIN_KEY = 24
+
+
+class Secret(str):
+    """Text that does not print."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "<secret>"
+
+
+def _store_url(text: str) -> Secret:
+    scheme = text.partition("://")[0]
+    if "://" not in text or scheme not in SCHEMES:
+        raise ValueError(f"takes a URL that begins with one of {', '.join(s + '://' for s in SCHEMES)}")
+    if scheme in ("redis+cluster", "redis+sentinel"):
+        raise ValueError(f"{scheme}:// is not supported yet: use redis://, rediss:// or unix://")
+    return Secret(text)
+
+
+def _number(low: int, high: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and low <= int(text[:12]) <= high):
+            raise ValueError(f"takes a whole number from {low} to {high}")
+        return int(text)
+
+    return parse
+
+
+def _workers(text: str) -> int:
+    count = _number(1, 256)(text)
+    if count != 1:
+        raise ValueError("more than one worker is not supported yet: use 1")
+    return count
+
+
+def _public_url(text: str) -> str:
+    parts = urlsplit(text)
+    bad = (
+        parts.scheme not in ("http", "https")
+        or not parts.hostname
+        or parts.query
+        or parts.fragment
+        or "@" in parts.netloc
+    )
+    if bad or not text.isascii() or any(c in text for c in "\"'<>\\ \t\r\n"):
+        raise ValueError("takes an address like https://serve.example, without query or credentials")
+    try:
+        parts.port  # noqa: B018 - raises when the port is no port
+    except ValueError:
+        raise ValueError("has a port that is none") from None
+    return text.rstrip("/")
+
+
+def _secret(text: str) -> Secret:
+    if len(text.encode()) < MIN_SECRET:
+        raise ValueError(f"takes at least {MIN_SECRET} bytes; make one with `openssl rand -hex 32`")
+    if len(set(text)) < 8 or "example" in text.lower() or "changeme" in text.lower():
+        raise ValueError("looks like a sample; make one with `openssl rand -hex 32`")
+    return Secret(text)
+
+
+def _admin_key(text: str) -> Secret:
+    if len(text) < MIN_ADMIN_KEY or not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError(f"takes at least {MIN_ADMIN_KEY} printable ASCII characters without blanks")
+    return Secret(text)
+
+
+def _networks(text: str) -> tuple[Network, ...]:
+    try:
+        return tuple(ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise ValueError("takes addresses and networks, comma-separated, as 10.0.0.1,192.0.2.0/24") from None
+
+
+def _host(text: str) -> str:
+    if not text or len(text) > 253 or any(c.isspace() or c in "/@\\" for c in text):
+        raise ValueError("takes an address or host name to listen on, as 127.0.0.1 or 0.0.0.0")
+    return text
+
+
+def _header(text: str) -> str:
+    if not text.replace("-", "").isalnum() or not text.isascii() or len(text) > 64:
+        raise ValueError("takes the name of a header, as CF-IPCountry")
+    return text.lower()
+
+
+def _sync(text: str) -> str:
+    if text not in ("second", "always"):
+        raise ValueError("takes second or always")
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting: its field, variable, default as text (None: unset), parser, and what it is for."""
+
+    name: str
+    default: str | None
+    parse: Callable[[str], Any]
+    help: str
+
+    @property
+    def env(self) -> str:
+        return f"ADSERVE_{self.name.upper()}"
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting("redis_url", None, _store_url, "the store; unset: an embedded Valkey in the data dir"),
+    Setting("data_dir", "./adserve-data", Path, "where the embedded store, secret and media cache live"),
+    Setting("host", "127.0.0.1", _host, "address to listen on"),
+    Setting("port", "8000", _number(1, 65535), "port to listen on"),
+    Setting("workers", "1", _workers, "number of serving processes"),
+    Setting("public_url", None, _public_url, "what snippets link to"),
+    Setting("secret", None, _secret, "signs tokens; unset: made once, kept in the data dir"),
+    Setting("secret_file", None, Path, "file with one key a line: the first signs, all verify"),
+    Setting("admin_key", None, _admin_key, "a bootstrap API key with the admin role"),
+    Setting("trusted_proxies", "", _networks, "proxies whose X-Forwarded-For is believed"),
+    Setting("country_header", None, _header, "header with the country, set by a trusted proxy"),
+    Setting("key_prefix", "adserve:", str, "what every key in the store begins with"),
+    Setting("embedded_sync", "second", _sync, "when the embedded store's log reaches the disk: second or always"),
+    Setting("impression_lifetime_s", "600", _number(1, 86_400), "seconds in which an impression is in time"),
+    Setting("view_lifetime_s", "3600", _number(1, 86_400), "seconds in which a view is in time"),
+    Setting("click_lifetime_s", "86400", _number(1, 604_800), "seconds in which a click is in time"),
+    Setting("keep_quarters_days", "35", _number(3, 3650), "days for which quarter-hours are kept"),
+    Setting("stale_limit_s", "3600", _number(0, 604_800), "seconds a worker serves its copy without the store"),
+    Setting("max_upload_bytes", "5000000", _number(1000, 50_000_000), "largest file that is taken"),
+    Setting("access_log", "0", _number(0, 1), "1 logs every request (without addresses)"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings of a start, parsed. Secrets do not print."""
+
+    redis_url: Secret | None
+    data_dir: Path
+    host: str
+    port: int
+    workers: int
+    public_url: str | None
+    secret: Secret | None
+    secret_file: Path | None
+    admin_key: Secret | None
+    trusted_proxies: tuple[Network, ...]
+    country_header: str | None
+    key_prefix: str
+    embedded_sync: str
+    impression_lifetime_s: int
+    view_lifetime_s: int
+    click_lifetime_s: int
+    keep_quarters_days: int
+    stale_limit_s: int
+    max_upload_bytes: int
+    access_log: int
+
+
+def load(flags: Mapping[str, Any], environment: Mapping[str, str], file: Path = Path("adserve.toml")) -> Settings:
+    """The settings of this start. SettingsError with everything that is wrong."""
+    problems: list[str] = []
+    given: dict[str, tuple[str, str]] = {}
+    known = {setting.name: setting for setting in SETTINGS}
+    if file.exists():
+        try:
+            table = tomllib.loads(file.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as problem:
+            raise SettingsError([f"{file}: {problem}"]) from None
+        for name, value in table.items():
+            if name not in known:
+                problems.append(f"{file}: {name} is no setting{_nearest(name, known)}")
+            elif isinstance(value, list):
+                given[name] = (",".join(map(str, value)), str(file))
+            elif isinstance(value, (str, int)):
+                given[name] = (str(int(value) if isinstance(value, bool) else value), str(file))
+            else:
+                problems.append(f"{file}: {name} takes text or a whole number")
+    variables = {setting.env: setting.name for setting in SETTINGS}
+    for name, value in environment.items():
+        if name in variables and value != "":
+            given[variables[name]] = (value, "environment")
+        elif name.startswith("ADSERVE_") and name not in variables and name != "ADSERVE_REQUIRE_BROWSER":
+            problems.append(f"{name} is no setting{_nearest(name, variables)}")
+    given.update({name: (str(value), "flag") for name, value in flags.items() if value is not None})
+    values: dict[str, Any] = {}
+    for setting in SETTINGS:
+        text, source = given.get(setting.name, (setting.default, "default"))
+        if text is None:
+            values[setting.name] = None
+            continue
+        try:
+            values[setting.name] = setting.parse(text)
+        except ValueError as problem:
+            problems.append(f"{setting.env} ({source}): {problem}")
+    if values.get("secret") and values.get("secret_file"):
+        problems.append("ADSERVE_SECRET and ADSERVE_SECRET_FILE are both set: keep one")
+    if values.get("secret_file") and not Path(values["secret_file"]).is_file():
+        problems.append("ADSERVE_SECRET_FILE: there is no such file")
+    if problems:
+        raise SettingsError(problems)
+    return Settings(**{field.name: values[field.name] for field in fields(Settings)})
+
+
+def _nearest(name: str, known: Mapping[str, Any]) -> str:
+    near = difflib.get_close_matches(name, known, 1, 0.6)
+    return f" (did you mean {near[0]}?)" if near else ""
+
+
+def parse_secret(text: str) -> Secret:
+    """One line of a secret file, checked. ValueError with the remedy."""
+    return _secret(text)

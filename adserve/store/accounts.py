@@ -1,0 +1,79 @@
+"""API keys: only a digest is stored, the secret is shown once."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import msgspec
+
+from adserve.errors import Invalid, NotFound, Problem
+from adserve.store.client import Redis
+from adserve.store.keys import Keys
+
+REMEMBER_S = 0.5
+"""How long a worker trusts what it read of the keys: a revoked key is dead within a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Who calls. `id` is that of the key."""
+
+    id: str
+    role: str
+    name: str
+    digest: str = ""
+    created: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """What may be shown of it."""
+        return {name: value for name, value in asdict(self).items() if name != "digest"}
+
+
+class Accounts:
+    """The keys of the management API."""
+
+    def __init__(self, client: Redis, keys: Keys, bootstrap: str | None) -> None:
+        self._client, self._keys = client, keys
+        self._bootstrap = _digest(bootstrap) if bootstrap else None
+        self._known: dict[str, Account] = {}
+        self._read_at = float("-inf")
+
+    async def create(self, role: str, name: str) -> tuple[str, str]:
+        """`(id, secret)` of a new key."""
+        if role != "admin":
+            raise Invalid([Problem("/role", "only admin is supported in this version", "not_supported")])
+        id_, secret = f"k-{secrets.token_hex(6)}", f"adserve_{secrets.token_urlsafe(32)}"
+        account = Account(id_, role, name, _digest(secret), int(time.time()))
+        await self._client.hset(self._keys.accounts, id_, msgspec.json.encode(account).decode())
+        self._read_at = float("-inf")
+        return id_, secret
+
+    async def list(self) -> list[Account]:
+        """All keys, oldest first."""
+        stored = await self._client.hgetall(self._keys.accounts)
+        return sorted((msgspec.json.decode(text, type=Account) for text in stored.values()), key=lambda k: k.created)
+
+    async def revoke(self, id_: str) -> None:
+        """Ends a key. NotFound when there is none."""
+        if not await self._client.hdel(self._keys.accounts, id_):
+            raise NotFound("no such key")
+        self._read_at = float("-inf")
+
+    async def find(self, secret: str) -> Account | None:
+        """The account of a secret, or None. The look-up is by digest, so its time tells nothing."""
+        digest = _digest(secret)
+        if self._bootstrap is not None and hmac.compare_digest(digest, self._bootstrap):
+            return Account("bootstrap", "admin", "ADSERVE_ADMIN_KEY")
+        if time.monotonic() - self._read_at > REMEMBER_S:
+            self._known = {account.digest: account for account in await self.list()}
+            self._read_at = time.monotonic()
+        return self._known.get(digest)
+
+
+def _digest(secret: str) -> str:
+    return hashlib.blake2b(secret.encode("utf-8", "surrogatepass"), digest_size=32).hexdigest()

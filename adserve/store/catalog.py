@@ -1,0 +1,102 @@
+"""The stored catalog: objects as JSON, one version for all, an audit line with every change.
+
+DESIGN. One hash holds everything, a sorted set says what changed since which version, one script
+does compare-and-set, version and audit at once: two writers of one object never both win, and no
+change is without its line in the audit. Not chosen: a key an object (a load would have to scan).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from typing import Any
+
+import msgspec
+
+from adserve.core.model import Advertiser, Campaign, Creative, Site, Slot, Thing
+from adserve.errors import Stale
+from adserve.store.client import Redis, Script
+from adserve.store.keys import Keys
+
+TYPES: dict[str, type[Thing]] = {
+    "site": Site,
+    "slot": Slot,
+    "advertiser": Advertiser,
+    "campaign": Campaign,
+    "creative": Creative,
+}
+
+
+class CatalogStore:
+    """Reads and writes of the stored catalog. `bad` names what could not be read last time."""
+
+    def __init__(self, client: Redis, keys: Keys) -> None:
+        self._client, self._keys = client, keys
+        self._put = Script("catalog_put")
+        self.bad: list[str] = []
+
+    async def version(self) -> int:
+        """The version of the catalog; 0 when nothing was ever stored."""
+        return int(await self._client.get(self._keys.version) or 0)
+
+    async def load_all(self) -> tuple[int, dict[str, Thing]]:
+        """`(version, things by "kind:id")`. The version is read first: a change in between comes again."""
+        version = await self.version()
+        stored = await self._client.hgetall(self._keys.objects)
+        self.bad = []
+        return version, self._decode(stored)
+
+    async def changed_since(self, version: int) -> tuple[int, dict[str, Thing]]:
+        """The same for what changed after `version`."""
+        newest = await self.version()
+        names = await self._client.zrangebyscore(self._keys.changed, version + 1, "+inf")
+        if not names:
+            return newest, {}
+        values = await self._client.hmget(self._keys.objects, names)
+        return newest, self._decode({name: value for name, value in zip(names, values, strict=True) if value})
+
+    def _decode(self, stored: dict[str, str]) -> dict[str, Thing]:
+        found: dict[str, Thing] = {}
+        for name, text in stored.items():
+            try:
+                found[name] = msgspec.json.decode(text, type=TYPES[name.partition(":")[0]])
+            except (msgspec.MsgspecError, KeyError, UnicodeError):
+                self.bad.append(name)
+        return found
+
+    async def get(self, kind: str, id_: str) -> Thing | None:
+        """One object; None when there is none (or it cannot be read)."""
+        text = await self._client.hget(self._keys.objects, f"{kind}:{id_}")
+        return self._decode({f"{kind}:{id_}": text}).get(f"{kind}:{id_}") if text else None
+
+    async def list(self, kind: str) -> list[Thing]:
+        """All objects of a kind, by id."""
+        _, things = await self.load_all()
+        return sorted((t for name, t in things.items() if name.startswith(kind + ":")), key=lambda one: one.id)
+
+    async def serial(self, noun: str) -> int:
+        """The next serial of a noun: site, slot, advertiser, campaign, creative or revision."""
+        return int(await self._client.hincrby(self._keys.serials, noun, 1))
+
+    async def put(self, kind: str, thing: Thing, before: Thing | None, *, actor: str, action: str) -> Thing:
+        """Stores `thing` in place of `before` (None: it must not exist). Stale when another won."""
+        expected = before.version if before is not None else 0
+        after: Any = msgspec.structs.replace(thing, version=expected + 1)
+        text = msgspec.json.encode(after).decode()
+        earlier = _digest(msgspec.json.encode(before).decode()) if before is not None else ""
+        args = [f"{kind}:{thing.id}", expected, text, actor, action, earlier, _digest(text), int(time.time())]
+        keys = [self._keys.objects, self._keys.changed, self._keys.version, self._keys.audit]
+        if int(await self._put.call(self._client, keys, args)) < 0:
+            raise Stale("it was changed in between: read it again")
+        done: Thing = after
+        return done
+
+    async def audit(self, *, before: str = "+", limit: int = 100) -> list[dict[str, str]]:
+        """The newest changes first; `before` is an exclusive cursor."""
+        last = before if before == "+" else f"({before}"
+        entries = await self._client.xrevrange(self._keys.audit, last, "-", count=limit)
+        return [{"id": id_, **fields} for id_, fields in entries]
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,56 @@
+"""Connections to the store.
+
+redis-py retries commands by itself and a retried increment counts twice, so its retries are off
+everywhere: what may be sent again is sent again by code that knows it is idempotent.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from redis.asyncio import Redis as Redis  # the one door to the client library
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError, RedisError
+
+LUA = Path(__file__).parent / "lua"
+HOT_TIMEOUT_S = 1.0
+MANAGEMENT_TIMEOUT_S = 5.0
+REPLY_ERRORS = (RedisError, OSError, TimeoutError)
+"""What a call to the store may raise when the store is away, slow or unwilling."""
+
+
+def connect(url: str, *, timeout_s: float = MANAGEMENT_TIMEOUT_S, connections: int = 20) -> Redis:
+    """A client without retries. `decode_responses` is on except where bytes are wanted (media)."""
+    return Redis.from_url(
+        url,
+        decode_responses=True,
+        socket_timeout=timeout_s,
+        socket_connect_timeout=timeout_s,
+        retry=Retry(NoBackoff(), 0),
+        max_connections=connections,
+        protocol=2,
+    )
+
+
+class Script:
+    """One Lua file, called by its digest and loaded again when the store has forgotten it."""
+
+    def __init__(self, name: str) -> None:
+        self.text = (LUA / f"{name}.lua").read_text(encoding="utf-8")
+        self.sha: str | None = None
+
+    async def load(self, client: Redis) -> str:
+        if self.sha is None:
+            self.sha = await client.script_load(self.text)
+        return self.sha
+
+    async def call(self, client: Redis, keys: list[str], args: list[Any]) -> Any:
+        sha = await self.load(client)
+        try:
+            return await client.evalsha(sha, len(keys), *keys, *args)
+        except NoScriptError:
+            self.sha = None
+            sha = await self.load(client)
+            return await client.evalsha(sha, len(keys), *keys, *args)

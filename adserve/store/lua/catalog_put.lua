@@ -1,0 +1,15 @@
+-- Stores one object if its version is still the expected one, and writes the audit line with it.
+-- KEYS 1 objects; 2 changed; 3 version; 4 audit.
+-- ARGV 1 "kind:id"; 2 expected version of the object (0 = must not exist); 3 its JSON; 4 actor;
+--      5 action; 6 hash of the JSON before; 7 hash after; 8 now (epoch s).
+-- Returns the catalog's new version, or -1 when the object's version is another.
+local stored = redis.call('HGET', KEYS[1], ARGV[1])
+local version = 0
+if stored then version = cjson.decode(stored)['version'] or 0 end
+if version ~= tonumber(ARGV[2]) then return -1 end
+local now = redis.call('INCR', KEYS[3])
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
+redis.call('ZADD', KEYS[2], now, ARGV[1])
+redis.call('XADD', KEYS[4], '*', 'what', ARGV[1], 'actor', ARGV[4], 'action', ARGV[5],
+  'before', ARGV[6], 'after', ARGV[7], 'at', ARGV[8])
+return now

@@ -1,0 +1,101 @@
+-- Counts a batch of events of one ledger space and one quarter-hour, each exactly once.
+-- KEYS 1-12 bitmaps: valid, set aside, prefetch, late of impression, view, click (in that order);
+--      13 counters of the bucket; 14 index of buckets; 15.. click lists for the rate rule.
+-- ARGV 1 now (epoch s); 2 when the bitmaps expire (epoch s); 3 the bucket; then seven an event:
+--      kind i|v|c; ordinal; verdict count|late|<reason to set aside>; cell prefix "SLOT.REV.TIER.DEVICE.";
+--      impression money field or ""; click money field or "" (each "m.CUR:micros"); index of the click list in KEYS or 0.
+-- Returns one word an event: counted, duplicate, late, or filtered:<reason>.
+local now, expires, bucket = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
+local base = { i = 0, v = 4, c = 8 }
+local VALID, ASIDE, PREFETCH, LATE = 1, 2, 3, 4
+local RATE_LIMIT, RATE_WINDOW_S = 10, 60
+local sums, fresh = {}, {}
+
+local function bit(kind, what, n) return redis.call('GETBIT', KEYS[base[kind] + what], n) == 1 end
+
+local function put(kind, what, n, value)
+  local key = KEYS[base[kind] + what]
+  if fresh[key] == nil then fresh[key] = redis.call('EXISTS', key) == 0 end
+  redis.call('SETBIT', key, n, value)
+  if fresh[key] then redis.call('EXPIREAT', key, expires); fresh[key] = false end
+end
+
+local function add(field, n) sums[field] = (sums[field] or 0) + n end
+
+local function money(cell, text)
+  if text ~= '' then
+    local field, micros = text:match('^(.-):(%d+)$')
+    add(cell .. field, tonumber(micros))
+  end
+end
+
+-- Makes an impression valid, taking back an earlier prefetch or lateness of the same serve.
+local function impression(n, cell, cpm)
+  if bit('i', PREFETCH, n) then
+    put('i', PREFETCH, n, 0); put('i', ASIDE, n, 0); add(cell .. 'fi.prefetch', -1)
+  end
+  if bit('i', LATE, n) then put('i', LATE, n, 0); add(cell .. 'li', -1) end
+  put('i', VALID, n, 1)
+  add(cell .. 'i', 1)
+  money(cell, cpm)
+  if bit('c', VALID, n) then add(cell .. 'u', -1) end
+end
+
+local function over_rate(key)
+  local tenth = redis.call('LINDEX', key, RATE_LIMIT - 1)
+  if tenth and tonumber(tenth) > now - RATE_WINDOW_S then return true end
+  redis.call('LPUSH', key, now)
+  redis.call('LTRIM', key, 0, RATE_LIMIT - 1)
+  redis.call('EXPIRE', key, RATE_WINDOW_S)
+  return false
+end
+
+local function judge(kind, n, verdict, cell, cpm, cpc, list)
+  if bit(kind, VALID, n) then return 'duplicate' end
+  if verdict == 'late' then
+    if bit(kind, ASIDE, n) or bit(kind, LATE, n) then return 'duplicate' end
+    put(kind, LATE, n, 1)
+    add(cell .. 'l' .. kind, 1)
+    return 'late'
+  end
+  if bit(kind, LATE, n) then return 'duplicate' end
+  if bit(kind, ASIDE, n) and not (verdict == 'count' and bit(kind, PREFETCH, n)) then return 'duplicate' end
+  if verdict == 'count' and list > 0 and over_rate(KEYS[list]) then verdict = 'rate' end
+  -- a view of an impression that was set aside is set aside too, so that views <= impressions
+  if verdict == 'count' and kind == 'v' and bit('i', ASIDE, n) and not bit('i', PREFETCH, n) then verdict = 'bot' end
+  local was_prefetch = bit(kind, PREFETCH, n)
+  if was_prefetch then
+    put(kind, PREFETCH, n, 0); put(kind, ASIDE, n, 0); add(cell .. 'f' .. kind .. '.prefetch', -1)
+  end
+  if verdict ~= 'count' then
+    put(kind, ASIDE, n, 1)
+    if verdict == 'prefetch' then put(kind, PREFETCH, n, 1) end
+    add(cell .. 'f' .. kind .. '.' .. verdict, 1)
+    return 'filtered:' .. verdict
+  end
+  if kind == 'i' then
+    impression(n, cell, cpm)
+    return 'counted'
+  end
+  put(kind, VALID, n, 1)
+  add(cell .. kind, 1)
+  if kind == 'v' and not bit('i', VALID, n) then impression(n, cell, cpm) end
+  if kind == 'c' then
+    money(cell, cpc)
+    if not bit('i', VALID, n) then add(cell .. 'u', 1) end
+  end
+  return 'counted'
+end
+
+local answers = {}
+for at = 4, #ARGV, 7 do
+  local cell = ARGV[at + 3]
+  local answer = judge(ARGV[at], tonumber(ARGV[at + 1]), ARGV[at + 2], cell, ARGV[at + 4], ARGV[at + 5], tonumber(ARGV[at + 6]))
+  if answer == 'duplicate' then add(cell .. 'd', 1) end
+  answers[#answers + 1] = answer
+end
+if redis.call('EXISTS', KEYS[13]) == 0 then redis.call('ZADD', KEYS[14], bucket, bucket) end
+for field, n in pairs(sums) do
+  if n ~= 0 then redis.call('HINCRBY', KEYS[13], field, n) end
+end
+return answers

@@ -1,0 +1,84 @@
+"""Media bytes: in the store, so that any number of hosts needs no shared disk, and cached on disk."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import hashlib
+import os
+import re
+import tempfile
+from collections import OrderedDict
+from pathlib import Path
+
+from adserve.store.client import Redis
+from adserve.store.keys import Keys
+
+DIGEST = 40
+"""Hex characters of the SHA-256 that names a file."""
+MEMORY_BYTES = 32_000_000
+_FILE = re.compile(r"[0-9a-f]{40}\.(png|jpg|gif|webp|avif)")
+
+
+def digest_of(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:DIGEST]
+
+
+class MediaStore:
+    """Files by content hash. What does not hash to its name is not given out."""
+
+    def __init__(self, client: Redis, keys: Keys, folder: Path | None) -> None:
+        self._client, self._keys, self._folder = client, keys, folder
+        self._memory: OrderedDict[str, bytes] = OrderedDict()
+        self._held = 0
+
+    async def put(self, file: str, data: bytes) -> None:
+        """Keeps a file (`<hash>.<ending>`); the same file again changes nothing."""
+        await self._client.set(self._keys.media(file.partition(".")[0]), base64.b64encode(data).decode())
+        self._remember(file, data)
+
+    async def get(self, file: str) -> bytes | None:
+        """The bytes of a file; None when there is none or it was tampered with."""
+        if not _FILE.fullmatch(file):
+            return None
+        if file in self._memory:
+            self._memory.move_to_end(file)
+            return self._memory[file]
+        digest = file.partition(".")[0]
+        data = await asyncio.to_thread(self._read, file)
+        if data is None or digest_of(data) != digest:
+            text = await self._client.get(self._keys.media(digest))
+            try:
+                data = base64.b64decode(text) if text else None
+            except ValueError:
+                data = None
+            if data is None or digest_of(data) != digest:
+                return None
+            await asyncio.to_thread(self._write, file, data)
+        self._remember(file, data)
+        return data
+
+    def _remember(self, file: str, data: bytes) -> None:
+        self._held += len(data) - len(self._memory.pop(file, b""))
+        self._memory[file] = data
+        while self._held > MEMORY_BYTES:
+            _, dropped = self._memory.popitem(last=False)
+            self._held -= len(dropped)
+
+    def _read(self, file: str) -> bytes | None:
+        if self._folder is None:
+            return None
+        with contextlib.suppress(OSError):
+            return (self._folder / file).read_bytes()
+        return None
+
+    def _write(self, file: str, data: bytes) -> None:
+        if self._folder is None:
+            return
+        with contextlib.suppress(OSError):  # a cache: a full disk must not stop a picture
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=self._folder)
+            with os.fdopen(handle, "wb") as temporary:
+                temporary.write(data)
+            os.replace(name, self._folder / file)

@@ -1,0 +1,220 @@
+"""The endpoints of the management API: parse, call one flow, reply."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from adserve.core import validate as v
+from adserve.core.model import Creative, Thing
+from adserve.errors import Invalid, Problem
+from adserve.flows import manage, review, submit
+from adserve.flows.report import report as report_flow
+from adserve.flows.services import Services
+from adserve.store.accounts import Account
+from adserve.web.api import body as bodies
+from adserve.web.problems import HEADERS
+
+MAX_PAGE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One authenticated call: the request, who makes it, its bounded body."""
+
+    request: Request
+    services: Services
+    account: Account
+    body: bytes
+
+    @property
+    def path(self) -> dict[str, str]:
+        return self.request.path_params
+
+    @property
+    def query(self) -> dict[str, str]:
+        return dict(self.request.query_params)
+
+    @property
+    def if_match(self) -> str | None:
+        return self.request.headers.get("if-match")
+
+    def json(self) -> Any:
+        return bodies.as_json(self.request, self.body)
+
+
+def reply(value: Any, status: int = 200, **headers: str) -> Response:
+    return Response(msgspec.json.encode(value), status, {**HEADERS, **headers}, "application/json")
+
+
+async def shown(call: Call, thing: Thing, status: int = 200, **headers: str) -> Response:
+    """An object with its ETag."""
+    body = await manage.public(call.services, thing)
+    return reply(body, status, ETag=f'"{thing.version}"', **headers)
+
+
+def id_of(kind: str, path: dict[str, str]) -> str:
+    return f"{path['site']}/{path['slot']}" if kind == "slot" else path["id"]
+
+
+Endpoint = Callable[[Call], Any]
+
+
+def put(kind: str) -> Endpoint:
+    async def endpoint(call: Call) -> Response:
+        id_ = id_of(kind, call.path)
+        thing, created = await manage.put_thing(
+            call.services, kind, id_, call.json(), actor=call.account.id, if_match=call.if_match
+        )
+        return await shown(call, thing, 201 if created else 200)
+
+    return endpoint
+
+
+def get(kind: str) -> Endpoint:
+    async def endpoint(call: Call) -> Response:
+        return await shown(call, await manage.get_thing(call.services, kind, id_of(kind, call.path)))
+
+    return endpoint
+
+
+def patch(kind: str) -> Endpoint:
+    async def endpoint(call: Call) -> Response:
+        id_ = id_of(kind, call.path)
+        thing = await manage.patch_thing(
+            call.services, kind, id_, call.json(), actor=call.account.id, if_match=call.if_match
+        )
+        return await shown(call, thing)
+
+    return endpoint
+
+
+def delete(kind: str) -> Endpoint:
+    async def endpoint(call: Call) -> Response:
+        id_ = id_of(kind, call.path)
+        thing = await manage.archive_thing(call.services, kind, id_, actor=call.account.id, if_match=call.if_match)
+        return await shown(call, thing)
+
+    return endpoint
+
+
+def page_of(call: Call, rows: list[dict[str, Any]]) -> Response:
+    """`?limit=&after=` over rows sorted by id, with a `Link` to the next page."""
+    query = call.query
+    text = query.get("limit", str(MAX_PAGE))
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= 10**8):
+        raise Invalid([Problem("/limit", "takes a whole number from 1")])
+    limit = min(int(text[:9]), MAX_PAGE)
+    after = query.get("after", "")
+    found = [row for row in rows if row["id"] > after]
+    headers: dict[str, str] = {}
+    if len(found) > limit:
+        following = urlencode({**query, "limit": limit, "after": found[limit - 1]["id"]})
+        headers["Link"] = f'<{call.request.url.path}?{following}>; rel="next"'
+    return reply({"items": found[:limit]}, **headers)
+
+
+def listing(kind: str) -> Endpoint:
+    async def endpoint(call: Call) -> Response:
+        rows = [await manage.public(call.services, t) for t in await manage.list_things(call.services, kind)]
+        for name in ("state", "campaign", "site", "advertiser"):
+            if name in call.query:
+                rows = [row for row in rows if row.get(name) == call.query[name]]
+        if "site" in call.path:
+            await manage.get_thing(call.services, "site", call.path["site"])
+            rows = [row for row in rows if row["site"] == call.path["site"]]
+        return page_of(call, rows)
+
+    return endpoint
+
+
+async def upload(call: Call) -> Response:
+    """A creative: multipart with `file`, or JSON for kinds without one."""
+    if call.request.headers.get("content-type", "").startswith("multipart/"):
+        fields, data = await bodies.as_form(call.request, call.body)
+    else:
+        fields, data = call.json(), None
+    made = await submit.submit(call.services, call.path["id"], fields, data, actor=call.account.id)
+    if call.query.get("approve") == "true":
+        made = await review.move(call.services, made.id, "approve", actor=call.account.id)
+    return await shown(call, made, 201, Location=f"/api/v1/creatives/{made.id}")
+
+
+async def patch_creative(call: Call) -> Response:
+    made = await submit.patch_creative(
+        call.services, call.path["id"], call.json(), actor=call.account.id, if_match=call.if_match
+    )
+    return await shown(call, made)
+
+
+async def put_content(call: Call) -> Response:
+    """New content: multipart with or without `file`, or JSON."""
+    data: bytes | None = None
+    if call.request.headers.get("content-type", "").startswith("multipart/"):
+        fields, data = await bodies.as_form(call.request, call.body)
+    else:
+        fields = call.json()
+    strange = [name for name in fields if name not in submit.CONTENT] if isinstance(fields, dict) else []
+    if strange:
+        raise Invalid([Problem(f"/{name[:60]}", "is no content") for name in strange])
+    made = await submit.patch_creative(
+        call.services, call.path["id"], fields, data, actor=call.account.id, if_match=call.if_match
+    )
+    return await shown(call, made)
+
+
+def move(action: str) -> Endpoint:
+    async def endpoint(call: Call) -> Response:
+        sent = call.json() if call.body.strip() else {}
+        reason = sent.get("reason", "") if isinstance(sent, dict) else ""
+        strange = set(sent) - ({"reason"} if action == "reject" else set()) if isinstance(sent, dict) else {""}
+        if strange:
+            raise Invalid([Problem(f"/{str(name)[:60]}", "is no member of this object", "unknown_field") for name in strange])
+        made: Creative = await review.move(
+            call.services, call.path["id"], action, actor=call.account.id, reason=reason, if_match=call.if_match
+        )
+        return await shown(call, made)
+
+    return endpoint
+
+
+async def create_key(call: Call) -> Response:
+    form = v.Form(call.json(), not_supported={"advertiser": None, "scopes": []})
+    role = form.take("role", "", v.one_of("admin", "reviewer", "advertiser", "reader"), required=True)
+    name = form.take("name", "", v.text(100, empty=True))
+    if role not in ("", "admin"):
+        form.problem("role", "only admin is supported in this version", "not_supported")
+    form.finish()
+    id_, secret = await call.services.accounts.create(role, name)
+    return reply({"id": id_, "role": role, "name": name, "key": secret}, 201)
+
+
+async def list_keys(call: Call) -> Response:
+    return page_of(call, sorted((one.as_json() for one in await call.services.accounts.list()), key=lambda k: k["id"]))
+
+
+async def delete_key(call: Call) -> Response:
+    await call.services.accounts.revoke(call.path["id"])
+    return Response(status_code=204, headers=HEADERS)
+
+
+async def report(call: Call) -> Response:
+    """Figures as JSON or, with `format=csv`, as CSV."""
+    found = await report_flow(call.services, call.query)
+    if isinstance(found, str):
+        headers = {**HEADERS, "Content-Disposition": 'attachment; filename="report.csv"'}
+        return Response(found, 200, headers, "text/csv; charset=utf-8")
+    return reply(found)
+
+
+async def audit(call: Call) -> Response:
+    after = call.query.get("after", "+")
+    if after != "+" and not after.replace("-", "").isdecimal():
+        raise Invalid([Problem("/after", "takes the id of an entry")])
+    return reply({"items": await call.services.catalog.audit(before=after)})

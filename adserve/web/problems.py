@@ -1,0 +1,68 @@
+"""Failures to replies: `application/problem+json` (RFC 9457), status codes in one place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from starlette.responses import Response
+
+from adserve import errors as e
+
+STATUS: dict[type[Exception], int] = {
+    e.Invalid: 422,
+    e.NotFound: 404,
+    e.Conflict: 409,
+    e.Stale: 412,
+    e.Forbidden: 403,
+    e.Unauthenticated: 401,
+    e.TooLarge: 413,
+    e.UnsupportedMedia: 415,
+    e.StoreUnavailable: 503,
+}
+TITLES = {
+    400: "Bad request",
+    401: "Not authenticated",
+    403: "Not allowed",
+    404: "Not found",
+    405: "Method not allowed",
+    409: "Conflict",
+    412: "Another version",
+    413: "Too large",
+    415: "Unsupported media type",
+    422: "Invalid",
+    503: "Not available now",
+}
+HEADERS = {
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+def problem(status: int, code: str, detail: str, problems: list[e.Problem] | None = None) -> Response:
+    """One reply. `detail` never holds text of the store, a path or a traceback."""
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": TITLES.get(status, "Error"),
+        "status": status,
+        "code": code,
+        "detail": detail,
+    }
+    if problems is not None:
+        body["errors"] = [{"pointer": p.pointer, "detail": p.detail, "code": p.code} for p in problems]
+    headers = dict(HEADERS)
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    if status == 503:
+        headers["Retry-After"] = "2"
+    return Response(msgspec.json.encode(body), status, headers, "application/problem+json")
+
+
+def reply_to(failure: e.AdserveError) -> Response:
+    """The reply to a known failure."""
+    status = next((number for kind, number in STATUS.items() if isinstance(failure, kind)), 500)
+    if status == 500:
+        return problem(500, "internal", "something went wrong here; the log has more")
+    return problem(status, failure.code, str(failure), failure.problems if isinstance(failure, e.Invalid) else None)

@@ -1,0 +1,124 @@
+"""The route table of the management API: what there is, who may, how large a body may be.
+
+Authentication, role, body limit and the form of every failure stand in one wrapper around each
+route, so that no endpoint can forget one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route as StarletteRoute
+
+from adserve.errors import AdserveError, Forbidden, Unauthenticated
+from adserve.flows.services import Services
+from adserve.store.client import REPLY_ERRORS
+from adserve.web.api import endpoints as api
+from adserve.web.api.body import BadBody, read
+from adserve.web.problems import problem, reply_to
+
+log = structlog.get_logger("adserve")
+JSON_LIMIT = 65_536
+FORM_OVERHEAD = 65_536
+ADMIN = frozenset({"admin"})
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One line of the table. `body_limit` in bytes; -1 stands for an upload's."""
+
+    method: str
+    path: str
+    endpoint: Callable[[api.Call], Awaitable[Response]]
+    summary: str
+    roles: frozenset[str] = ADMIN
+    body_limit: int = JSON_LIMIT
+
+
+def _crud(kind: str, item: str, collection: str) -> tuple[Route, ...]:
+    return (
+        Route("GET", collection, api.listing(kind), f"list {kind}s"),
+        Route("PUT", item, api.put(kind), f"create or replace a {kind}"),
+        Route("GET", item, api.get(kind), f"one {kind}"),
+        Route("PATCH", item, api.patch(kind), f"change a {kind} by merge patch"),
+        Route("DELETE", item, api.delete(kind), f"archive a {kind}"),
+    )
+
+
+V1 = "/api/v1"
+ROUTES: tuple[Route, ...] = (
+    *_crud("site", f"{V1}/sites/{{id}}", f"{V1}/sites"),
+    *_crud("slot", f"{V1}/sites/{{site}}/slots/{{slot}}", f"{V1}/sites/{{site}}/slots"),
+    *_crud("advertiser", f"{V1}/advertisers/{{id}}", f"{V1}/advertisers"),
+    *_crud("campaign", f"{V1}/campaigns/{{id}}", f"{V1}/campaigns"),
+    Route("POST", f"{V1}/campaigns/{{id}}/creatives", api.upload, "upload a creative", body_limit=-1),
+    Route("GET", f"{V1}/creatives", api.listing("creative"), "list creatives"),
+    Route("GET", f"{V1}/creatives/{{id}}", api.get("creative"), "one creative"),
+    Route("PATCH", f"{V1}/creatives/{{id}}", api.patch_creative, "change a creative by merge patch"),
+    Route("DELETE", f"{V1}/creatives/{{id}}", api.move("archive"), "archive a creative"),
+    Route("PUT", f"{V1}/creatives/{{id}}/content", api.put_content, "new content, for review", body_limit=-1),
+    Route("POST", f"{V1}/creatives/{{id}}/approve", api.move("approve"), "approve the newest revision"),
+    Route("POST", f"{V1}/creatives/{{id}}/reject", api.move("reject"), "reject, with a reason"),
+    Route("POST", f"{V1}/creatives/{{id}}/pause", api.move("pause"), "pause"),
+    Route("POST", f"{V1}/creatives/{{id}}/resume", api.move("resume"), "resume"),
+    Route("POST", f"{V1}/keys", api.create_key, "make an API key"),
+    Route("GET", f"{V1}/keys", api.list_keys, "list API keys"),
+    Route("DELETE", f"{V1}/keys/{{id}}", api.delete_key, "revoke an API key"),
+    Route("GET", f"{V1}/report", api.report, "figures"),
+    Route("GET", f"{V1}/audit", api.audit, "who changed what, newest first"),
+)
+
+
+def build_api(services: Services) -> list[StarletteRoute]:
+    """The table as routes of the application, with replies for unknown paths and wrong methods."""
+    paths: dict[str, dict[str, Route]] = {}
+    for route in ROUTES:
+        paths.setdefault(route.path, {})[route.method] = route
+    found = [_dispatcher(path, methods, services) for path, methods in paths.items()]
+
+    async def missing(_: Request) -> Response:
+        return problem(404, "not_found", "there is no such address")
+
+    return [*found, StarletteRoute(f"{V1}/{{rest:path}}", missing, methods=_ANY)]
+
+
+_ANY = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
+
+
+def _dispatcher(path: str, methods: dict[str, Route], services: Services) -> StarletteRoute:
+    async def handle(request: Request) -> Response:
+        route = methods.get("GET" if request.method == "HEAD" else request.method)
+        if route is None:
+            refused = problem(405, "method_not_allowed", f"this address takes {', '.join(sorted(methods))}")
+            refused.headers["Allow"] = ", ".join(sorted(methods))
+            return refused
+        try:
+            return await _answer(route, request, services)
+        except BadBody as failure:
+            return problem(400, failure.code, str(failure))
+        except AdserveError as failure:
+            return reply_to(failure)
+        except REPLY_ERRORS as failure:
+            log.warning("store_failed", problem=type(failure).__name__)
+            return problem(503, "store_unavailable", "the store does not answer; try again")
+
+    return StarletteRoute(path, handle, methods=_ANY)
+
+
+async def _answer(route: Route, request: Request, services: Services) -> Response:
+    """Who, may they, how much, then the endpoint."""
+    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+    given = len(request.headers.getlist("authorization"))
+    account = None
+    if given == 1 and scheme.lower() == "bearer" and 0 < len(secret) <= 256:
+        account = await services.accounts.find(secret.strip())
+    if account is None:
+        raise Unauthenticated("send Authorization: Bearer with a valid API key")
+    if account.role not in route.roles:
+        raise Forbidden("this key's role may not do that")
+    limit = services.max_upload_bytes + FORM_OVERHEAD if route.body_limit < 0 else route.body_limit
+    return await route.endpoint(api.Call(request, services, account, await read(request, limit)))

@@ -1,0 +1,235 @@
+"""The one place that opens real things and closes them in reverse order."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import secrets
+import time
+import tomllib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+from crawlerdetect import CrawlerDetect
+
+from adserve.core.catalog import Catalog, compile_catalog
+from adserve.core.token import Key
+from adserve.core.traffic import TrafficRules
+from adserve.errors import SettingsError, StoreError
+from adserve.flows.report import roll_up_old
+from adserve.flows.services import Services
+from adserve.flows.worker import Lifetimes, Worker
+from adserve.settings import Settings, parse_secret
+from adserve.snippet import compile_snippet
+from adserve.store.accounts import Accounts
+from adserve.store.catalog import CatalogStore
+from adserve.store.client import HOT_TIMEOUT_S, REPLY_ERRORS, Redis, connect
+from adserve.store.keys import Keys
+from adserve.store.ledger import Ledger, Spaces
+from adserve.store.media import MediaStore
+
+log = structlog.get_logger("adserve")
+POLL_S = 0.2
+"""How often a worker asks for the catalog's version: a change is live everywhere within a second."""
+ROLL_UP_S = 3600
+
+
+@dataclass(slots=True)
+class Running:
+    """Everything one process has open."""
+
+    settings: Settings
+    worker: Worker
+    services: Services
+    store_up: bool = True
+    last_contact: float = 0.0
+
+
+def signing_keys(settings: Settings) -> tuple[Key, ...]:
+    """The keys of this start: from the setting, its file, or made once and kept 0600 in the data dir."""
+    if settings.secret is not None:
+        return (Key.derive(settings.secret.encode()),)
+    path = settings.secret_file or settings.data_dir / "secret"
+    if settings.secret_file is None and not path.exists():
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            pass
+        else:
+            with os.fdopen(handle, "w") as file:
+                file.write(secrets.token_hex(32) + "\n")
+    lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    problems: list[str] = [] if lines else [f"{path} holds no key: one a line, at least 32 bytes each"]
+    for number, line in enumerate(lines, 1):
+        try:
+            parse_secret(line)
+        except ValueError as problem:
+            problems.append(f"{path}, line {number}: {problem}")
+    if problems:
+        raise SettingsError(problems)
+    return tuple(Key.derive(line.encode()) for line in lines)
+
+
+def traffic_rules(data_dir: Path) -> TrafficRules:
+    """The packaged rules for invalid traffic, or the operator's copy in the data dir."""
+    own = data_dir / "traffic.toml"
+    path = own if own.exists() else Path(__file__).parent / "core" / "traffic.toml"
+    try:
+        return TrafficRules(tomllib.loads(path.read_text(encoding="utf-8")), CrawlerDetect().isCrawler)
+    except (OSError, ValueError, KeyError, TypeError) as problem:
+        raise SettingsError([f"{path}: {problem!r}"]) from None
+
+
+@asynccontextmanager
+async def running(
+    settings: Settings, store_url: str, *, clock: Callable[[], float] = time.time
+) -> AsyncIterator[Running]:
+    """A worker with its services. Leaving flushes every counter and says whether that worked."""
+    async with AsyncExitStack() as stack:
+        keys = Keys(settings.key_prefix)
+        hot = connect(store_url, timeout_s=HOT_TIMEOUT_S, connections=4)
+        stack.push_async_callback(hot.aclose)
+        client = connect(store_url)
+        stack.push_async_callback(client.aclose)
+        signing = signing_keys(settings)
+        ledger = Ledger(hot, keys, Spaces(), click_lifetime_s=settings.click_lifetime_s)
+        lifetimes = Lifetimes(settings.impression_lifetime_s, settings.view_lifetime_s, settings.click_lifetime_s)
+        worker = Worker(
+            ledger,
+            signing,
+            traffic_rules(settings.data_dir),
+            clock,
+            settings.public_url,
+            f"http://{_link_host(settings.host)}:{settings.port}",
+            settings.trusted_proxies,
+            lifetimes,
+        )
+        held: Running
+
+        async def refresh() -> None:
+            await _load(held, held.services.catalog)
+
+        services = _services(settings, client, keys, clock, refresh)
+        held = Running(settings, worker, services)
+        await _check_secret(held, signing)
+        try:
+            await refresh()
+        except REPLY_ERRORS:
+            held.store_up = False
+            log.warning("store_unavailable_at_start")
+        ledger.start()
+        tasks = [asyncio.create_task(_follow(held, services.catalog)), asyncio.create_task(_keep_house(held))]
+        try:
+            yield held
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            clean = await ledger.close()
+            log.info("drained", flushed=clean, events=ledger.committed)
+            if not clean:
+                raise StoreError("the store did not take the last counters before the end")
+
+
+@asynccontextmanager
+async def services_only(settings: Settings, store_url: str) -> AsyncIterator[Services]:
+    """The management side alone, for the command line. Running workers see changes by themselves."""
+    client = connect(store_url)
+
+    async def refresh() -> None:
+        return None
+
+    try:
+        yield _services(settings, client, Keys(settings.key_prefix), time.time, refresh)
+    finally:
+        await client.aclose()
+
+
+def _services(
+    settings: Settings, client: Redis, keys: Keys, clock: Callable[[], float], refresh: Callable[[], Awaitable[None]]
+) -> Services:
+    return Services(
+        client,
+        keys,
+        CatalogStore(client, keys),
+        Accounts(client, keys, settings.admin_key),
+        MediaStore(client, keys, settings.data_dir / "media"),
+        clock,
+        refresh,
+        settings.click_lifetime_s,
+        settings.keep_quarters_days * 86_400,
+        settings.max_upload_bytes,
+    )
+
+
+async def _check_secret(held: Running, signing: tuple[Key, ...]) -> None:
+    """Stops a worker whose secret the store does not know: it would refuse the tokens of the others."""
+    services = held.services
+    proofs = [hashlib.blake2b(key.secret, digest_size=8, person=b"adserve-proof").hexdigest() for key in signing]
+    try:
+        await services.client.set(services.keys.secret, proofs[0], nx=True)
+        known = await services.client.get(services.keys.secret)
+        if known in proofs:
+            await services.client.set(services.keys.secret, proofs[0])
+            return
+    except REPLY_ERRORS:
+        return
+    raise SettingsError(["the store was used with another secret: set ADSERVE_SECRET (or its file) to that one"])
+
+
+async def _load(held: Running, store: CatalogStore) -> None:
+    """Loads what changed and swaps the compiled copy."""
+    current = held.worker.catalog
+    if current is None:
+        version, things = await store.load_all()
+    else:
+        version, changed = await store.changed_since(current.version)
+        if version == current.version:
+            held.last_contact = time.monotonic()
+            return
+        things = {**current.things, **changed}
+    held.last_contact = time.monotonic()
+    if current is not None and version < current.version:
+        version, things = await store.load_all()
+    held.worker.catalog = compile_catalog(version, things, compile_snippet)
+
+
+async def _follow(held: Running, store: CatalogStore) -> None:
+    """Follows the catalog's version; a store that goes and comes is said once each."""
+    while True:
+        await asyncio.sleep(POLL_S)
+        try:
+            current = held.worker.catalog
+            if current is None or await store.version() != current.version:
+                await _load(held, store)
+            held.last_contact = time.monotonic()
+            if not held.store_up:
+                held.store_up = True
+                log.info("store_back")
+        except REPLY_ERRORS as problem:
+            if held.store_up:
+                held.store_up = False
+                log.warning("store_away", problem=type(problem).__name__)
+            silent_s = time.monotonic() - held.last_contact
+            if held.worker.catalog is not None and silent_s > held.settings.stale_limit_s:
+                held.worker.catalog = Catalog(held.worker.catalog.version)
+
+
+async def _keep_house(held: Running) -> None:
+    """Rolls quarter-hours older than the limit up to site-local days."""
+    while True:
+        try:
+            if held.worker.catalog is not None:
+                await roll_up_old(held.services, held.worker.catalog.things)
+        except REPLY_ERRORS:
+            log.warning("roll_up_postponed")
+        await asyncio.sleep(ROLL_UP_S)
+
+
+def _link_host(host: str) -> str:
+    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104

@@ -1,0 +1,280 @@
+"""Templates get snippets from a server, and the tag's element when there is none in time."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from adserve.contrib.jinja2 import Slots, install
+
+SNIPPET = '<div class="slot-unit" data-decision="d1"><a href="/c/t"><img src="/m/x.png" alt="R&amp;D"></a></div>'
+LAZY = SNIPPET.replace("<img ", '<img loading="lazy" ')
+
+
+class Site(ThreadingHTTPServer):
+    """Answers like the delivery routes, and remembers what it was asked and over how many connections."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.asked: list[tuple[str, Mapping[str, str]]] = []
+        self.peers: set[object] = set()
+        self.broken = False
+        self.release = threading.Event()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+    def query(self) -> dict[str, list[str]]:
+        return parse_qs(urlsplit(self.asked[-1][0]).query)
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Site
+
+    def do_GET(self) -> None:
+        self.server.asked.append((self.path, dict(self.headers)))
+        self.server.peers.add(self.client_address)
+        path = urlsplit(self.path).path
+        if path.endswith("/silent"):
+            self.server.release.wait(5)
+        elif path.endswith("/drip"):
+            self._drip()
+        elif path.startswith("/v1/pages/"):
+            self._page()
+        else:
+            self._reply("" if path.endswith("/empty") else SNIPPET)
+
+    def _page(self) -> None:
+        decisions = {
+            "top": {"filled": True, "html": SNIPPET, "impression_url": 'http://s/e/i/T"><b>&x'},
+            "sidebar": {"filled": True, "html": LAZY, "impression_url": "http://s/e/i/U"},
+            "footer": {"filled": False, "html": ""},
+            "nosuch": {"filled": False, "error": "unknown_slot"},
+        }
+        self._reply(json.dumps({"page_view": "p", "slots": decisions}))
+
+    def _drip(self) -> None:
+        """One byte each 10 ms: every single read is quick, the whole is not."""
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n")
+        while not self.server.release.wait(0.01):
+            self.wfile.write(b"x")
+
+    def _reply(self, text: str) -> None:
+        body = text.encode()
+        self.send_response(500 if self.server.broken else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[Site]:
+    site = Site()
+    site.handle_error = lambda *_: None  # type: ignore[method-assign]  # clients that gave up are the point
+    thread = threading.Thread(target=site.serve_forever, args=(0.01,))
+    thread.start()
+    yield site
+    site.release.set()
+    site.shutdown()
+    thread.join()
+    site.server_close()
+
+
+@pytest.fixture
+def env() -> Environment:
+    return Environment(autoescape=True, undefined=StrictUndefined)
+
+
+def slots_of(env: Environment, site: Site, *, timeout_s: float = 5) -> Slots:
+    return install(env, base_url=site.url, site="news", timeout_s=timeout_s)
+
+
+def test_a_template_gets_the_snippet_unescaped(server: Site, env: Environment) -> None:
+    """`{{ slot("top") }}` is the server's HTML as it stands."""
+    slots_of(env, server)
+    assert env.from_string('<p>{{ slot("top") }}</p>').render() == f"<p>{SNIPPET}</p>"
+    assert server.asked[0][0] == "/v1/slots/news/top"
+    assert server.asked[0][1]["Accept"] == "text/html"
+
+
+def test_a_slot_with_nothing_to_show_stays_empty(server: Site, env: Environment) -> None:
+    """The server's word is final: no tag that would ask a second time."""
+    assert slots_of(env, server).slot("empty") == ""
+
+
+def test_a_thread_keeps_its_connection(server: Site, env: Environment) -> None:
+    """Ten calls, one connection."""
+    slots = slots_of(env, server)
+    assert {slots.slot("top") for _ in range(10)} == {Markup(SNIPPET)}
+    assert len(server.peers) == 1
+
+
+def test_a_connection_that_the_server_closed_is_made_anew(env: Environment) -> None:
+    """Servers close idle connections: the next call must not fail for it."""
+
+    class ClosesAfterEach(Handler):
+        def _reply(self, text: str) -> None:
+            super()._reply(text)
+            self.close_connection = True  # without having announced it
+
+    site = Site()
+    site.RequestHandlerClass = ClosesAfterEach
+    thread = threading.Thread(target=site.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        slots = slots_of(env, site)
+        assert [slots.slot("top") for _ in range(5)] == [SNIPPET] * 5
+        assert len(site.asked) == len(site.peers) == 5
+    finally:
+        site.shutdown()
+        thread.join()
+        site.server_close()
+
+
+@pytest.mark.parametrize("name", ["silent", "drip"])
+def test_a_slow_server_costs_no_more_than_the_timeout(server: Site, env: Environment, name: str) -> None:
+    """Silent, or one byte at a time: the page goes on with the tag's element."""
+    slots = slots_of(env, server, timeout_s=0.08)
+    began = time.monotonic()
+    filled = slots.slot(name, size="728x90")
+    took_s = time.monotonic() - began
+    assert filled == f'<div data-slot="{name}" data-size="728x90"></div>'
+    assert 0.07 <= took_s < 1
+
+
+def test_without_a_server_the_page_has_the_tags_elements(env: Environment) -> None:
+    """A refused port is no error of the page, alone or for several slots."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as listening:
+        port = listening.getsockname()[1]
+    slots = install(env, base_url=f"http://127.0.0.1:{port}", site="news")
+    assert slots.slot("top") == '<div data-slot="top"></div>'
+    assert slots.page(["top", "below-post:2"], sizes={"top": "728x90"}) == {
+        "top": '<div data-slot="top" data-size="728x90"></div>',
+        "below-post:2": '<div data-slot="below-post"></div>',
+    }
+    assert slots.page() == {}
+
+
+def test_an_error_answer_is_never_shown(server: Site, env: Environment) -> None:
+    """The body of a 500 is not a snippet."""
+    server.broken = True
+    slots = slots_of(env, server)
+    assert slots.slot("top") == '<div data-slot="top"></div>'
+    assert slots.page(["top"]) == {"top": '<div data-slot="top"></div>'}
+
+
+@pytest.mark.parametrize(
+    "name", ['"><script>alert(1)</script>', "../../api/v1/keys", "top?x=1", "top\r\nX: 1", "", "TOP", "\ud800"]
+)
+def test_what_cannot_be_a_slot_is_not_asked_for(server: Site, env: Environment, name: str) -> None:
+    """It ends up escaped in the tag's element."""
+    slots = slots_of(env, server)
+    shown = slots.slot(name, size='"><b>')
+    assert shown == Markup('<div data-slot="{}" data-size="&#34;&gt;&lt;b&gt;"></div>').format(name.partition(":")[0])
+    assert "<script" not in shown
+    assert slots.page([name])[name].startswith("<div data-slot=")
+    assert not server.asked
+
+
+def test_context_becomes_encoded_parameters(server: Site, env: Environment) -> None:
+    """Any text arrives as the server's one value of it; nothing breaks out of its parameter."""
+    slots = slots_of(env, server)
+    slots.slot(
+        "top",
+        labels=["राजनीति", "a&country=IN", "x#y"],
+        url="https://news.example/?q=1&r=2",
+        width=728,
+        lang=None,
+        kv={"section": "a b&c", "n=1": "2"},
+        size="728x90",
+    )
+    assert server.query() == {
+        "labels": ["राजनीति,a&country=IN,x#y"],
+        "url": ["https://news.example/?q=1&r=2"],
+        "width": ["728"],
+        "kv.section": ["a b&c"],
+        "kv.n=1": ["2"],
+    }
+
+
+def test_only_what_the_server_judges_by_is_forwarded(server: Site, env: Environment) -> None:
+    """A reader's cookies and credentials stay with the page's own server."""
+    headers = {"User-Agent": "Moz", "sec-ch-ua-mobile": "?1", "Cookie": "s=1", "Authorization": "Basic x", "Host": "h"}
+    slots_of(env, server).slot("top", headers=headers | {"X-Forwarded-For": "6.6.6.6"}, address="203.0.113.9")
+    got = server.asked[0][1]
+    assert (got["User-Agent"], got["sec-ch-ua-mobile"], got["X-Forwarded-For"]) == ("Moz", "?1", "203.0.113.9")
+    assert not {"Cookie", "Authorization"} & set(got)
+    assert got["Host"] == urlsplit(server.url).netloc
+
+
+def test_a_header_cannot_end_its_line(server: Site, env: Environment) -> None:
+    """A control character in a header sends nothing."""
+    shown = slots_of(env, server).slot("top", headers={"User-Agent": "a\r\nX-Evil: 1"})
+    assert shown == '<div data-slot="top"></div>'
+    assert not server.asked
+
+
+def test_a_page_is_one_call(server: Site, env: Environment) -> None:
+    """Each snippet has its impression image, lazy exactly when its picture is; the URL cannot leave its attribute."""
+    slots_of(env, server)
+    asked = '{% set got = page(["top", "sidebar", "footer", "nosuch"]) %}'
+    template = env.from_string(asked + "{{ got.top }}|{{ got.sidebar }}|{{ got.footer }}")
+    top, sidebar, footer = template.render().split("|")
+    style = 'style="position:absolute;width:1px;height:1px;border:0">'
+    assert top == (f'{SNIPPET}<img src="http://s/e/i/T&#34;&gt;&lt;b&gt;&amp;x" width="1" height="1" alt="" {style}')
+    assert sidebar == f'{LAZY}<img src="http://s/e/i/U" width="1" height="1" alt="" loading="lazy" {style}'
+    assert footer == ""
+    assert len(server.asked) == 1
+    assert server.asked[0][0] == "/v1/pages/news?slots=top,sidebar,footer,nosuch"
+    assert server.asked[0][1]["Accept"] == "application/json"
+
+
+@pytest.mark.parametrize("answer", ["", "null", "[]", '{"slots": [1]}', '{"slots": {"top": 5}}', "<p>", '{"slots"'])
+def test_nonsense_instead_of_a_page_is_no_answer(env: Environment, answer: str) -> None:
+    """Whatever JSON says, a page renders."""
+    slots = install(env, base_url="http://serve.example", site="news", fetch=lambda *_: answer)
+    assert slots.page(["top"]) == {"top": '<div data-slot="top"></div>'}
+
+
+async def test_async_templates_wait_in_a_thread(server: Site) -> None:
+    """`aslot` and `apage` answer the same without holding up the loop."""
+    env = Environment(autoescape=True, enable_async=True)
+    slots = slots_of(env, server)
+    assert await env.from_string('{{ aslot("top") }}').render_async() == SNIPPET
+    assert set(await slots.apage(["top"])) == {"top", "sidebar", "footer", "nosuch"}
+
+
+@pytest.mark.parametrize("base_url", ["", "serve.example", "ftp://serve.example", "http://"])
+def test_a_wrong_origin_fails_at_start(env: Environment, base_url: str) -> None:
+    """A slip in the configuration shows when it is made, not as pages without snippets."""
+    with pytest.raises(ValueError, match="base_url"):
+        install(env, base_url=base_url, site="news")
+
+
+def test_the_sites_name_is_one_path_segment(env: Environment) -> None:
+    """And a `base_url` may have a path of its own."""
+    urls: list[str] = []
+
+    def fetch(url: str, _: Mapping[str, str]) -> str:
+        urls.append(url)
+        return ""
+
+    install(env, base_url="https://serve.example/a/", site="ne/ws?", fetch=fetch).slot("top")
+    assert urls == ["https://serve.example/a/v1/slots/ne%2Fws%3F/top"]
