@@ -5,10 +5,10 @@ from __future__ import annotations
 import click
 
 from adserve.bench.run import bench, render
-from adserve.cli.main import as_json, cli, show
+from adserve.cli.options import as_json, show
 
 
-@cli.command("bench")
+@click.command("bench")
 @as_json
 @click.option("--rounds", default=5, show_default=True)
 @click.option("--count", default=20_000, show_default=True, help="requests a round")

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from adserve.cli.main import as_json, cli, read_bytes, shared, show, table, with_services
+from adserve.cli.options import as_json, read_bytes, shared, show, table, with_services
 from adserve.flows import manage, review, submit
 from adserve.flows.services import Services
 from adserve.settings import Settings
@@ -15,7 +15,7 @@ ACTOR = "command line"
 _COLUMNS = ["id", "campaign", "name", "kind", "width", "height", "weight", "state", "reason"]
 
 
-@cli.group("creative")
+@click.group("creative")
 def creative() -> None:
     """Add, list, approve and reject creatives."""
 
@@ -90,7 +90,7 @@ def _move(flags: dict[str, Any], json_: bool, id_: str, action: str, reason: str
     show(with_services(flags, work), json_, lambda one: table([one], _COLUMNS))
 
 
-@cli.group("keys")
+@click.group("keys")
 def keys() -> None:
     """Make, list and revoke API keys."""
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from adserve.cli.main import as_json, cli, shared, show, table, with_services
-from adserve.flows.report import report
+from adserve.cli.options import as_json, shared, show, table, with_services
+from adserve.flows.figures import report
 from adserve.flows.services import Services
 from adserve.settings import Settings
 
@@ -26,7 +26,7 @@ _FIGURES = [
 ]
 
 
-@cli.command("report")
+@click.command("report")
 @shared
 @as_json
 @click.option("--from", "from_", help="local date or RFC 3339 time")

@@ -11,10 +11,12 @@ BUCKET_S = 900
 """Every zone offset in use is a multiple of 15 minutes, so buckets never straddle a local day."""
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _MOMENT = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]([01][0-9]|2[0-3]):[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?([Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
 _ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}")
-YEARS = (1971, 2199)
+_NOT_REAL = {"Factory", "localtime", "posixrules"}
+"""Names that some systems have as files and that mean something else on each of them."""
+YEARS = (1970, 2200)
 
 
 def bucket_of(epoch: int) -> int:
@@ -25,7 +27,7 @@ def bucket_of(epoch: int) -> int:
 @lru_cache(maxsize=1000)
 def zone(name: str) -> ZoneInfo:
     """An IANA zone by name. ValueError when there is none."""
-    if len(name) > 64 or not _ZONE.fullmatch(name):
+    if len(name) > 64 or not _ZONE.fullmatch(name) or name in _NOT_REAL:
         raise ValueError("takes an IANA time zone, as Asia/Kolkata or UTC")
     try:
         return ZoneInfo(name)
@@ -34,7 +36,7 @@ def zone(name: str) -> ZoneInfo:
 
 
 def parse_day(text: str) -> date:
-    """A real date from 1971 to 2199, `2026-11-24`. ValueError otherwise."""
+    """A real date from 1970 to 2200, `2026-11-24`. ValueError otherwise."""
     if not _DATE.fullmatch(text):
         raise ValueError("takes a date like 2026-11-24")
     try:
@@ -76,16 +78,31 @@ def day_bounds(day: date, tz: ZoneInfo) -> tuple[int, int]:
     return start(day), start(day + timedelta(days=1))
 
 
+def hour_start(epoch: int, tz: ZoneInfo) -> int:
+    """The epoch second at which the local hour of `epoch` begins: at :15 or :30 UTC in some zones."""
+    return int(datetime.fromtimestamp(epoch, tz).replace(minute=0, second=0).timestamp())
+
+
 def hour_label(epoch: int, tz: ZoneInfo) -> str:
     """The local hour with its offset, so that the repeated hour of a clock change stays two."""
-    local = datetime.fromtimestamp(epoch, tz)
-    return local.replace(minute=0, second=0).isoformat(timespec="minutes")
+    return moment_label(hour_start(epoch, tz), tz)
 
 
-def week_label(day: date) -> str:
-    """The Monday of an ISO week."""
-    return (day - timedelta(days=day.weekday())).isoformat()
+def moment_label(epoch: int, tz: ZoneInfo) -> str:
+    """RFC 3339 with the offset of `tz`."""
+    return datetime.fromtimestamp(epoch, tz).isoformat()
+
+
+def week_start(day: date) -> date:
+    """The Monday of the ISO week of a day."""
+    return day - timedelta(days=day.weekday())
 
 
 def month_label(day: date) -> str:
+    """`2026-11`."""
     return f"{day.year:04}-{day.month:02}"
+
+
+def next_month(day: date) -> date:
+    """The first day of the month after that of `day`."""
+    return (day.replace(day=28) + timedelta(days=4)).replace(day=1)

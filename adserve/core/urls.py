@@ -39,7 +39,7 @@ _DEFAULT_PORT = {"http": 80, "https": 443}
 _SPECIAL = re.compile(r"[\x00-\x20\x7f\\]")
 _GRAMMAR = re.compile(
     r"(?P<scheme>https?)://(?P<authority>[^/?#]*)(?P<path>[^?#]*)(?:\?(?P<query>[^#]*))?(?:#(?P<fragment>.*))?",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,  # without ASCII, U+017F (long s) would be an `s`
 )
 _AUTHORITY = re.compile(r"(?P<host>\[[^\[\]]*\]|[^\[\]:]*)(?::(?P<port>.*))?")
 _PORT = re.compile(r"[0-9]{1,5}")
@@ -49,10 +49,15 @@ _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _ENCODE = re.compile(r"%(?![0-9A-Fa-f]{2})|[^A-Za-z0-9\-._~!$&'()*+,;=:@/?%]")
 _ENCODE_QUERY = re.compile(r"%(?![0-9A-Fa-f]{2})|[^A-Za-z0-9\-._~!$&'()*+,;=:@/?%{}]")
 _MACRO = re.compile(r"\{(site|slot|campaign|creative|random)\}")
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zs", "Zl", "Zp"})
+"""Control, invisible (direction marks, zero width), surrogates, spaces and line ends."""
 _JOINERS = "\u200c\u200d"
 """Invisible, but part of the spelling of Persian and Indic words: encoded, not refused."""
 
-_LOCAL_NAMES = ("localhost", "local", "localdomain", "internal", "intranet", "lan", "home", "corp", "private", "home.arpa")
+_LOCAL_NAMES = (
+    *(".localhost", ".local", ".localdomain", ".internal", ".intranet", ".lan", ".home", ".home.arpa"),
+    *(".corp", ".private"),
+)
 # Everything of the IANA special-purpose registries; tables of our own, because `is_private` and
 # `is_global` answer differently in Python 3.11, 3.12 and 3.13.
 _SPECIAL_V4 = tuple(
@@ -165,7 +170,8 @@ def warnings_for_host(host: str) -> list[str]:
 
 
 _WRITTEN_TOGETHER = frozenset({"CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "HANGUL", "BOPOMOFO"})
-_LATIN_TWINS = frozenset("асԁеһіјӏкмորԛгѕтυνѵԝхуүоοαιρτκχγεзвнпцьъїëё-0123456789")
+_LATIN_TWINS = frozenset("авеһіїјкӏмнорсԁԛѕтгуԝхьё" + "αβγεικνορτυχω" + "սօհոցւ" + "-0123456789")
+"""Cyrillic, Greek and Armenian letters that pass for Latin ones at a glance."""
 
 
 def _script(letter: str) -> str:
@@ -187,8 +193,7 @@ def _split(text: str) -> _Split:
 
 
 def _is_plain(char: str) -> bool:
-    """False for control (C*), including surrogates and direction marks, and for spaces (Z*)."""
-    return char in _JOINERS or unicodedata.category(char)[0] not in "CZ"
+    return char in _JOINERS or unicodedata.category(char) not in _UNSEEN
 
 
 def _encode(text: str, strange: re.Pattern[str]) -> str:
@@ -262,6 +267,6 @@ def _check_public(host: str) -> None:
     elif _NUMBER.fullmatch(host.rpartition(".")[2]):
         local = any(IPv4Address(host) in network for network in _SPECIAL_V4)
     else:
-        local = "." not in host or host.endswith(tuple(f".{name}" for name in _LOCAL_NAMES))
+        local = "." not in host or f".{host}".endswith(_LOCAL_NAMES)
     if local:
         raise UrlError("must lead to a public host, not to this machine, a local network or a reserved address")

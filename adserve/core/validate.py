@@ -116,7 +116,7 @@ def one_of(*choices: str, later: tuple[str, ...] = ()) -> Callable[[Any], Any]:
 
 def list_of(check_one: Callable[[Any], str], most: int) -> Callable[[Any], tuple[str, ...]]:
     def check(value: Any) -> tuple[str, ...]:
-        if not isinstance(value, list) or len(value) > most:
+        if not isinstance(value, (list, tuple)) or len(value) > most:
             raise ValueError(f"takes a list of at most {most}")
         return tuple(dict.fromkeys(check_one(one) for one in value))
 

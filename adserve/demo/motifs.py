@@ -122,16 +122,18 @@ def lighthouse(pen: Pen, ink: Colour, accent: Colour, ground: Colour) -> None:
     pen.shape([(39, 20), (61, 20), (50, 10)], ink)
     pen.box(39, 30, 22, 3, ink)
     for n, y in enumerate((80, 86, 92)):
-        pen.line([(x, y + 1.6 * math.sin((x + 9 * n) / 5)) for x in range(8, 93)], 2.6, blend(ground, ink, 0.85 - n / 5))
+        pen.line(
+            [(x, y + 1.6 * math.sin((x + 9 * n) / 5)) for x in range(8, 93)], 2.6, blend(ground, ink, 0.85 - n / 5)
+        )
 
 
 def umbrella(pen: Pen, ink: Colour, accent: Colour, ground: Colour) -> None:
     """An umbrella that does its work."""
-    for x, y in ((14, 12), (34, 2), (56, 4), (78, 8), (92, 22), (6, 34), (94, 50), (4, 62)):
+    for x, y in ((14.0, 12), (34, 2), (56, 4), (78, 8), (92, 22), (6, 34), (94, 50), (4, 62)):
         pen.line([(x, y), (x - 3, y + 9)], 2.2, blend(ground, ink, 0.6))
     pen.draw.pieslice([pen.at((10, 18)), pen.at((90, 98))], 180, 360, fill=accent)
     pen.draw.pieslice([pen.at((36, 18)), pen.at((64, 98))], 180, 360, fill=blend(accent, ink, 0.35))
-    for x in (10, 36.6, 63.3):
+    for x in (10.0, 36.6, 63.3):
         pen.draw.ellipse([pen.at((x, 52)), pen.at((x + 26.7, 64))], fill=ground)
     pen.line([(50, 18), (50, 12)], 3, ink)
     pen.line([(50, 52), (50, 84)], 3.2, ink)

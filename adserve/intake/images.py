@@ -1,10 +1,22 @@
 """Pictures: recognised by their bytes, bounded before decoding, always encoded anew.
 
-DESIGN. The first bytes must name one of five kinds and only that kind's decoder may look at the
-file. Size and frames are judged from the header, before any pixel is decoded. What is served is
-never what was sent: the pixels are encoded again, so metadata, comments, thumbnails, profiles and
-whatever follows the end of the picture are gone. Work is done in threads (Pillow releases the
-interpreter while it decodes), two at a time, off the event loop.
+DESIGN. The first bytes must name one of five kinds, and only that kind's decoder sees the file.
+Size, frames and their places are judged from headers, before a pixel is decoded. What is served is
+never what was sent: pixels are encoded again, in sRGB and upright, so metadata, comments,
+thumbnails, profiles and whatever follows the end of the picture are gone. The same bytes give the
+same output, so its digest can be its name.
+
+Decoders are C code that reads hostile bytes. `encode_off_loop` runs each upload in a process of its
+own with limits on memory and CPU, without this process's environment (where secrets are), bytes
+in and bytes out by pipes: a crash, a hang or a bomb costs that upload and nothing else. Starting it
+takes about 0.1 s, and uploads are rare. Not chosen: threads alone (a segfault ends the worker and
+its spooling) and a process pool (its children outlive a killed parent, and one crash fails all).
+
+    decided here        still pictures        animations
+    size                4096 a side, 16 MP    and 300 frames, 64 MP over all of them
+    time                                      30 s: one play is no longer, and plays stop by then
+    delay                                     at most 10 ms means 100 ms, as in browsers; else >= 20 ms
+    kind                as sent               GIF and WebP as sent; APNG and AVIF become WebP
 """
 
 from __future__ import annotations
@@ -12,14 +24,21 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import io
+import json
+import os
+import resource
+import struct
+import subprocess
+import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from PIL import Image, ImageCms, ImageOps
+from PIL import AvifImagePlugin, GifImagePlugin, Image, ImageCms, WebPImagePlugin
 
-from adserve.errors import Invalid, Problem, UnsupportedMedia
+from adserve.errors import AdserveError, Invalid, Problem, TooLarge, UnsupportedMedia
 
 MAX_SIDE = 4096
 MAX_PIXELS = 16_000_000
@@ -27,10 +46,38 @@ MAX_ANIMATED_PIXELS = 64_000_000
 MAX_FRAMES = 300
 MAX_LENGTH_MS = 30_000
 MIN_DELAY_MS = 20
+DEFAULT_DELAY_MS = 100
 MAX_SERVED_BYTES = 1_000_000
-_KINDS = {"PNG": ("image/png", "png"), "JPEG": ("image/jpeg", "jpg"), "GIF": ("image/gif", "gif")}
-_KINDS |= {"WEBP": ("image/webp", "webp"), "AVIF": ("image/avif", "avif")}
-_POOL = ThreadPoolExecutor(2, thread_name_prefix="images")
+MAX_TIME_S = 20
+"""CPU and wall time of one upload's process."""
+MAX_MEMORY_BYTES = 1 << 30
+"""Address space of that process; the largest animation allowed needs about half of it."""
+
+_KINDS = {
+    "PNG": ("image/png", "png"),
+    "JPEG": ("image/jpeg", "jpg"),
+    "GIF": ("image/gif", "gif"),
+    "WEBP": ("image/webp", "webp"),
+    "AVIF": ("image/avif", "avif"),
+}
+_SUPPORTED = {"WEBP": WebPImagePlugin.SUPPORTED, "AVIF": AvifImagePlugin.SUPPORTED}
+_TURNS = {
+    2: (Image.Transpose.FLIP_LEFT_RIGHT,),
+    3: (Image.Transpose.ROTATE_180,),
+    4: (Image.Transpose.FLIP_TOP_BOTTOM,),
+    5: (Image.Transpose.TRANSPOSE,),
+    6: (Image.Transpose.ROTATE_270,),
+    7: (Image.Transpose.TRANSVERSE,),
+    8: (Image.Transpose.ROTATE_90,),
+}
+"""EXIF orientation to the turn that undoes it."""
+_WAITING = ThreadPoolExecutor(2, thread_name_prefix="images")
+"""Threads that only wait for a process: two uploads are decoded at a time, the others queue."""
+
+# Settings of Pillow have no other place than its modules.
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # the same bytes on every machine, and less memory
+GifImagePlugin.LOADING_STRATEGY = GifImagePlugin.LoadingStrategy.RGB_AFTER_DIFFERENT_PALETTE_ONLY
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,108 +99,230 @@ def refuse(detail: str) -> Invalid:
 
 def sniff(data: bytes) -> str:
     """The kind that the first bytes name. UnsupportedMedia for everything else."""
+    kind = ""
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "PNG"
-    if data.startswith(b"\xff\xd8\xff"):
-        return "JPEG"
-    if data.startswith((b"GIF87a", b"GIF89a")):
-        return "GIF"
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "WEBP"
-    if data[4:8] == b"ftyp" and data[8:12] in (b"avif", b"avis"):
-        return "AVIF"
-    raise UnsupportedMedia("the file is no PNG, JPEG, GIF, WebP or AVIF picture")
-
-
-def inspect_and_encode(data: bytes) -> Picture:
-    """An upload to what is served. UnsupportedMedia or Invalid (`/file`) when it cannot be."""
-    kind = sniff(data)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            warnings.simplefilter("ignore", UserWarning)
-            with Image.open(io.BytesIO(data), formats=[kind]) as image:
-                encoded, frames = _encode(image, kind)
-                width, height = image.size if frames > 1 else encoded_size(encoded, kind)
-    except Invalid:
-        raise
-    except Exception as problem:  # a decoder may raise anything on hostile bytes
-        raise refuse("the picture is broken or cut off: export it again") from problem
-    if len(encoded) > MAX_SERVED_BYTES:
-        raise refuse(f"the picture is {len(encoded) // 1000} kB when encoded; at most {MAX_SERVED_BYTES // 1000} kB")
-    media_type, ending = _KINDS[kind]
-    digest = hashlib.sha256(encoded).hexdigest()[:40]
-    return Picture(encoded, media_type, ending, width, height, digest, frames)
-
-
-def encoded_size(data: bytes, kind: str) -> tuple[int, int]:
-    with Image.open(io.BytesIO(data), formats=[kind]) as image:
-        return image.size
+        kind = "PNG"
+    elif data.startswith(b"\xff\xd8\xff"):
+        kind = "JPEG"
+    elif data.startswith((b"GIF87a", b"GIF89a")):
+        kind = "GIF"
+    elif data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        kind = "WEBP"
+    elif data[4:12] in (b"ftypavif", b"ftypavis") or (data[4:12] == b"ftypmif1" and b"avif" in data[16:64]):
+        kind = "AVIF"
+    if not kind or not _SUPPORTED.get(kind, True):
+        raise UnsupportedMedia("the file is no PNG, JPEG, GIF, WebP or AVIF picture")
+    return kind
 
 
 async def encode_off_loop(data: bytes, *, max_bytes: int) -> Picture:
-    """`inspect_and_encode` in a thread, for files of at most `max_bytes`."""
+    """`inspect_and_encode` in a process of its own; the same results and errors, and the loop stays free."""
     if len(data) > max_bytes:
-        raise refuse(f"the file is over {max_bytes} bytes")
-    return await asyncio.get_running_loop().run_in_executor(_POOL, inspect_and_encode, data)
+        raise TooLarge(f"the file is over {max_bytes} bytes")
+    sniff(data)
+    return await asyncio.get_running_loop().run_in_executor(_WAITING, _in_process, data, max_bytes)
 
 
-def _encode(image: Image.Image, kind: str) -> tuple[bytes, int]:
-    width, height = image.size
+def inspect_and_encode(data: bytes, *, max_bytes: int) -> Picture:
+    """An upload of at most `max_bytes` to what is served.
+
+    TooLarge; UnsupportedMedia for another kind of file; Invalid (`/file`) for a picture that is
+    broken or over a limit.
+    """
+    if len(data) > max_bytes:
+        raise TooLarge(f"the file is over {max_bytes} bytes")
+    kind = sniff(data)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            gif_frames = _gif_frames(data) if kind == "GIF" else 0
+            with Image.open(io.BytesIO(data), formats=[kind]) as image:
+                frames = 1 if kind == "JPEG" else gif_frames or int(getattr(image, "n_frames", 1))
+                kind, encoded = _encode(image, kind, frames, lossless=b"VP8L" in data[:64] or kind == "PNG")
+            with Image.open(io.BytesIO(encoded), formats=[kind]) as made:
+                (width, height), frames = made.size, int(getattr(made, "n_frames", 1))
+    except AdserveError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise refuse(f"the picture has more than {MAX_PIXELS // 1_000_000} megapixels: make it smaller") from None
+    except Exception:  # a decoder may raise anything on hostile bytes
+        raise refuse("the picture is broken or cut off: export it again") from None
+    if len(encoded) > MAX_SERVED_BYTES:
+        size, limit = len(encoded) // 1000, MAX_SERVED_BYTES // 1000
+        raise refuse(f"the picture is {size} kB when encoded, over {limit} kB: make it smaller or simpler")
+    return Picture(encoded, *_KINDS[kind], width, height, hashlib.sha256(encoded).hexdigest()[:40], frames)
+
+
+def _gif_frames(data: bytes) -> int:
+    """The frames of a GIF, counted without decoding; Pillow's own count has no end and lets frames grow the canvas."""
+    width, height, flags = struct.unpack_from("<HHB", data, 6)
+    at, frames = 13 + _table(flags), 0
+    while at < len(data):
+        block = data[at]
+        if block == 0x21:  # extension
+            at += 2
+        elif block == 0x2C:  # a frame
+            left, top, wide, high, flags = struct.unpack_from("<HHHHB", data, at + 1)
+            if not (wide and high) or left + wide > width or top + high > height:
+                raise refuse("a frame of the animation is empty or leaves its canvas: export it again")
+            frames += 1
+            _check_budget(width, height, frames)
+            at += 11 + _table(flags)
+        elif block == 0:  # padding that some programs leave
+            at += 1
+            continue
+        else:  # the trailer
+            break
+        while at < len(data) and data[at]:
+            at += data[at] + 1
+        at += 1
+    return frames
+
+
+def _table(flags: int) -> int:
+    """Bytes of the colour table that these flags announce."""
+    return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
+
+
+def _check_budget(width: int, height: int, frames: int) -> None:
     if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE) or width * height > MAX_PIXELS:
-        raise refuse(f"the picture is {width}x{height}; each side is at most {MAX_SIDE}, and {MAX_PIXELS} pixels in all")
-    frames = int(getattr(image, "n_frames", 1))
-    if frames > 1:
-        if frames > MAX_FRAMES or frames * width * height > MAX_ANIMATED_PIXELS:
-            raise refuse(f"the animation has too many frames ({frames}) or pixels for its size")
-        if kind in ("GIF", "WEBP"):
-            return _animation(image, kind, frames), frames
-    image.load()
-    return _still(image, kind), 1
+        limit = f"each side may have 1 to {MAX_SIDE} pixels, all together {MAX_PIXELS // 1_000_000} million"
+        raise refuse(f"the picture is {width}x{height}; {limit}")
+    if frames > MAX_FRAMES or (frames > 1 and frames * width * height > MAX_ANIMATED_PIXELS):
+        limit = f"at most {MAX_FRAMES} frames and {MAX_ANIMATED_PIXELS // 1_000_000} million pixels in all of them"
+        raise refuse(f"the animation is too large: {limit}")
 
 
-def _still(image: Image.Image, kind: str) -> bytes:
-    plain = _plain(ImageOps.exif_transpose(image), kind)
+def _encode(image: Image.Image, kind: str, frames: int, *, lossless: bool) -> tuple[str, bytes]:
+    """The kind of the result and its bytes."""
+    _check_budget(*image.size, frames)
+    profile = image.info.get("icc_profile")
+    first = int(getattr(image, "default_image", False))  # an APNG's picture for programs that play none
     out = io.BytesIO()
-    options: dict[str, dict[str, Any]] = {
-        "PNG": {"optimize": True},
+    if frames - first > 1:
+        kind, pictures, options = _frames(image, kind, range(first, frames), profile)
+        if kind == "WEBP":
+            options |= {"lossless": lossless, "quality": 80, "method": 2}
+        pictures[0].save(out, kind, save_all=True, append_images=pictures[1:], **options)
+        return kind, out.getvalue()
+    image.seek(first if frames > first else 0)
+    image.load()
+    plain = _plain(image, profile)
+    for turn in _TURNS.get(_orientation(image), ()):
+        plain = plain.transpose(turn)
+    still: dict[str, dict[str, Any]] = {
+        "PNG": {"optimize": plain.width * plain.height <= 1_000_000},
         "JPEG": {"quality": 85, "optimize": True, "progressive": True},
         "GIF": {},
-        "WEBP": {"quality": 85, "method": 4},
+        "WEBP": {"lossless": lossless, "quality": 85, "method": 4},
         "AVIF": {"quality": 75, "speed": 8, "max_threads": 1},
     }
-    plain.save(out, kind, **options[kind])
-    return out.getvalue()
+    try:
+        plain.save(out, kind, **still[kind])
+    except OSError:
+        if kind != "AVIF":
+            raise
+        kind, out = "WEBP", io.BytesIO()  # this Pillow reads AVIF and cannot write it
+        plain.save(out, kind, **still[kind])
+    return kind, out.getvalue()
 
 
-def _animation(image: Image.Image, kind: str, frames: int) -> bytes:
+def _frames(
+    image: Image.Image, kind: str, places: range, profile: bytes | None
+) -> tuple[str, list[Image.Image], dict[str, Any]]:
+    """The kind of the result, its pictures, and delays (ms), plays and disposal as its encoder takes them."""
     pictures: list[Image.Image] = []
     delays: list[int] = []
-    for at in range(frames):
-        image.seek(at)
-        delays.append(max(MIN_DELAY_MS, int(image.info.get("duration", 100) or 100)))
-        pictures.append(_plain(image, "PNG").convert("RGBA"))
-    if sum(delays) > MAX_LENGTH_MS:
-        raise refuse(f"the animation runs {sum(delays) // 1000} s; at most {MAX_LENGTH_MS // 1000} s")
-    out = io.BytesIO()
-    extra = {"disposal": 2} if kind == "GIF" else {"quality": 80, "method": 2}
-    pictures[0].save(out, kind, save_all=True, append_images=pictures[1:], duration=delays, loop=0, **extra)
-    return out.getvalue()
+    for place in places:
+        image.seek(place)
+        image.load()
+        delay = int(image.info.get("duration") or 0)
+        delays.append(DEFAULT_DELAY_MS if delay <= 10 else max(MIN_DELAY_MS, delay))
+        if sum(delays) > MAX_LENGTH_MS:
+            raise refuse(f"the animation is longer than {MAX_LENGTH_MS // 1000} s: shorten it")
+        pictures.append(_plain(image, profile))
+    # A GIF says how often to repeat and plays once when it does not say; the others say how often to play.
+    loop = image.info.get("loop", -1 if kind == "GIF" else 0)
+    plays = MAX_LENGTH_MS // sum(delays)
+    if loop:
+        plays = min(plays, loop + (kind == "GIF")) or 1
+    if kind == "GIF":
+        clear = any(picture.has_transparency_data for picture in pictures)
+        return (
+            kind,
+            pictures,
+            {"duration": delays, "disposal": 2 if clear else 1} | ({"loop": plays - 1} if plays > 1 else {}),
+        )
+    return (
+        "WEBP",
+        [p.convert("RGBA" if p.has_transparency_data else "RGB") for p in pictures],
+        {"duration": delays, "loop": plays},
+    )
 
 
-def _plain(image: Image.Image, kind: str) -> Image.Image:
-    """The pixels alone, in sRGB, without anything else that came with the file."""
-    profile = image.info.get("icc_profile")
-    transparent = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
-    mode = "RGBA" if transparent and kind != "JPEG" else "RGB"
-    if profile and image.mode in ("RGB", "CMYK", "L"):
-        try:
-            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            found = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
-            image = found if found is not None else image
-        except (ImageCms.PyCMSError, OSError, ValueError):
-            image = image.convert(mode)  # an unreadable profile changes colours a little, no more
-    image = image.convert(mode)
-    plain = Image.new(mode, image.size)
-    plain.paste(image)
+def _orientation(image: Image.Image) -> int:
+    with suppress(Exception):  # broken EXIF of a sound picture: it stays as it lies
+        return int(image.getexif().get(0x0112, 1))
+    return 1
+
+
+def _plain(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """A copy of the pixels alone, in sRGB, of a mode that the encoders take."""
+    clear = "RGBA" if image.has_transparency_data else "RGB"
+    if image.mode.startswith("I"):  # 16 bits of grey
+        image = image.convert("I").point(lambda grey: grey / 256).convert("L")
+    if profile:
+        base = image if image.mode in ("L", "CMYK") else image.convert(clear)
+        with suppress(ImageCms.PyCMSError, OSError, ValueError, TypeError):  # an unreadable profile counts as none
+            source, target = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
+            mode = clear if base.mode == clear else "RGB"
+            image = ImageCms.profileToProfile(base, source, target, outputMode=mode) or image
+    if image.mode not in ("1", "L", "LA", "P", "RGB", "RGBA") or (image.palette and image.palette.mode != "RGB"):
+        image = image.convert(clear)
+    plain = image.copy()
+    plain.info = {key: value for key, value in image.info.items() if key == "transparency"}
     return plain
+
+
+def _in_process(data: bytes, max_bytes: int) -> Picture:
+    """Blocks for up to `MAX_TIME_S`. The process answers a line of JSON, then the bytes of the picture."""
+    command = [sys.executable, "-P", "-m", "adserve.intake.images", str(max_bytes)]
+    environment = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
+    try:
+        done = subprocess.run(command, input=data, capture_output=True, timeout=MAX_TIME_S, env=environment)
+    except subprocess.TimeoutExpired:
+        raise refuse("the picture takes too long to read: make it smaller or simpler") from None
+    head, _, encoded = done.stdout.partition(b"\n")
+    if done.returncode < 0:  # ended by a signal: a crash, or the limits
+        raise refuse("the picture is broken or too complex to read: export it again")
+    if done.returncode or not head:
+        raise RuntimeError(f"the process for pictures could not work: exit code {done.returncode}")
+    answer = json.loads(head)
+    if "unsupported" in answer:
+        raise UnsupportedMedia(answer["unsupported"])
+    if "problems" in answer:
+        raise Invalid([Problem(**problem) for problem in answer["problems"]])
+    return Picture(encoded, **answer)
+
+
+def _main() -> None:
+    with suppress(ValueError, OSError):  # not every system can limit memory
+        resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CPU, (MAX_TIME_S, MAX_TIME_S))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    encoded, answer = b"", dict[str, Any]()
+    try:
+        picture = inspect_and_encode(sys.stdin.buffer.read(), max_bytes=int(sys.argv[1]))
+        encoded = picture.data
+        answer = {name: value for name, value in asdict(picture).items() if name != "data"}
+    except UnsupportedMedia as problem:
+        answer = {"unsupported": str(problem)}
+    except Invalid as problem:
+        answer = {"problems": [asdict(one) for one in problem.problems]}
+    sys.stdout.buffer.write(json.dumps(answer).encode() + b"\n" + encoded)
+
+
+if __name__ == "__main__":
+    _main()

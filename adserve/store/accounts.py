@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import secrets
@@ -43,26 +44,33 @@ class Accounts:
         self._known: dict[str, Account] = {}
         self._read_at = float("-inf")
 
-    async def create(self, role: str, name: str) -> tuple[str, str]:
-        """`(id, secret)` of a new key."""
+    async def create(self, role: str, name: str, *, actor: str = "command line") -> tuple[str, str]:
+        """`(id, secret)` of a new key. Invalid for a role that this version does not have."""
         if role != "admin":
             raise Invalid([Problem("/role", "only admin is supported in this version", "not_supported")])
         id_, secret = f"k-{secrets.token_hex(6)}", f"adserve_{secrets.token_urlsafe(32)}"
         account = Account(id_, role, name, _digest(secret), int(time.time()))
-        await self._client.hset(self._keys.accounts, id_, msgspec.json.encode(account).decode())
+        async with self._client.pipeline(transaction=True) as pipe:
+            pipe.hset(self._keys.accounts, id_, msgspec.json.encode(account).decode())
+            pipe.xadd(self._keys.audit, _audited(id_, actor, "create"))
+            await pipe.execute()
         self._read_at = float("-inf")
         return id_, secret
 
     async def list(self) -> list[Account]:
-        """All keys, oldest first."""
-        stored = await self._client.hgetall(self._keys.accounts)
-        return sorted((msgspec.json.decode(text, type=Account) for text in stored.values()), key=lambda k: k.created)
+        """All keys, oldest first. One that cannot be read opens nothing and is left out."""
+        found: list[Account] = []
+        for text in (await self._client.hgetall(self._keys.accounts)).values():
+            with contextlib.suppress(msgspec.MsgspecError):
+                found.append(msgspec.json.decode(text, type=Account))
+        return sorted(found, key=lambda one: (one.created, one.id))
 
-    async def revoke(self, id_: str) -> None:
+    async def revoke(self, id_: str, *, actor: str = "command line") -> None:
         """Ends a key. NotFound when there is none."""
         if not await self._client.hdel(self._keys.accounts, id_):
-            raise NotFound("no such key")
+            raise NotFound("there is no key with this id")
         self._read_at = float("-inf")
+        await self._client.xadd(self._keys.audit, _audited(id_, actor, "revoke"))
 
     async def find(self, secret: str) -> Account | None:
         """The account of a secret, or None. The look-up is by digest, so its time tells nothing."""
@@ -73,6 +81,11 @@ class Accounts:
             self._known = {account.digest: account for account in await self.list()}
             self._read_at = time.monotonic()
         return self._known.get(digest)
+
+
+def _audited(id_: str, actor: str, action: str) -> dict[Any, Any]:
+    """The audit line of a change to a key, in the form of the catalog's lines."""
+    return {"what": f"key:{id_}", "actor": actor, "action": action, "before": "", "after": "", "at": int(time.time())}
 
 
 def _digest(secret: str) -> str:

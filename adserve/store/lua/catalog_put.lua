@@ -2,10 +2,14 @@
 -- KEYS 1 objects; 2 changed; 3 version; 4 audit.
 -- ARGV 1 "kind:id"; 2 expected version of the object (0 = must not exist); 3 its JSON; 4 actor;
 --      5 action; 6 hash of the JSON before; 7 hash after; 8 now (epoch s).
--- Returns the catalog's new version, or -1 when the object's version is another.
+-- Returns the catalog's new version, or -1 when the object's version is another. What cannot be
+-- read counts as absent, so that it can be put right.
 local stored = redis.call('HGET', KEYS[1], ARGV[1])
 local version = 0
-if stored then version = cjson.decode(stored)['version'] or 0 end
+if stored then
+  local readable, object = pcall(cjson.decode, stored)
+  if readable and type(object) == 'table' then version = tonumber(object['version']) or 0 end
+end
 if version ~= tonumber(ARGV[2]) then return -1 end
 local now = redis.call('INCR', KEYS[3])
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])

@@ -15,7 +15,7 @@ from adserve.core import validate as v
 from adserve.core.model import Creative, Thing
 from adserve.errors import Invalid, Problem
 from adserve.flows import manage, review, submit
-from adserve.flows.report import report as report_flow
+from adserve.flows.figures import report as report_flow
 from adserve.flows.services import Services
 from adserve.store.accounts import Account
 from adserve.web.api import body as bodies
@@ -175,7 +175,9 @@ def move(action: str) -> Endpoint:
         reason = sent.get("reason", "") if isinstance(sent, dict) else ""
         strange = set(sent) - ({"reason"} if action == "reject" else set()) if isinstance(sent, dict) else {""}
         if strange:
-            raise Invalid([Problem(f"/{str(name)[:60]}", "is no member of this object", "unknown_field") for name in strange])
+            raise Invalid(
+                [Problem(f"/{str(name)[:60]}", "is no member of this object", "unknown_field") for name in strange]
+            )
         made: Creative = await review.move(
             call.services, call.path["id"], action, actor=call.account.id, reason=reason, if_match=call.if_match
         )

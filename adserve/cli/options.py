@@ -1,0 +1,71 @@
+"""What every command shares: options, printing, a store to work on."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from adserve.flows.services import Services
+from adserve.serving import store_of
+from adserve.settings import Settings, load
+from adserve.wiring import services_only
+
+
+_SHARED = [
+    click.option("--data-dir", help="where the embedded store, secret and media cache live"),
+    click.option("--redis-url", help="the store; unset: an embedded Valkey in the data dir"),
+]
+as_json = click.option("--json", "json_", is_flag=True, help="print JSON for programs")
+
+
+def shared(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of every command that touches the store."""
+    for option in _SHARED:
+        command = option(command)
+    return command
+
+
+def with_services(flags: dict[str, Any], work: Callable[[Services, Settings], Awaitable[Any]]) -> Any:
+    """Runs `work` with the management services of the configured store."""
+    settings = load(flags, os.environ)
+
+    async def run(url: str) -> Any:
+        async with services_only(settings, url) as services:
+            return await work(services, settings)
+
+    with store_of(settings) as (url, _):
+        return asyncio.run(run(url))
+
+
+def show(value: Any, json_: bool, lines: Callable[[Any], list[str]]) -> None:
+    """Prints for programs or for people."""
+    if json_:
+        click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+    else:
+        click.echo("\n".join(lines(value)))
+
+
+def table(rows: list[dict[str, Any]], columns: list[str]) -> list[str]:
+    """Rows as aligned text; control characters of stored text are not printed."""
+    cells = [columns] + [[_printable(row.get(column)) for column in columns] for row in rows]
+    widths = [max(len(row[at]) for row in cells) for at in range(len(columns))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+
+
+def _printable(value: Any) -> str:
+    text = "" if value is None else str(value)
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def read_bytes(path: str) -> bytes:
+    """A file named on the command line."""
+    try:
+        return Path(path).read_bytes()
+    except OSError as problem:
+        raise click.ClickException(f"{path}: {problem.strerror}") from None

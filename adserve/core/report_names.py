@@ -1,0 +1,109 @@
+"""The serials of counters to the objects that people know, and which of them a report is about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from adserve.core.model import Advertiser, Campaign, Creative, Site, Slot, Thing
+from adserve.core.schedule import zone
+
+UTC = ZoneInfo("UTC")
+
+
+class Ad(NamedTuple):
+    """A revision of a creative with its campaign."""
+
+    creative: Creative
+    revision: int
+    campaign: Campaign
+
+
+class Names:
+    """What a report knows of the catalog, archived objects included: names stay in reports."""
+
+    def __init__(self, things: Iterable[Thing]) -> None:
+        every = list(things)
+        self.sites = {t.id: t for t in every if isinstance(t, Site)}
+        self.advertisers = {t.id: t for t in every if isinstance(t, Advertiser)}
+        self.campaigns = {t.id: t for t in every if isinstance(t, Campaign)}
+        self.creatives = {t.id: t for t in every if isinstance(t, Creative)}
+        self.slots = {t.id: t for t in every if isinstance(t, Slot)}
+        self.slot_serials = {slot.serial: slot for slot in self.slots.values()}
+        self.revisions = {
+            trail.serial: Ad(creative, trail.revision, self.campaigns[creative.campaign])
+            for creative in self.creatives.values()
+            if creative.campaign in self.campaigns
+            for trail in creative.revisions
+        }
+
+    def zone_of(self, slot_serial: int) -> ZoneInfo:
+        """The time zone of a slot's site; UTC when there is none."""
+        slot = self.slot_serials.get(slot_serial)
+        return self._zone(slot.site) if slot else UTC
+
+    def zones(self, filters: Mapping[str, str]) -> list[ZoneInfo]:
+        """The time zones of the sites that filters leave, each once."""
+        found = {self._zone(id_).key: self._zone(id_) for id_ in self._sites(filters)}
+        return list(found.values())
+
+    def default_zone(self, filters: Mapping[str, str]) -> str:
+        """The time zone that these sites share, else UTC."""
+        found = self.zones(filters)
+        return found[0].key if len(found) == 1 else UTC.key
+
+    def missing(self, filters: Mapping[str, str]) -> str | None:
+        """The first filter that names nothing, or nothing under the filters above it."""
+        site, slot = filters.get("site"), filters.get("slot")
+        if site is not None and site not in self.sites:
+            return "site"
+        if slot is not None and not any(has_slot(one, filters) for one in self.slots.values()):
+            return "slot"
+        advertiser = filters.get("advertiser")
+        if advertiser is not None and advertiser not in self.advertisers:
+            return "advertiser"
+        campaign = self.campaigns.get(filters.get("campaign", ""))
+        if "campaign" in filters and (campaign is None or not has_campaign(campaign, filters)):
+            return "campaign"
+        creative = self.creatives.get(filters.get("creative", ""))
+        if "creative" in filters:
+            owner = self.campaigns.get(creative.campaign) if creative else None
+            if owner is None or not has_campaign(owner, filters):
+                return "creative"
+        return None
+
+    def _sites(self, filters: Mapping[str, str]) -> set[str]:
+        if "slot" in filters:
+            return {slot.site for slot in self.slots.values() if has_slot(slot, filters)}
+        return {id_ for id_ in self.sites if filters.get("site", id_) == id_}
+
+    def _zone(self, site: str) -> ZoneInfo:
+        try:
+            return zone(self.sites[site].timezone)
+        except (KeyError, ValueError):  # stored data may be tampered with
+            return UTC
+
+
+def has_slot(slot: Slot, filters: Mapping[str, str]) -> bool:
+    """Whether the filters `site` and `slot` (`news/top`, or `top` of any site) leave a slot."""
+    return filters.get("site", slot.site) == slot.site and filters.get("slot", slot.id) in (slot.id, slot.name)
+
+
+def has_campaign(campaign: Campaign, filters: Mapping[str, str]) -> bool:
+    """Whether the filters `advertiser` and `campaign` leave a campaign."""
+    return (
+        filters.get("advertiser", campaign.advertiser) == campaign.advertiser
+        and filters.get("campaign", campaign.id) == campaign.id
+    )
+
+
+def has_ad(ad: Ad, filters: Mapping[str, str]) -> bool:
+    """Whether the filters leave a revision of a creative."""
+    return has_campaign(ad.campaign, filters) and filters.get("creative", ad.creative.id) == ad.creative.id
+
+
+def only_site(campaign: Campaign) -> str | None:
+    """The site of a campaign that books slots of one alone."""
+    sites = {place.partition("/")[0] for place in campaign.slots}
+    return sites.pop() if len(sites) == 1 else None
