@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 CONNECTIONS = 32
 
@@ -84,7 +85,7 @@ async def drive(port: int, requests: Sequence[bytes]) -> Load:
     shares = [requests[at::CONNECTIONS] for at in range(CONNECTIONS)]
     began, worked = time.perf_counter(), time.process_time()
     for share, future in zip(shares, futures, strict=True):
-        await loop.create_connection(lambda share=share, future=future: _Connection(share, future), "127.0.0.1", port)
+        await loop.create_connection(partial(_Connection, share, future), "127.0.0.1", port)
     answered = sum(await asyncio.wait_for(asyncio.gather(*futures), 120))
     seconds = time.perf_counter() - began
     return Load(answered, seconds, (time.process_time() - worked) / seconds)

@@ -118,7 +118,7 @@ def fold(query: Query, counts: Iterable[Count], names: Names, *, now: int, final
     rows = []
     for key in sorted(cells, key=_order):
         figures = cells[key]
-        currencies = sorted(name[2:] for name in figures if name.startswith("m.")) or [None]
+        currencies: list[str | None] = [*sorted(name[2:] for name in figures if name.startswith("m."))] or [None]
         for at, currency in enumerate(currencies):
             keep = figures if at == 0 else {}
             rows.append(
@@ -214,7 +214,9 @@ def time_label(name: str, at: int, query: Query) -> str:
     if name == "hour":
         return hour_label(at, query.tz)
     day = local_day(at, query.tz)
-    return {"day": day.isoformat, "week": lambda: week_start(day).isoformat(), "month": lambda: month_label(day)}[name]()
+    if name == "week":
+        return week_start(day).isoformat()
+    return month_label(day) if name == "month" else day.isoformat()
 
 
 def _add(figures: defaultdict[str, int], count: Count) -> None:

@@ -95,9 +95,7 @@ def _filters(given: Mapping[str, str], problems: list[Problem]) -> dict[str, str
     return found
 
 
-def _range(
-    given: Mapping[str, str], period: str, tz: ZoneInfo, now: int, problems: list[Problem]
-) -> tuple[int, int]:
+def _range(given: Mapping[str, str], period: str, tz: ZoneInfo, now: int, problems: list[Problem]) -> tuple[int, int]:
     """Start and end. Without any: the last 7 local days including today."""
     today = local_day(now, tz)
     if period:
@@ -107,9 +105,8 @@ def _range(
             return day_bounds(today - timedelta(days=1), tz)
         first = today.replace(day=1) if period == "month" else today
         return day_bounds(first, tz)[0], day_bounds(today, tz)[1]
-    ends = _moment(given, "to", tz, problems)
+    starts, ends = _moment(given, "from", tz, problems), _moment(given, "to", tz, problems)
     end = day_bounds(today, tz)[1] if ends is None else ends
-    starts = _moment(given, "from", tz, problems)
     last = local_day(end - 1, tz)
     start = day_bounds(last - timedelta(days=DEFAULT_DAYS - 1), tz)[0] if starts is None else starts
     if (starts is None and "from" in given) or (ends is None and "to" in given):

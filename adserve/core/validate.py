@@ -21,6 +21,18 @@ from adserve.errors import Invalid, Problem
 ID = re.compile(r"[a-z0-9-]{1,64}")
 MAX_WEIGHT = 1_000_000
 T = TypeVar("T")
+_JOINERS = "\u200c\u200d"
+"""Invisible, but spelling needs them: Indic scripts, Persian, emoji."""
+
+
+class NotSupported(ValueError):
+    """A value of the contract that this version has not built."""
+
+
+def pointer(*names: str | int) -> str:
+    """A JSON pointer (RFC 6901). Names that nobody could read are not echoed."""
+    shown = (name if name.isprintable() and len(name) < 80 else "(unprintable)" for name in map(str, names))
+    return "".join("/" + name.replace("~", "~0").replace("/", "~1") for name in shown)
 
 
 class Form:
@@ -51,14 +63,14 @@ class Form:
         try:
             return check(value)
         except ValueError as problem:
-            self.problem(name, str(problem))
+            code = "not_supported" if isinstance(problem, NotSupported) else "invalid"
+            self.problem(name, str(problem), code)
             return default
 
     def finish(self) -> None:
         """Raises Invalid with all problems. `not_supported` is the code of the whole when any is."""
         for name in sorted(self._left):
-            shown = name if name.isprintable() and len(name) < 80 else "(unprintable)"
-            self.problem(shown.replace("~", "~0").replace("/", "~1"), "is no member of this object", "unknown_field")
+            self.problems.append(Problem(pointer(name), "is no member of this object", "unknown_field"))
         if self.problems:
             unsupported = any(p.code == "not_supported" for p in self.problems)
             raise Invalid(self.problems, code="not_supported" if unsupported else None)
@@ -73,19 +85,19 @@ def check_id(value: Any) -> str:
 def text(longest: int, *, empty: bool = False) -> Callable[[Any], str]:
     """Text in NFC without control, direction or invisible characters, trimmed."""
 
-    def check(value: Any) -> str:
-        if not isinstance(value, str):
+    def check(given: Any) -> str:
+        if not isinstance(given, str):
             raise ValueError("takes text")
-        if len(value) > longest * 4:
+        if len(given) > longest * 4:
             raise ValueError(f"takes at most {longest} characters")
-        value = unicodedata.normalize("NFC", value).strip()
+        value: str = unicodedata.normalize("NFC", given).strip()
         if any(unicodedata.category(c) in ("Cc", "Cs", "Co", "Cn", "Zl", "Zp") for c in value):
             raise ValueError("holds control or private characters")
-        if any(c in "\u200b\u2060\ufeff\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069" for c in value):
+        if any(unicodedata.category(c) == "Cf" and c not in _JOINERS for c in value):
             raise ValueError("holds invisible or direction characters")
         if sum(unicodedata.combining(c) > 0 for c in value) > max(8, len(value) // 2):
             raise ValueError("holds too many combining marks")
-        if not value and not empty:
+        if not value.strip(_JOINERS) and not empty:
             raise ValueError("must not be empty")
         if len(value) > longest:
             raise ValueError(f"takes at most {longest} characters")
@@ -105,8 +117,8 @@ def whole(low: int, high: int) -> Callable[[Any], int]:
 
 def one_of(*choices: str, later: tuple[str, ...] = ()) -> Callable[[Any], Any]:
     def check(value: Any) -> Any:
-        if value in later and isinstance(value, str):
-            raise ValueError(f"{value} is not supported in this version")
+        if isinstance(value, str) and value in later:
+            raise NotSupported(f"{value} is not supported in this version")
         if not isinstance(value, str) or value not in choices:
             raise ValueError(f"takes one of {', '.join(choices)}")
         return value

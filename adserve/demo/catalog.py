@@ -1,8 +1,8 @@
 """The demo's site as data: what is seeded into the catalog, nothing else.
 
 Every placement has campaigns of its own, so that with `repeat: never` all five fill on one page and the
-share of each creative is exactly its weight's. House creatives stand behind them and show where nothing
-else fits, on a phone for one.
+share of each creative is exactly its weight's. House creatives stand behind them in every placement
+and show when those are paused or ended.
 """
 
 from __future__ import annotations

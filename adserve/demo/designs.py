@@ -50,7 +50,7 @@ DESIGNS = {
     "lantern-monsoon": Design("Lantern Books", "Twelve novels for a long wet afternoon", "Browse", books, PLUM),
     "lantern-club": Design("Lantern Books", "A book a month, chosen by a person", "Join the club", books, PAPER),
     "harbour-save": Design(
-        "Harbourline Bank", "Put a little by while the light is on", "Open an account", lighthouse, RAIN
+        "Harbourline Bank", "Put a little by while the light is on", "Start small", lighthouse, RAIN
     ),
     "harbour-home": Design(
         "Harbourline Bank", "A home loan you can read in one sitting", "Read all four pages", lighthouse, SEA

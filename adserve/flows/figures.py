@@ -13,7 +13,7 @@ from adserve.core.schedule import bucket_of, day_bounds, local_day, zone
 from adserve.errors import Invalid, Problem
 from adserve.flows.services import Services
 from adserve.store.ledger import LATE_S
-from adserve.store.reports import read_buckets, read_days, roll_up
+from adserve.store.buckets import read_buckets, read_days, roll_up
 
 
 async def report(services: Services, params: Mapping[str, str]) -> dict[str, Any] | str:

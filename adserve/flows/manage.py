@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -15,7 +16,11 @@ from adserve.core.model import Advertiser, Campaign, Creative, Site, Slot, Thing
 from adserve.core.schedule import zone
 from adserve.errors import Conflict, Invalid, NotFound, Problem, Stale
 from adserve.flows.services import Services
+from adserve.store.client import REPLY_ERRORS
 
+T = TypeVar("T")
+ATTEMPTS = 5
+"""How often a change without If-Match is made again on what another writer stored meanwhile."""
 HIDDEN = {"serial", "starts_at", "ends_at", "content", "live", "revisions"}
 LATER_CAMPAIGN = dict.fromkeys(("goal", "caps", "frequency", "target", "categories", "excludes")) | {"pacing": "asap"}
 READ_ONLY = ("version", "accepts")
@@ -33,8 +38,27 @@ async def list_things(services: Services, kind: str) -> list[Thing]:
     return await services.catalog.list(kind)
 
 
-async def public(services: Services, thing: Thing) -> dict[str, Any]:
-    """The form in which the API shows an object."""
+async def again(if_match: str | None, attempt: Callable[[], Awaitable[T]]) -> T:
+    """`attempt` reads, changes and stores; it is made anew when another writer came in between, unless
+    the caller named a version. Conflict when that happens every time."""
+    for _ in range(ATTEMPTS):
+        try:
+            return await attempt()
+        except Stale:
+            if if_match is not None:
+                raise
+    raise Conflict("others change it all the time: try again")
+
+
+async def refresh(services: Services) -> None:
+    """Makes a stored change live here at once. It *is* stored, so a failure now is no failure of the
+    call: the worker follows the catalog by itself."""
+    with contextlib.suppress(*REPLY_ERRORS):
+        await services.refresh()
+
+
+async def public(services: Services, thing: Thing, slots: Sequence[Thing] | None = None) -> dict[str, Any]:
+    """The form in which the API shows an object. `slots`: all of them, from whoever shows many objects."""
     shown: dict[str, Any] = {n: x for n, x in msgspec.to_builtins(thing).items() if n not in HIDDEN}
     if isinstance(thing, Slot):
         shown["id"] = thing.id
@@ -45,7 +69,7 @@ async def public(services: Services, thing: Thing) -> dict[str, Any]:
             shown["price"] = {"model": thing.price.model, "amount": text, "currency": thing.price.currency}
         shown["accepts"] = [
             {"slot": slot.id, "sizes": list(slot.sizes), "max_kb": slot.max_kb}
-            for slot in await booked_slots(services, thing.slots)
+            for slot in await booked_slots(services, thing.slots, slots)
         ]
     if isinstance(thing, Creative):
         content = msgspec.to_builtins(thing.content)
@@ -57,18 +81,21 @@ async def public(services: Services, thing: Thing) -> dict[str, Any]:
     return shown
 
 
-async def booked_slots(services: Services, places: tuple[str, ...]) -> list[Slot]:
+async def booked_slots(services: Services, places: tuple[str, ...], slots: Sequence[Thing] | None = None) -> list[Slot]:
     """The slots that a campaign's places name."""
-    sites = {one.partition("/")[0] for one in places if one.endswith("/*")}
-    slots = [t for t in await services.catalog.list("slot") if isinstance(t, Slot) and t.state != "archived"]
-    return [slot for slot in slots if slot.id in places or slot.site in sites]
+    if slots is None:
+        slots = await services.catalog.list("slot")
+    named, sites = set(places), {one.partition("/")[0] for one in places if one.endswith("/*")}
+    found = [t for t in slots if isinstance(t, Slot) and (t.id in named or t.site in sites)]
+    return [slot for slot in found if slot.state != "archived"]
 
 
 def check_match(thing: Thing | None, if_match: str | None) -> None:
     """Stale when the caller's version is not the stored one."""
-    if if_match is None or (if_match == "*" and thing is not None):
+    if if_match is None:
         return
-    if thing is None or if_match != f'"{thing.version}"':
+    named = {one.strip() for one in if_match.split(",")}
+    if thing is None or not named & {"*", f'"{thing.version}"'}:
         raise Stale("it has another version: read it again and send its ETag")
 
 
@@ -76,21 +103,29 @@ async def put_thing(
     services: Services, kind: str, id_: str, body: Any, *, actor: str, if_match: str | None = None
 ) -> tuple[Thing, bool]:
     """Creates or replaces; `(thing, created)`. What the body omits is reset."""
-    build = {"site": _site, "slot": _slot, "advertiser": _advertiser, "campaign": _campaign}[kind]
     if not all(v.ID.fullmatch(part) for part in id_.split("/")):
         raise Invalid([Problem("/id", "takes 1 to 64 of a-z, 0-9 and -")])
+    return await again(if_match, lambda: _put_once(services, kind, id_, body, actor, if_match))
+
+
+async def _put_once(
+    services: Services, kind: str, id_: str, body: Any, actor: str, if_match: str | None
+) -> tuple[Thing, bool]:
+    build = BUILDERS[kind]
     before = await services.catalog.get(kind, id_)
     check_match(before, if_match)
     if isinstance(body, dict):
         body = {name: value for name, value in body.items() if name not in READ_ONLY}
-    made = await build(services, id_, body, before)
+    made: Thing = await build(services, id_, body, before)
+    if made.state == "archived" and before is not None and before.state != "archived":
+        await _check_childless(services, kind, id_)
     if before is None:
         serial = await services.catalog.serial(kind)
         made = replace(made, serial=serial)
         if isinstance(made, Slot) and made.rank == 0:
             made = replace(made, rank=serial)
     after = await services.catalog.put(kind, made, before, actor=actor, action="replace" if before else "create")
-    await services.refresh()
+    await refresh(services)
     return after, before is None
 
 
@@ -98,15 +133,16 @@ async def patch_thing(
     services: Services, kind: str, id_: str, patch: Any, *, actor: str, if_match: str | None = None
 ) -> Thing:
     """JSON merge patch (RFC 7396) on the public form."""
+    return await again(if_match, lambda: _patch_once(services, kind, id_, patch, actor, if_match))
+
+
+async def _patch_once(services: Services, kind: str, id_: str, patch: Any, actor: str, if_match: str | None) -> Thing:
     before = await get_thing(services, kind, id_)
     check_match(before, if_match)
     if not isinstance(patch, dict):
         raise Invalid([Problem("", "the body must be a JSON object")])
     current = {n: x for n, x in (await public(services, before)).items() if n not in READ_ONLY}
-    if kind == "slot":
-        current.pop("id")
-        current.pop("site")
-    after, _ = await put_thing(services, kind, id_, merge(current, patch), actor=actor, if_match=f'"{before.version}"')
+    after, _ = await _put_once(services, kind, id_, merge(current, patch), actor, f'"{before.version}"')
     return after
 
 
@@ -128,15 +164,23 @@ CHILDREN = {"site": "slot", "advertiser": "campaign", "campaign": "creative"}
 
 async def archive_thing(services: Services, kind: str, id_: str, *, actor: str, if_match: str | None = None) -> Thing:
     """DELETE: the object goes out of use, its name stays in reports. Conflict with children in use."""
-    before = await get_thing(services, kind, id_)
-    check_match(before, if_match)
-    parent = "site" if kind == "site" else kind
-    for child in await services.catalog.list(CHILDREN[kind]) if kind in CHILDREN else ():
-        if getattr(child, parent) == id_ and child.state != "archived":
-            raise Conflict(f"the {CHILDREN[kind]} {child.id} is still in use: delete it first")
-    after = await services.catalog.put(kind, replace(before, state="archived"), before, actor=actor, action="archive")
-    await services.refresh()
+
+    async def once() -> Thing:
+        before = await get_thing(services, kind, id_)
+        check_match(before, if_match)
+        await _check_childless(services, kind, id_)
+        gone = replace(before, state="archived")
+        return await services.catalog.put(kind, gone, before, actor=actor, action="archive")
+
+    after = await again(if_match, once)
+    await refresh(services)
     return after
+
+
+async def _check_childless(services: Services, kind: str, id_: str) -> None:
+    for child in await services.catalog.list(CHILDREN[kind]) if kind in CHILDREN else ():
+        if getattr(child, kind) == id_ and child.state != "archived":
+            raise Conflict(f"the {CHILDREN[kind]} {child.id} is still in use: delete it first")
 
 
 def _same_id(form: v.Form, id_: str) -> None:
@@ -164,12 +208,12 @@ async def _site(_: Services, id_: str, body: Any, before: Thing | None) -> Site:
 
 async def _slot(services: Services, id_: str, body: Any, before: Thing | None) -> Slot:
     site, _, name = id_.partition("/")
-    await get_thing(services, "site", site)
+    if (await get_thing(services, "site", site)).state == "archived":
+        raise Conflict("the site is archived: take it into use first")
     form = v.Form(body)
-    if form.take("name", name, v.check_id) != name:
-        form.problem("name", "must be the one in the path")
-    form.take("site", site, v.check_id)
-    form.take("id", id_, v.place)
+    for member, own in (("name", name), ("site", site), ("id", id_)):
+        if form.take(member, own, v.place if member == "id" else v.check_id) != own:
+            form.problem(member, "must be the one in the path")
     slot = Slot(
         id=id_,
         serial=before.serial if before else 0,
@@ -179,7 +223,7 @@ async def _slot(services: Services, id_: str, body: Any, before: Thing | None) -
         title=form.take("title", "", v.text(200, empty=True)),
         sizes=form.take("sizes", (), v.list_of(v.size, 50)),
         label=form.take("label", "Advertisement", v.text(60, empty=True)),
-        rank=form.take("rank", before.serial if before else 0, v.whole(0, 1_000_000)),
+        rank=form.take("rank", before.serial if before else 0, v.whole(1, 1_000_000)),
         rotation=form.take("rotation", "even", v.one_of("even", "random", later=("sticky",))),
         empty=form.take("empty", "keep", v.one_of("keep", "collapse")),
         repeat=form.take("repeat", "never", v.one_of("never", "creative", "any")),
@@ -210,11 +254,12 @@ async def _campaign(services: Services, id_: str, body: Any, before: Thing | Non
     form = v.Form(body, not_supported=LATER_CAMPAIGN)
     _same_id(form, id_)
     advertiser = form.take("advertiser", "", v.check_id, required=True)
-    if advertiser and await services.catalog.get("advertiser", advertiser) is None:
-        form.problem("advertiser", "there is no such advertiser", "unknown")
+    owner = await services.catalog.get("advertiser", advertiser) if advertiser else None
+    if advertiser and (owner is None or (owner.state == "archived" and before is None)):
+        form.problem("advertiser", "there is no such advertiser in use", "unknown")
     if isinstance(before, Campaign) and advertiser and before.advertiser != advertiser:
         form.problem("advertiser", "never changes: make another campaign")
-    places = form.take("slots", (), v.list_of(v.place, 500))
+    places: tuple[str, ...] = form.take("slots", (), v.list_of(v.place, 500))
     sites = {one.partition("/")[0] for one in places}
     stored = {t.id: t for t in await services.catalog.list("site") if isinstance(t, Site)}
     slots = {t.id for t in await services.catalog.list("slot")}
@@ -246,3 +291,11 @@ async def _campaign(services: Services, id_: str, body: Any, before: Thing | Non
     )
     form.finish()
     return campaign
+
+
+BUILDERS: dict[str, Callable[[Services, str, Any, Any], Awaitable[Thing]]] = {
+    "site": _site,
+    "slot": _slot,
+    "advertiser": _advertiser,
+    "campaign": _campaign,
+}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from adserve.core import lifecycle
 from adserve.core import validate as v
 from adserve.core.model import Creative
-from adserve.errors import Invalid, Problem
-from adserve.flows.manage import check_match
+from adserve.errors import Conflict, Invalid, Problem, Stale
+from adserve.flows.manage import check_match, refresh
 from adserve.flows.services import Services
 from adserve.flows.submit import get_creative
 
@@ -14,7 +14,8 @@ from adserve.flows.submit import get_creative
 async def move(
     services: Services, id_: str, action: str, *, actor: str, reason: str = "", if_match: str | None = None
 ) -> Creative:
-    """The creative after the move. Conflict when its state does not allow it."""
+    """The creative after the move. Conflict when its state does not allow it, and when it changed
+    meanwhile: nothing is approved that came in after it was looked at."""
     before = await get_creative(services, id_)
     check_match(before, if_match)
     if action == "reject":
@@ -23,7 +24,12 @@ async def move(
         except ValueError as problem:
             raise Invalid([Problem("/reason", str(problem))]) from None
     after = lifecycle.move(before, action, reason)
-    done = await services.catalog.put("creative", after, before, actor=actor, action=action)
-    await services.refresh()
+    try:
+        done = await services.catalog.put("creative", after, before, actor=actor, action=action)
+    except Stale:
+        if if_match is not None:
+            raise
+        raise Conflict("it was changed meanwhile: look at it again") from None
+    await refresh(services)
     assert isinstance(done, Creative)  # noqa: S101 - it was one
     return done

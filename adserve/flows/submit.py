@@ -12,12 +12,12 @@ from adserve.core import lifecycle
 from adserve.core import validate as v
 from adserve.core.model import Campaign, Content, Creative, Media, Revision, Slot
 from adserve.core.schedule import zone
-from adserve.errors import AdserveError, Invalid, Problem
-from adserve.flows.manage import booked_slots, check_match, get_thing
+from adserve.errors import AdserveError, Conflict, Invalid, Problem
+from adserve.flows.manage import again, booked_slots, check_match, get_thing, refresh
 from adserve.flows.services import Services
 from adserve.intake.images import encode_off_loop
 
-CONTENT = ("file", "title", "body", "alt", "click_url")
+CONTENT = ("file", "title", "body", "alt", "click_url", "html")
 LATER = {"html": None}
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 
@@ -26,11 +26,12 @@ async def submit(services: Services, campaign: str, body: Any, data: bytes | Non
     """A new creative, waiting for review. `data` is the picture of an `image`."""
     owner = await get_thing(services, "campaign", campaign)
     assert isinstance(owner, Campaign)  # noqa: S101 - what the store holds under this kind
+    if owner.state == "archived":
+        raise Conflict("the campaign is archived: take it into use first")
     form = v.Form(body, not_supported=LATER)
-    kind = form.take("kind", "image" if data is not None else "text", v.one_of("image", "text"))
-    if isinstance(body, dict) and body.get("kind") in ("html", "passback"):
-        form.problems = [Problem("/kind", f"{body['kind']} is not supported in this version", "not_supported")]
-    fields = _take_free(form, None)
+    kinds = v.one_of("image", "text", later=("html", "passback"))
+    kind = form.take("kind", "image" if data is not None else "text", kinds)
+    fields = _take_free(form)
     content, media = await _content(services, form, kind, owner, data, None)
     starts, ends, starts_at, ends_at = v.window(form, await _zone(services, owner))
     form.finish()
@@ -43,7 +44,7 @@ async def submit(services: Services, campaign: str, body: Any, data: bytes | Non
         serial=await services.catalog.serial("creative"),
         version=0,
         campaign=campaign,
-        kind=kind,
+        kind="text" if kind == "text" else "image",
         starts=starts,
         ends=ends,
         starts_at=starts_at,
@@ -60,6 +61,12 @@ async def patch_creative(
 ) -> Creative:
     """Merge patch. Content (file, text, alt, click_url) makes a new revision that waits for review;
     name, weight and dates do not."""
+    return await again(if_match, lambda: _patch_once(services, id_, patch, data, actor, if_match))
+
+
+async def _patch_once(
+    services: Services, id_: str, patch: Any, data: bytes | None, actor: str, if_match: str | None
+) -> Creative:
     before = await get_creative(services, id_)
     check_match(before, if_match)
     if not isinstance(patch, dict):
@@ -78,7 +85,7 @@ async def patch_creative(
         "body": content.body or None,
     }
     form = v.Form({**current, **patch}, not_supported=LATER)
-    fields = _take_free(form, before)
+    fields = _take_free(form)
     edited, media = await _content(services, form, before.kind, owner, data, content)
     starts, ends, starts_at, ends_at = v.window(form, await _zone(services, owner))
     form.finish()
@@ -99,15 +106,15 @@ async def get_creative(services: Services, id_: str) -> Creative:
 
 async def _store(services: Services, after: Creative, before: Creative | None, actor: str, action: str) -> Creative:
     done = await services.catalog.put("creative", after, before, actor=actor, action=action)
-    await services.refresh()
+    await refresh(services)
     assert isinstance(done, Creative)  # noqa: S101 - it was one
     return done
 
 
-def _take_free(form: v.Form, before: Creative | None) -> dict[str, Any]:
+def _take_free(form: v.Form) -> dict[str, Any]:
     """What may change without a review."""
     return {
-        "name": form.take("name", before.name if before else "", v.text(200), required=True),
+        "name": form.take("name", "", v.text(200), required=True),
         "weight": form.take("weight", 1, v.whole(0, v.MAX_WEIGHT)),
     }
 
@@ -133,8 +140,8 @@ async def _content(
         if data is not None:
             try:
                 picture = await encode_off_loop(data, max_bytes=services.max_upload_bytes)
-            except Invalid as problem:
-                form.problems += problem.problems
+            except Invalid as refused:
+                form.problems += refused.problems
             except AdserveError:
                 if not form.problems:
                     raise

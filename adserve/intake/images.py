@@ -53,23 +53,11 @@ MAX_TIME_S = 20
 MAX_MEMORY_BYTES = 1 << 30
 """Address space of that process; the largest animation allowed needs about half of it."""
 
-_KINDS = {
-    "PNG": ("image/png", "png"),
-    "JPEG": ("image/jpeg", "jpg"),
-    "GIF": ("image/gif", "gif"),
-    "WEBP": ("image/webp", "webp"),
-    "AVIF": ("image/avif", "avif"),
-}
-_SUPPORTED = {"WEBP": WebPImagePlugin.SUPPORTED, "AVIF": AvifImagePlugin.SUPPORTED}
-_TURNS = {
-    2: (Image.Transpose.FLIP_LEFT_RIGHT,),
-    3: (Image.Transpose.ROTATE_180,),
-    4: (Image.Transpose.FLIP_TOP_BOTTOM,),
-    5: (Image.Transpose.TRANSPOSE,),
-    6: (Image.Transpose.ROTATE_270,),
-    7: (Image.Transpose.TRANSVERSE,),
-    8: (Image.Transpose.ROTATE_90,),
-}
+_WRITES_AVIF = any(AvifImagePlugin.SUPPORTED and AvifImagePlugin.get_codec_version(c) for c in ("aom", "rav1e", "svt"))
+_TURNS = dict(enumerate((
+    Image.Transpose.FLIP_LEFT_RIGHT, Image.Transpose.ROTATE_180, Image.Transpose.FLIP_TOP_BOTTOM,
+    Image.Transpose.TRANSPOSE, Image.Transpose.ROTATE_270, Image.Transpose.TRANSVERSE, Image.Transpose.ROTATE_90,
+), 2))  # fmt: skip
 """EXIF orientation to the turn that undoes it."""
 _WAITING = ThreadPoolExecutor(2, thread_name_prefix="images")
 """Threads that only wait for a process: two uploads are decoded at a time, the others queue."""
@@ -99,20 +87,16 @@ def refuse(detail: str) -> Invalid:
 
 def sniff(data: bytes) -> str:
     """The kind that the first bytes name. UnsupportedMedia for everything else."""
-    kind = ""
-    if data.startswith(b"\x89PNG\r\n\x1a\n"):
-        kind = "PNG"
-    elif data.startswith(b"\xff\xd8\xff"):
-        kind = "JPEG"
-    elif data.startswith((b"GIF87a", b"GIF89a")):
-        kind = "GIF"
-    elif data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        kind = "WEBP"
-    elif data[4:12] in (b"ftypavif", b"ftypavis") or (data[4:12] == b"ftypmif1" and b"avif" in data[16:64]):
-        kind = "AVIF"
-    if not kind or not _SUPPORTED.get(kind, True):
+    signs = {
+        "PNG": data.startswith(b"\x89PNG\r\n\x1a\n"),
+        "JPEG": data.startswith(b"\xff\xd8\xff"),
+        "GIF": data.startswith((b"GIF87a", b"GIF89a")),
+        "WEBP": WebPImagePlugin.SUPPORTED and data[:4] == b"RIFF" and data[8:12] == b"WEBP",
+        "AVIF": AvifImagePlugin.SUPPORTED and data[4:12] in (b"ftypavif", b"ftypavis"),
+    }
+    if not any(signs.values()):
         raise UnsupportedMedia("the file is no PNG, JPEG, GIF, WebP or AVIF picture")
-    return kind
+    return next(kind for kind in signs if signs[kind])
 
 
 async def encode_off_loop(data: bytes, *, max_bytes: int) -> Picture:
@@ -126,8 +110,7 @@ async def encode_off_loop(data: bytes, *, max_bytes: int) -> Picture:
 def inspect_and_encode(data: bytes, *, max_bytes: int) -> Picture:
     """An upload of at most `max_bytes` to what is served.
 
-    TooLarge; UnsupportedMedia for another kind of file; Invalid (`/file`) for a picture that is
-    broken or over a limit.
+    TooLarge; UnsupportedMedia for another kind of file; Invalid (`/file`) for a broken picture or one over a limit.
     """
     if len(data) > max_bytes:
         raise TooLarge(f"the file is over {max_bytes} bytes")
@@ -136,22 +119,23 @@ def inspect_and_encode(data: bytes, *, max_bytes: int) -> Picture:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            gif_frames = _gif_frames(data) if kind == "GIF" else 0
+            frames = _gif_frames(data) if kind == "GIF" else 1
             with Image.open(io.BytesIO(data), formats=[kind]) as image:
-                frames = 1 if kind == "JPEG" else gif_frames or int(getattr(image, "n_frames", 1))
+                if kind not in ("GIF", "JPEG"):  # further pictures in a JPEG are thumbnails and depth maps
+                    frames = int(getattr(image, "n_frames", 1))
                 kind, encoded = _encode(image, kind, frames, lossless=b"VP8L" in data[:64] or kind == "PNG")
             with Image.open(io.BytesIO(encoded), formats=[kind]) as made:
                 (width, height), frames = made.size, int(getattr(made, "n_frames", 1))
     except AdserveError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise refuse(f"the picture has more than {MAX_PIXELS // 1_000_000} megapixels: make it smaller") from None
+        raise refuse(f"the picture has more than {MAX_PIXELS:,} pixels: make it smaller") from None
     except Exception:  # a decoder may raise anything on hostile bytes
         raise refuse("the picture is broken or cut off: export it again") from None
     if len(encoded) > MAX_SERVED_BYTES:
-        size, limit = len(encoded) // 1000, MAX_SERVED_BYTES // 1000
-        raise refuse(f"the picture is {size} kB when encoded, over {limit} kB: make it smaller or simpler")
-    return Picture(encoded, *_KINDS[kind], width, height, hashlib.sha256(encoded).hexdigest()[:40], frames)
+        raise refuse(f"the picture has {len(encoded):,} bytes when encoded, over {MAX_SERVED_BYTES:,}: make it smaller")
+    name, digest = kind.lower(), hashlib.sha256(encoded).hexdigest()[:40]
+    return Picture(encoded, f"image/{name}", "jpg" if kind == "JPEG" else name, width, height, digest, frames)
 
 
 def _gif_frames(data: bytes) -> int:
@@ -187,11 +171,9 @@ def _table(flags: int) -> int:
 
 def _check_budget(width: int, height: int, frames: int) -> None:
     if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE) or width * height > MAX_PIXELS:
-        limit = f"each side may have 1 to {MAX_SIDE} pixels, all together {MAX_PIXELS // 1_000_000} million"
-        raise refuse(f"the picture is {width}x{height}; {limit}")
+        raise refuse(f"the picture is {width}x{height}; a side may have {MAX_SIDE} pixels, all of it {MAX_PIXELS:,}")
     if frames > MAX_FRAMES or (frames > 1 and frames * width * height > MAX_ANIMATED_PIXELS):
-        limit = f"at most {MAX_FRAMES} frames and {MAX_ANIMATED_PIXELS // 1_000_000} million pixels in all of them"
-        raise refuse(f"the animation is too large: {limit}")
+        raise refuse(f"the animation is over {MAX_FRAMES} frames or {MAX_ANIMATED_PIXELS:,} pixels in all of them")
 
 
 def _encode(image: Image.Image, kind: str, frames: int, *, lossless: bool) -> tuple[str, bytes]:
@@ -209,7 +191,7 @@ def _encode(image: Image.Image, kind: str, frames: int, *, lossless: bool) -> tu
     image.seek(first if frames > first else 0)
     image.load()
     plain = _plain(image, profile)
-    for turn in _TURNS.get(_orientation(image), ()):
+    if turn := _TURNS.get(_orientation(image)):
         plain = plain.transpose(turn)
     still: dict[str, dict[str, Any]] = {
         "PNG": {"optimize": plain.width * plain.height <= 1_000_000},
@@ -218,19 +200,16 @@ def _encode(image: Image.Image, kind: str, frames: int, *, lossless: bool) -> tu
         "WEBP": {"lossless": lossless, "quality": 85, "method": 4},
         "AVIF": {"quality": 75, "speed": 8, "max_threads": 1},
     }
-    try:
-        plain.save(out, kind, **still[kind])
-    except OSError:
-        if kind != "AVIF":
-            raise
-        kind, out = "WEBP", io.BytesIO()  # this Pillow reads AVIF and cannot write it
-        plain.save(out, kind, **still[kind])
+    if kind == "AVIF" and not _WRITES_AVIF:
+        kind = "WEBP"
+    plain.save(out, kind, **still[kind])
     return kind, out.getvalue()
 
 
-def _frames(
-    image: Image.Image, kind: str, places: range, profile: bytes | None
-) -> tuple[str, list[Image.Image], dict[str, Any]]:
+_Animation = tuple[str, list[Image.Image], dict[str, Any]]
+
+
+def _frames(image: Image.Image, kind: str, places: range, profile: bytes | None) -> _Animation:
     """The kind of the result, its pictures, and delays (ms), plays and disposal as its encoder takes them."""
     pictures: list[Image.Image] = []
     delays: list[int] = []
@@ -244,21 +223,14 @@ def _frames(
         pictures.append(_plain(image, profile))
     # A GIF says how often to repeat and plays once when it does not say; the others say how often to play.
     loop = image.info.get("loop", -1 if kind == "GIF" else 0)
-    plays = MAX_LENGTH_MS // sum(delays)
-    if loop:
-        plays = min(plays, loop + (kind == "GIF")) or 1
+    most = MAX_LENGTH_MS // sum(delays)
+    plays = max(1, min(most, loop + (kind == "GIF"))) if loop else most
+    clear = any(picture.has_transparency_data for picture in pictures)
     if kind == "GIF":
-        clear = any(picture.has_transparency_data for picture in pictures)
-        return (
-            kind,
-            pictures,
-            {"duration": delays, "disposal": 2 if clear else 1} | ({"loop": plays - 1} if plays > 1 else {}),
-        )
-    return (
-        "WEBP",
-        [p.convert("RGBA" if p.has_transparency_data else "RGB") for p in pictures],
-        {"duration": delays, "loop": plays},
-    )
+        repeats = {"loop": plays - 1} if plays > 1 else {}
+        return kind, pictures, {"duration": delays, "disposal": 2 if clear else 1} | repeats
+    pictures = [picture.convert("RGBA" if clear else "RGB") for picture in pictures]
+    return "WEBP", pictures, {"duration": delays, "loop": plays}
 
 
 def _orientation(image: Image.Image) -> int:
@@ -294,9 +266,9 @@ def _in_process(data: bytes, max_bytes: int) -> Picture:
         done = subprocess.run(command, input=data, capture_output=True, timeout=MAX_TIME_S, env=environment)
     except subprocess.TimeoutExpired:
         raise refuse("the picture takes too long to read: make it smaller or simpler") from None
-    head, _, encoded = done.stdout.partition(b"\n")
     if done.returncode < 0:  # ended by a signal: a crash, or the limits
         raise refuse("the picture is broken or too complex to read: export it again")
+    head, _, encoded = done.stdout.partition(b"\n")
     if done.returncode or not head:
         raise RuntimeError(f"the process for pictures could not work: exit code {done.returncode}")
     answer = json.loads(head)
@@ -312,11 +284,11 @@ def _main() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CPU, (MAX_TIME_S, MAX_TIME_S))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    encoded, answer = b"", dict[str, Any]()
+    encoded = b""
     try:
         picture = inspect_and_encode(sys.stdin.buffer.read(), max_bytes=int(sys.argv[1]))
         encoded = picture.data
-        answer = {name: value for name, value in asdict(picture).items() if name != "data"}
+        answer: dict[str, Any] = {name: value for name, value in asdict(picture).items() if name != "data"}
     except UnsupportedMedia as problem:
         answer = {"unsupported": str(problem)}
     except Invalid as problem:

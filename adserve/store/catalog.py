@@ -29,6 +29,9 @@ TYPES: dict[str, type[Thing]] = {
 }
 
 
+Audit = list[dict[str, str]]
+
+
 class CatalogStore:
     """Reads and writes of the stored catalog. `bad` names what could not be read, until it can."""
 
@@ -45,22 +48,28 @@ class CatalogStore:
     async def load_all(self) -> tuple[int, dict[str, Thing]]:
         """`(version, things by "kind:id")`. The version is read first: a change in between comes again."""
         version = await self.version()
-        stored = await self._client.hgetall(self._keys.objects)
+        stored = await self._raw("HGETALL", self._keys.objects)
         self.bad.clear()
         return version, self._decode(stored)
 
     async def changed_since(self, version: int) -> tuple[int, dict[str, Thing]]:
         """The same for what changed after `version`."""
         newest = await self.version()
-        names = await self._client.zrangebyscore(self._keys.changed, version + 1, "+inf")
+        names = await self._raw("ZRANGEBYSCORE", self._keys.changed, version + 1, "+inf")
         if not names:
             return newest, {}
-        values = await self._client.hmget(self._keys.objects, names)
+        values = await self._raw("HMGET", self._keys.objects, *names)
         return newest, self._decode({name: value for name, value in zip(names, values, strict=True) if value})
 
-    def _decode(self, stored: dict[str, str]) -> dict[str, Thing]:
+    async def _raw(self, *command: Any) -> Any:
+        """A reply as bytes: one object that is no UTF-8 must not stop the others from loading."""
+        execute: Any = self._client.execute_command
+        return await execute(*command, NEVER_DECODE=True)
+
+    def _decode(self, stored: dict[bytes, bytes]) -> dict[str, Thing]:
         found: dict[str, Thing] = {}
-        for name, text in stored.items():
+        for field, text in stored.items():
+            name = field.decode("utf-8", "replace")
             try:
                 found[name] = msgspec.json.decode(text, type=TYPES[name.partition(":")[0]])
             except (msgspec.MsgspecError, KeyError, UnicodeError):
@@ -73,8 +82,9 @@ class CatalogStore:
 
     async def get(self, kind: str, id_: str) -> Thing | None:
         """One object; None when there is none (or it cannot be read)."""
-        text = await self._client.hget(self._keys.objects, f"{kind}:{id_}")
-        return self._decode({f"{kind}:{id_}": text}).get(f"{kind}:{id_}") if text else None
+        name = f"{kind}:{id_}"
+        text = await self._raw("HGET", self._keys.objects, name)
+        return self._decode({name.encode(): text}).get(name) if text else None
 
     async def list(self, kind: str) -> list[Thing]:
         """All objects of a kind, by id."""
@@ -110,10 +120,10 @@ class CatalogStore:
         done: Thing = after
         return done
 
-    async def audit(self, *, before: str = "+", limit: int = 100) -> list[dict[str, str]]:
+    async def audit(self, *, before: str = "+", limit: int = 100) -> Audit:
         """The newest changes first; `before` is an exclusive cursor."""
         last = before if before == "+" else f"({before}"
-        entries = await self._client.xrevrange(self._keys.audit, last, "-", count=limit)
+        entries: Any = await self._client.xrevrange(self._keys.audit, last, "-", count=limit)
         return [{"id": id_, **fields} for id_, fields in entries]
 
 

@@ -250,7 +250,7 @@ class EmbeddedStore:
             own = f"--unixsocket {socket} --appendfsync {APPENDFSYNC[self._fsync]}"
             command = [str(find_binary()), *shlex.split(f"{OPTIONS} {own}")]
             self._record(lock, socket=socket)
-            with self.log_path.open("ab") as log:
+            with open(self.log_path, "ab", opener=lambda path, flags: os.open(path, flags, 0o600)) as log:
                 self._process = subprocess.Popen(
                     command, cwd=self.directory, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log,
                     env={k: v for k, v in env if not k.startswith("ADSERVE_")} | {"LC_ALL": "C"},

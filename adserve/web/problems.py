@@ -18,7 +18,8 @@ STATUS: dict[type[Exception], int] = {
     e.Unauthenticated: 401,
     e.TooLarge: 413,
     e.UnsupportedMedia: 415,
-    e.StoreUnavailable: 503,
+    e.StoreError: 503,
+    e.BadToken: 400,
 }
 TITLES = {
     400: "Bad request",

@@ -13,6 +13,7 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route as StarletteRoute
+from starlette.types import Receive, Scope, Send
 
 from adserve.errors import AdserveError, Forbidden, Unauthenticated
 from adserve.flows.services import Services
@@ -83,18 +84,28 @@ def build_api(services: Services) -> list[StarletteRoute]:
     async def missing(_: Request) -> Response:
         return problem(404, "not_found", "there is no such address")
 
-    return [*found, StarletteRoute(f"{V1}/{{rest:path}}", missing, methods=_ANY)]
+    return [*found, StarletteRoute(f"{V1}/{{rest:path}}", _AnyMethod(missing))]
 
 
-_ANY = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
+class _AnyMethod:
+    """An endpoint that sees every method, so that all refusals have one form. Starlette answers
+    methods that a route does not name by itself, in plain text."""
+
+    def __init__(self, handle: Callable[[Request], Awaitable[Response]]) -> None:
+        self._handle = handle
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = await self._handle(Request(scope, receive, send))
+        await response(scope, receive, send)
 
 
 def _dispatcher(path: str, methods: dict[str, Route], services: Services) -> StarletteRoute:
     async def handle(request: Request) -> Response:
         route = methods.get("GET" if request.method == "HEAD" else request.method)
         if route is None:
-            refused = problem(405, "method_not_allowed", f"this address takes {', '.join(sorted(methods))}")
-            refused.headers["Allow"] = ", ".join(sorted(methods))
+            allowed = ", ".join(sorted({*methods, *(("HEAD",) if "GET" in methods else ())}))
+            refused = problem(405, "method_not_allowed", f"this address takes {allowed}")
+            refused.headers["Allow"] = allowed
             return refused
         try:
             return await _answer(route, request, services)
@@ -106,7 +117,7 @@ def _dispatcher(path: str, methods: dict[str, Route], services: Services) -> Sta
             log.warning("store_failed", problem=type(failure).__name__)
             return problem(503, "store_unavailable", "the store does not answer; try again")
 
-    return StarletteRoute(path, handle, methods=_ANY)
+    return StarletteRoute(path, _AnyMethod(handle))
 
 
 async def _answer(route: Route, request: Request, services: Services) -> Response:

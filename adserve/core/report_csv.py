@@ -1,0 +1,34 @@
+"""A report as CSV: RFC 4180, one header line, safe to open in a spreadsheet."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from typing import Any
+
+from adserve.core.report_keys import columns
+from adserve.core.report_rows import FIGURES
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+"""What makes a spreadsheet read a cell as a formula, or a cell that hides one."""
+
+
+def to_csv(report: Mapping[str, Any]) -> str:
+    """The rows of a report, without its totals. `null` is an empty cell, truth is `true` or `false`."""
+    names = [*columns(report["by"]), *FIGURES, "final"]
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow(names)
+    writer.writerows([_cell(row[name]) for name in names] for row in report["rows"])
+    return out.getvalue()
+
+
+def _cell(value: Any) -> str:
+    """Text that a spreadsheet would run gets a leading apostrophe; numbers never begin with a sign."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    text = str(value)
+    return f"'{text}" if isinstance(value, str) and text.startswith(_FORMULA) else text

@@ -1,0 +1,53 @@
+"""The demo's pages: one filled by this server's template, one static page that the tag fills."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from adserve.demo.landscapes import SCENES, draw_article
+
+TEMPLATES = Path(__file__).parent / "templates"
+REPORT_URL = "/api/v1/report?period=today&by=slot,creative&format=csv"
+_PICTURE = re.compile(r"article-([1-9])\.png")
+
+_env = Environment(
+    loader=FileSystemLoader(TEMPLATES),
+    autoescape=True,  # for every name: the default of Jinja's selectors skips endings like .j2
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+def render_page(
+    slots: Mapping[str, Markup], picks: Sequence[Mapping[str, object]], *, report_url: str = REPORT_URL
+) -> str:
+    """The news page. A slot without HTML shows the paper's own words.
+
+    `picks`: rows of `creative`, `slot`, `weight`, `picks` and `share` (0 to 1 of the slot's picks, or None).
+    """
+    return _env.get_template("page.html.j2").render(slots=slots, picks=picks, report_url=report_url)
+
+
+@cache
+def blogger_page() -> str:
+    """The static page, its theme put in as blog hosts have it."""
+    page, theme = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("blogger.html", "theme.css"))
+    return page.replace("/* theme.css */", theme)
+
+
+def picture(name: str) -> bytes | None:
+    """`article-1.png` and so on, drawn when first asked for; None for any other name."""
+    known = _PICTURE.fullmatch(name)
+    return _drawn(int(known[1])) if known and int(known[1]) <= len(SCENES) else None
+
+
+@cache
+def _drawn(number: int) -> bytes:
+    return draw_article(number, 960, 540)

@@ -1,0 +1,155 @@
+"""`adserve demo`: a seeded catalog, a week of synthetic traffic, and the two pages."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import uvloop
+from jinja2 import Environment
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from adserve.contrib.jinja2 import install
+from adserve.demo.catalog import ADVERTISERS, CAMPAIGNS, CREATIVES, SITE, SLOTS
+from adserve.demo.pages import blogger_page, picture, render_page
+from adserve.demo.pictures import draw
+from adserve.demo.traffic import seed_week
+from adserve.flows import manage, review, submit
+from adserve.flows.figures import report
+from adserve.serving import listen, serve, store_of
+from adserve.settings import load
+from adserve.wiring import Running
+
+ACTOR = "demo"
+SYNTHETIC = "(figures before today are synthetic)"
+PAGE_TIMEOUT_S = 1.0
+"""The demo's page may wait longer than a real one: its first call also warms the process up."""
+
+
+def demo(flags: Mapping[str, Any], environment: Mapping[str, str], *, reset: bool = False) -> None:
+    """Serves the demo until it is stopped; without a data dir in a throw-away one."""
+    folder = flags.get("data_dir") or environment.get("ADSERVE_DATA_DIR")
+    throw_away = None if folder else Path(tempfile.mkdtemp(prefix="adserve-demo-"))
+    data_dir = Path(folder) if folder else throw_away
+    assert data_dir is not None  # noqa: S101 - one of the two is set
+    given_key = environment.get("ADSERVE_ADMIN_KEY")
+    admin_key = given_key or f"demo-{secrets.token_urlsafe(24)}"
+    settings = load({**flags, "data_dir": data_dir, "admin_key": admin_key}, environment)
+    sock = listen(settings.host, settings.port)
+    if reset and folder:
+        _forget(data_dir)
+
+    async def prepare(held: Running) -> tuple[Sequence[BaseRoute], Sequence[str]]:
+        await seed(held)
+        origin = f"http://{settings.host}:{settings.port}"
+        lines = [
+            f"page     {origin}/demo/          filled by the server's template",
+            f"page     {origin}/demo/blogger/  filled by the tag alone",
+            f"report   {origin}/demo/report.csv",
+            f"kept     {'until the demo stops' if throw_away else 'for the next start; --reset forgets it'}",
+        ]
+        if not given_key:
+            lines.append(f"api key  {admin_key}  (admin, for this run)")
+        return pages(held, origin), lines
+
+    try:
+        with store_of(settings) as (url, store):
+            uvloop.run(serve(settings, url, store, sock, prepare=prepare))
+    finally:
+        if throw_away is not None:
+            shutil.rmtree(throw_away, ignore_errors=True)
+
+
+def _forget(data_dir: Path) -> None:
+    """Removes what the demo keeps in a data dir, and nothing else that lies there."""
+    for name in ("store", "media", "secret", "store.lock", "owner.lock"):
+        path = data_dir / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+async def seed(held: Running) -> None:
+    """The demo's catalog and week, once per data dir."""
+    services = held.services
+    if await services.catalog.get("site", SITE["id"]) is not None:
+        return
+    await manage.put_thing(services, "site", SITE["id"], {**SITE, "name": f"{SITE['name']} {SYNTHETIC}"}, actor=ACTOR)
+    for slot in SLOTS:
+        await manage.put_thing(services, "slot", f"{SITE['id']}/{slot['name']}", slot, actor=ACTOR)
+    for advertiser in ADVERTISERS:
+        await manage.put_thing(services, "advertiser", advertiser["id"], advertiser, actor=ACTOR)
+    for campaign in CAMPAIGNS:
+        await manage.put_thing(services, "campaign", campaign["id"], campaign, actor=ACTOR)
+    for creative in CREATIVES:
+        width, height = map(int, creative["size"].split("x"))
+        data = await run_in_threadpool(draw, creative["brand"], width, height)
+        body = {name: creative[name] for name in ("name", "weight", "alt", "click_url")}
+        made = await submit.submit(services, creative["campaign"], {**body, "kind": "image"}, data, actor=ACTOR)
+        if creative["state"] == "approved":
+            await review.move(services, made.id, "approve", actor=ACTOR)
+    await seed_week(held)
+
+
+def pages(held: Running, origin: str) -> list[BaseRoute]:
+    """The demo's routes."""
+    slots = install(Environment(autoescape=True), base_url=origin, site=SITE["id"], timeout_s=PAGE_TIMEOUT_S)
+
+    async def page(request: Request) -> Response:
+        """The page as a site's own template would make it: one call to the service over HTTP."""
+        filled = await slots.apage(headers=dict(request.headers))
+        return HTMLResponse(render_page(filled, await picks(held), report_url="/demo/report.csv"), headers=_FRESH)
+
+    async def blogger(_: Request) -> Response:
+        return HTMLResponse(blogger_page(), headers=_FRESH)
+
+    async def drawn(request: Request) -> Response:
+        data = await run_in_threadpool(picture, request.path_params["name"])
+        return Response(data, 200, media_type="image/png") if data else Response("not found\n", 404)
+
+    async def figures(_: Request) -> Response:
+        """The demo site's own report, open because the demo is."""
+        text = await report(held.services, {"site": SITE["id"], "by": "day,slot,creative", "format": "csv"})
+        return Response(str(text), 200, _FRESH, "text/csv; charset=utf-8")
+
+    async def home(_: Request) -> Response:
+        return RedirectResponse("/demo/", 307)
+
+    return [
+        Route("/", home),
+        Route("/demo/", page),
+        Route("/demo/blogger/", blogger),
+        Route("/demo/report.csv", figures),
+        Route("/demo/pictures/{name}", drawn),
+    ]
+
+
+_FRESH = {"Cache-Control": "no-store"}
+
+
+async def picks(held: Running) -> list[dict[str, object]]:
+    """What each creative was picked for today, beside its weight."""
+    found = await report(held.services, {"site": SITE["id"], "by": "slot,creative", "period": "today"})
+    assert isinstance(found, dict)  # noqa: S101 - CSV was not asked for
+    weights = {one.id: getattr(one, "weight", 0) for one in await held.services.catalog.list("creative")}
+    of_slot: dict[str, int] = {}
+    for row in found["rows"]:
+        of_slot[row["slot"]] = of_slot.get(row["slot"], 0) + row["serves"]
+    return [
+        {
+            "creative": row["creative_name"],
+            "slot": row["slot"],
+            "weight": weights.get(row["creative"], 0),
+            "picks": row["serves"],
+            "share": row["serves"] / of_slot[row["slot"]] if of_slot[row["slot"]] else None,
+        }
+        for row in found["rows"]
+    ]

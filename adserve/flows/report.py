@@ -1,0 +1,117 @@
+"""Reports: from the parameters of a call to figures, and the upkeep of the counters behind them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import date, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from adserve.core.model import Thing
+from adserve.core.report import Folding
+from adserve.core.report_csv import to_csv
+from adserve.core.report_names import Names
+from adserve.core.report_query import FILTERS, Query, parse_query
+from adserve.core.schedule import bucket_of, day_bounds, local_day
+from adserve.errors import Invalid, NotFound, Problem, StoreUnavailable
+from adserve.flows.services import Services
+from adserve.store.client import REPLY_ERRORS, Redis
+from adserve.store.keys import Keys
+from adserve.store.reports import last_day, read_cells, roll_up
+
+
+async def report(services: Services, params: Mapping[str, str]) -> dict[str, Any] | str:
+    """The answer to `GET /report`: JSON, or CSV text with `format=csv`."""
+    try:
+        _, things = await services.catalog.load_all()
+    except REPLY_ERRORS as problem:
+        raise StoreUnavailable("the store does not answer") from problem
+    names = await asyncio.to_thread(Names, things.values())
+    found = await make_report(
+        services.client,
+        services.keys,
+        names,
+        params,
+        now=int(services.clock()),
+        click_lifetime_s=services.click_lifetime_s,
+        keep_s=services.keep_buckets_s,
+    )
+    return to_csv(found) if params.get("format") == "csv" else found
+
+
+async def make_report(
+    client: Redis, keys: Keys, names: Names, params: Mapping[str, str], *, now: int, click_lifetime_s: int, keep_s: int
+) -> dict[str, Any]:
+    """The report as JSON. Invalid for a bad question or one that only quarter-hours could answer,
+    NotFound for a filter that names nothing the other filters leave, StoreUnavailable."""
+    asked = {name: params[name] for name in FILTERS if params.get(name)}
+    query = parse_query(params, now=now, default_tz=names.default_zone(asked))
+    missing = names.missing(query.filters)
+    if missing is not None:
+        raise NotFound(f"there is no {missing} with this id")
+    folding = Folding(query, names, now=now, click_lifetime_s=click_lifetime_s)
+    try:
+        tomorrow = local_day(now, query.tz) + timedelta(days=1)
+        kept = _kept_from(query, now - keep_s, await last_day(client, keys, tomorrow))
+        days = rolled_days(query, names, kept)
+        async for batch in read_cells(client, keys, query.start, query.end, days=days, moving_before=kept):
+            folding.add(batch)
+    except REPLY_ERRORS as problem:
+        raise StoreUnavailable("the store does not answer") from problem
+    return await asyncio.to_thread(folding.report)  # up to 50,000 rows: not on the event loop
+
+
+async def roll_up_old(services: Services, things: Mapping[str, Thing]) -> int:
+    """Moves quarter-hours past their time into days of their sites; how many."""
+    names = Names(things.values())
+
+    def day_of(slot: int, bucket: int) -> str:
+        return local_day(bucket, names.zone_of(slot)).strftime("%Y%m%d")
+
+    return await roll_up(
+        services.client,
+        services.keys,
+        now=int(services.clock()),
+        keep_s=services.keep_buckets_s,
+        day_of=day_of,
+    )
+
+
+def _kept_from(query: Query, oldest: int, rolled: date | None) -> int:
+    """Where the quarter-hours begin that nothing was rolled up of. Days newer than `oldest` explains
+    were rolled up while a shorter time was set."""
+    kept = bucket_of(oldest)
+    if rolled is not None and rolled > local_day(kept, query.tz) + timedelta(days=1):
+        return bucket_of(day_bounds(rolled, query.tz)[1])
+    return kept
+
+
+def rolled_days(query: Query, names: Names, kept: int) -> tuple[date, date] | None:
+    """First and last of the rolled-up days that a query needs; None when it needs none. Invalid
+    (`rolled_up`) when days of the sites cannot answer it."""
+    if query.start >= kept:
+        return None
+    tz = query.tz
+    first, last = local_day(query.start, tz), local_day(min(query.end, kept) - 1, tz)
+    since = local_day(kept, tz) + timedelta(days=1)
+    wrong = []
+    if "hour" in query.by:
+        wrong.append(("/by", f"hours are kept since {since}: ask for a later time, or by day"))
+    if query.start > day_bounds(first, tz)[0]:
+        wrong.append(("/from", f"before {since} whole days are kept: begin with a local day"))
+    if query.end < kept and query.end < day_bounds(last, tz)[1]:
+        wrong.append(("/to", f"before {since} whole days are kept: end with a local day"))
+    if not all(_same_days(tz, other, first, last) for other in names.zones(query.filters)):
+        wrong.append(("/tz", f"before {since} days of the site's time zone are kept: ask for one site, in its tz"))
+    if wrong:
+        raise Invalid([Problem(pointer, detail, "rolled_up") for pointer, detail in wrong], code="rolled_up")
+    return first, last
+
+
+def _same_days(one: ZoneInfo, other: ZoneInfo, first: date, last: date) -> bool:
+    """Whether two zones have the same days from `first` to `last`, whatever they are called."""
+    if one.key == other.key:
+        return True
+    days = (first + timedelta(days=n) for n in range((last - first).days + 1))
+    return all(day_bounds(day, one) == day_bounds(day, other) for day in days)
