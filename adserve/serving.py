@@ -20,6 +20,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from adserve.app import create_app
 from adserve.errors import AdserveError
 from adserve.settings import Settings
+from adserve.store.client import end
 from adserve.store.embedded import EmbeddedStore
 from adserve.web.client import is_loopback
 from adserve.wiring import Running, running
@@ -154,8 +155,7 @@ async def supervised(store: EmbeddedStore | None) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await end([task])
 
 
 def http_options() -> dict[str, Any]:

@@ -27,7 +27,7 @@ from adserve.settings import Settings, parse_secret
 from adserve.snippet import compile_snippet
 from adserve.store.accounts import Accounts
 from adserve.store.catalog import CatalogStore
-from adserve.store.client import HOT_TIMEOUT_S, REPLY_ERRORS, Redis, connect
+from adserve.store.client import HOT_TIMEOUT_S, REPLY_ERRORS, Redis, connect, end
 from adserve.store.keys import Keys
 from adserve.store.ledger import Ledger, Spaces
 from adserve.store.media import MediaStore
@@ -127,9 +127,7 @@ async def running(
         try:
             yield held
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end(tasks)
             clean = await ledger.close()
             log.info("drained", flushed=clean, events=ledger.committed)
             if not clean:

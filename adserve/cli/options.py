@@ -16,7 +16,6 @@ from adserve.serving import store_of
 from adserve.settings import Settings, load
 from adserve.wiring import services_only
 
-
 _SHARED = [
     click.option("--data-dir", help="where the embedded store, secret and media cache live"),
     click.option("--redis-url", help="the store; unset: an embedded Valkey in the data dir"),

@@ -12,8 +12,8 @@ from adserve.core.query import Query, parse_query
 from adserve.core.schedule import bucket_of, day_bounds, local_day, zone
 from adserve.errors import Invalid, Problem
 from adserve.flows.services import Services
-from adserve.store.ledger import LATE_S
 from adserve.store.buckets import read_buckets, read_days, roll_up
+from adserve.store.ledger import LATE_S
 
 
 async def report(services: Services, params: Mapping[str, str]) -> dict[str, Any] | str:

@@ -6,6 +6,8 @@ everywhere: what may be sent again is sent again by code that knows it is idempo
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,16 @@ def connect(url: str, *, timeout_s: float = MANAGEMENT_TIMEOUT_S, connections: i
         max_connections=connections,
         protocol=2,
     )
+
+
+async def end(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancels tasks until they have ended. Once is not enough: a cancellation that falls into a call
+    to the store can come out of the client as a connection error, which such a task survives."""
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=0.1)
 
 
 class Script:

@@ -22,7 +22,7 @@ from typing import NamedTuple
 from adserve.core.schedule import bucket_of
 from adserve.core.token import Serve
 from adserve.errors import StoreUnavailable
-from adserve.store.client import REPLY_ERRORS, Redis, Script
+from adserve.store.client import REPLY_ERRORS, Redis, Script, end
 from adserve.store.keys import HOUR_S, TAGS, Keys
 
 FLUSH_S = 0.05
@@ -216,9 +216,7 @@ class Ledger:
             if clean:
                 break
             await asyncio.sleep(FLUSH_S)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
         return clean
 
 

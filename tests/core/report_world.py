@@ -35,7 +35,7 @@ def creative(serial: int, of: str, *revisions: int, name: str = "") -> Creative:
 
 
 def things(
-    *, first: Price | None = None, second: Price | None = None, flight: Mapping[str, int] | None = None,
+    *, first: Price | None = None, second: Price | None = None, flight: Mapping[str, Any] | None = None,
     slots: tuple[str, ...] = ("news/*", "blog/*"),
 ) -> list[Thing]:  # fmt: skip
     """Two sites, three slots, two campaigns of two advertisers, three creatives, four revisions."""

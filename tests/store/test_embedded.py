@@ -496,10 +496,11 @@ def test_a_copied_data_dir_is_another_store(tmp_path: Path, start: Start, monkey
     shutil.copytree(tmp_path / "one", tmp_path / "two", ignore=shutil.ignore_patterns("*.sock"))
     handle = embedded._take(tmp_path / "two" / "owner.lock")
     assert handle is not None
-    with monkeypatch.context() as impatient, pytest.raises(StoreError, match="another data dir"):
-        impatient.setattr(embedded, "SILENCE_S", 0.2)
+    monkeypatch.setattr(embedded, "SILENCE_S", 0.2)
+    with pytest.raises(StoreError, match="another data dir"):
         start(tmp_path / "two")  # as a guest it has only the name in the lock file to go by
     os.close(handle)
+    monkeypatch.undo()
     second = start(tmp_path / "two")
     assert second.pid != first.pid
     with client(second) as redis:
