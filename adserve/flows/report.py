@@ -18,7 +18,7 @@ from adserve.errors import Invalid, NotFound, Problem, StoreUnavailable
 from adserve.flows.services import Services
 from adserve.store.client import REPLY_ERRORS, Redis
 from adserve.store.keys import Keys
-from adserve.store.reports import last_day, read_cells, roll_up
+from adserve.store.reports import Days, last_day, read_cells, roll_up
 
 
 async def report(services: Services, params: Mapping[str, str]) -> dict[str, Any] | str:
@@ -55,7 +55,7 @@ async def make_report(
         tomorrow = local_day(now, query.tz) + timedelta(days=1)
         kept = _kept_from(query, now - keep_s, await last_day(client, keys, tomorrow))
         days = rolled_days(query, names, kept)
-        async for batch in read_cells(client, keys, query.start, query.end, days=days, moving_before=kept):
+        async for batch in read_cells(client, keys, query.start, query.end, days=days):
             folding.add(batch)
     except REPLY_ERRORS as problem:
         raise StoreUnavailable("the store does not answer") from problem
@@ -87,8 +87,8 @@ def _kept_from(query: Query, oldest: int, rolled: date | None) -> int:
     return kept
 
 
-def rolled_days(query: Query, names: Names, kept: int) -> tuple[date, date] | None:
-    """First and last of the rolled-up days that a query needs; None when it needs none. Invalid
+def rolled_days(query: Query, names: Names, kept: int) -> Days | None:
+    """The rolled-up days that a query needs; None when it needs none. Invalid
     (`rolled_up`) when days of the sites cannot answer it."""
     if query.start >= kept:
         return None
@@ -106,7 +106,7 @@ def rolled_days(query: Query, names: Names, kept: int) -> tuple[date, date] | No
         wrong.append(("/tz", f"before {since} days of the site's time zone are kept: ask for one site, in its tz"))
     if wrong:
         raise Invalid([Problem(pointer, detail, "rolled_up") for pointer, detail in wrong], code="rolled_up")
-    return first, last
+    return Days(first, last, tz, kept)
 
 
 def _same_days(one: ZoneInfo, other: ZoneInfo, first: date, last: date) -> bool:

@@ -84,7 +84,8 @@ async def _patch_once(
         "title": content.title or None,
         "body": content.body or None,
     }
-    form = v.Form({**current, **patch}, not_supported=LATER)
+    known = {name: value for name, value in current.items() if value is not None}
+    form = v.Form({**known, **patch}, not_supported=LATER)
     fields = _take_free(form)
     edited, media = await _content(services, form, before.kind, owner, data, content)
     starts, ends, starts_at, ends_at = v.window(form, await _zone(services, owner))

@@ -191,7 +191,7 @@ def _encode(image: Image.Image, kind: str, frames: int, *, lossless: bool) -> tu
     image.seek(first if frames > first else 0)
     image.load()
     plain = _plain(image, profile)
-    if turn := _TURNS.get(_orientation(image)):
+    if (turn := _TURNS.get(_orientation(image))) is not None:  # one of them is 0
         plain = plain.transpose(turn)
     still: dict[str, dict[str, Any]] = {
         "PNG": {"optimize": plain.width * plain.height <= 1_000_000},
@@ -272,8 +272,6 @@ def _in_process(data: bytes, max_bytes: int) -> Picture:
     if done.returncode or not head:
         raise RuntimeError(f"the process for pictures could not work: exit code {done.returncode}")
     answer = json.loads(head)
-    if "unsupported" in answer:
-        raise UnsupportedMedia(answer["unsupported"])
     if "problems" in answer:
         raise Invalid([Problem(**problem) for problem in answer["problems"]])
     return Picture(encoded, **answer)
@@ -289,8 +287,6 @@ def _main() -> None:
         picture = inspect_and_encode(sys.stdin.buffer.read(), max_bytes=int(sys.argv[1]))
         encoded = picture.data
         answer: dict[str, Any] = {name: value for name, value in asdict(picture).items() if name != "data"}
-    except UnsupportedMedia as problem:
-        answer = {"unsupported": str(problem)}
     except Invalid as problem:
         answer = {"problems": [asdict(one) for one in problem.problems]}
     sys.stdout.buffer.write(json.dumps(answer).encode() + b"\n" + encoded)

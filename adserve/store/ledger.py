@@ -80,6 +80,7 @@ class Ledger:
         self._counts: defaultdict[tuple[int, int, str], int] = defaultdict(int)
         self._unsent: dict[int, tuple[int, dict[tuple[int, str], int]]] = {}
         self._sequence = [0] * TAGS
+        self._flushing = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
         self.committed = 0
         self.failures = 0
@@ -177,15 +178,16 @@ class Ledger:
     async def flush(self) -> bool:
         """Sends the gathered counts; False when some have to be sent again. A tag whose last batch
         is not confirmed yet sends that one again first, unchanged."""
-        fresh: set[int] = set()
-        for tag, bucket, cell in list(self._counts):
-            if tag not in self._unsent:
-                self._sequence[tag] += 1
-                self._unsent[tag] = (self._sequence[tag], {})
-                fresh.add(tag)
-            if tag in fresh:
-                self._unsent[tag][1][bucket, cell] = self._counts.pop((tag, bucket, cell))
-        return await self._send()
+        async with self._flushing:
+            fresh: set[int] = set()
+            for tag, bucket, cell in list(self._counts):
+                if tag not in self._unsent:
+                    self._sequence[tag] += 1
+                    self._unsent[tag] = (self._sequence[tag], {})
+                    fresh.add(tag)
+                if tag in fresh:
+                    self._unsent[tag][1][bucket, cell] = self._counts.pop((tag, bucket, cell))
+            return await self._send()
 
     async def _send(self) -> bool:
         for tag, (sequence, cells) in list(self._unsent.items()):

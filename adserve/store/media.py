@@ -11,6 +11,7 @@ import re
 import tempfile
 from collections import OrderedDict
 from pathlib import Path
+from typing import Any
 
 from adserve.store.client import Redis
 from adserve.store.keys import Keys
@@ -51,7 +52,8 @@ class MediaStore:
         digest = file.partition(".")[0]
         data = await asyncio.to_thread(self._read, file)
         if data is None or digest_of(data) != digest:
-            text = await self._client.get(self._keys.media(digest))
+            execute: Any = self._client.execute_command
+            text = await execute("GET", self._keys.media(digest), NEVER_DECODE=True)
             try:
                 data = base64.b64decode(text) if text else None
             except ValueError:

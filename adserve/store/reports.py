@@ -1,60 +1,89 @@
 """Reading the counters, and rolling old quarter-hours up to site-local days.
 
 DESIGN. What exists stands in sorted sets, so a report asks for hashes by name: no scan, and a range
-costs what it holds. `rollup.lua` moves a quarter-hour in one step; a report that reads days and the
-quarter-hours that may still move into them looks at the index again afterwards and starts over when
-something moved in between. Not chosen: one transaction for all of it (5 years of days in one reply).
+costs what it holds. `rollup.lua` moves a quarter-hour in one step. A report that needs a day whose
+quarter-hours may still move into it reads all of these at one moment (`counters.lua`); others it
+reads in pipelines. Not chosen: one transaction for everything (5 years of days in one reply).
 Replies are read as bytes: one strange byte in a counter must not fail the report.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 from redis.client import NEVER_DECODE
 from redis.exceptions import ResponseError
 
 from adserve.core.report_cells import Batch
-from adserve.core.schedule import bucket_of
-from adserve.errors import StoreUnavailable
+from adserve.core.schedule import bucket_of, local_day
 from adserve.store.client import Redis, Script
 from adserve.store.keys import TAGS, Keys
 
 HASHES_AT_ONCE = 32
 """Hashes a pipeline asks for: what one turn of the event loop then has to decode."""
 ATTEMPTS = 10
+"""How often a move starts over because a new slot came into its quarter-hour."""
 _SLOT = re.compile(rb"([0-9]+)\.")
 _NUMBER = re.compile(rb"[1-9][0-9]{0,14}")
-_ROLL_UP = Script("rollup")
+_ROLL_UP, _COUNTERS = Script("rollup"), Script("counters")
+
+
+class Days(NamedTuple):
+    """Rolled-up days to read: first and last, in the zone of their sites; quarter-hours that begin
+    before `moving_before` (epoch seconds) may be rolled up meanwhile."""
+
+    first: date
+    last: date
+    tz: ZoneInfo
+    moving_before: int
 
 
 async def read_cells(
-    client: Redis, keys: Keys, start: int, end: int, *, days: tuple[date, date] | None = None, moving_before: int = 0
+    client: Redis, keys: Keys, start: int, end: int, *, days: Days | None = None
 ) -> AsyncIterator[Batch]:
-    """Every counter hash from `start` to `end` (epoch seconds, half-open), quarter-hours unsorted.
-
-    With `days` (first and last, inclusive) also the rolled-up days; quarter-hours that begin before
-    `moving_before` may be rolled up while this reads. StoreUnavailable when they do not settle.
-    """
-    if days is not None:
-        for tag in range(TAGS):
-            for batch in await _read_settled(client, keys, tag, start, min(end, moving_before), days):
-                yield batch
-        start = max(start, moving_before)
-    if start >= end:
-        return
-    found = await _indexes(client, [keys.buckets(tag) for tag in range(TAGS)], start, end - 1)
+    """Every counter hash from `start` to `end` (epoch seconds, half-open), in no order, none twice."""
     wanted: list[tuple[int | date, str]] = []
-    for tag, (buckets, unreadable) in enumerate(found):
-        wanted += [(bucket, keys.counters(tag, bucket)) for bucket in buckets]
-        if unreadable:
-            yield Batch(start, {}, unreadable)
-    for at in range(0, len(wanted), HASHES_AT_ONCE):
-        for batch in await _hashes(client, wanted[at : at + HASHES_AT_ONCE]):
+    if days is not None:
+        async for batch in _old(client, keys, start, min(end, days.moving_before), days):
             yield batch
+        start = max(start, days.moving_before)
+    if start < end:
+        found = await _indexes(client, [keys.buckets(tag) for tag in range(TAGS)], start, end - 1)
+        for tag, (buckets, unreadable) in enumerate(found):
+            wanted += [(bucket, keys.counters(tag, bucket)) for bucket in buckets]
+            if unreadable:
+                yield Batch(start, {}, unreadable)
+    async for batch in _hashes(client, wanted):
+        yield batch
+
+
+async def _old(client: Redis, keys: Keys, start: int, end: int, days: Days) -> AsyncIterator[Batch]:
+    """Rolled-up days with the quarter-hours that are not in them yet."""
+    # quarter-hours first: one that is gone by now is in a day that the second look finds
+    found = await _indexes(client, [keys.buckets(tag) for tag in range(TAGS)], start, end - 1)
+    first, last = (int(day.strftime("%Y%m%d")) for day in (days.first, days.last))
+    rolled = await _indexes(client, [keys.days(tag) for tag in range(TAGS)], first, last)
+    settled: list[tuple[int | date, str]] = []
+    for tag in range(TAGS):
+        (buckets, strange), (numbers, others) = found[tag], rolled[tag]
+        moving: dict[date, list[int]] = {}
+        for bucket in buckets:
+            moving.setdefault(local_day(bucket, days.tz), []).append(bucket)
+        for local, its in moving.items():
+            names = [keys.day(tag, local.strftime("%Y%m%d")), *(keys.counters(tag, bucket) for bucket in its)]
+            for batch in await _at_once(client, [local, *its], names):
+                yield batch
+        there = {day: keys.day(tag, str(number)) for number in numbers if (day := _day(number)) is not None}
+        settled += [(day, name) for day, name in there.items() if day not in moving]
+        unreadable = strange + others + len(numbers) - len(there)
+        if unreadable:
+            yield Batch(days.first, {}, unreadable)
+    async for batch in _hashes(client, settled):
+        yield batch
 
 
 async def last_day(client: Redis, keys: Keys, until: date) -> date | None:
@@ -97,29 +126,6 @@ async def _move(client: Redis, keys: Keys, tag: int, bucket: int, day_of: Callab
     return False  # new slots kept coming: the next round has it
 
 
-async def _read_settled(
-    client: Redis, keys: Keys, tag: int, start: int, end: int, days: tuple[date, date]
-) -> list[Batch]:
-    """The days of a tag with the quarter-hours that are not in them yet, none twice and none missed."""
-    first, last = (int(day.strftime("%Y%m%d")) for day in days)
-    for _ in range(ATTEMPTS):
-        before = await _indexes(client, [keys.buckets(tag)], start, end - 1)
-        buckets, unreadable = before[0]
-        numbers, strange = (await _indexes(client, [keys.days(tag)], first, last))[0]
-        wanted: list[tuple[int | date, str]] = [(bucket, keys.counters(tag, bucket)) for bucket in buckets]
-        for number in numbers:
-            day = _day(number)
-            strange += day is None
-            if day is not None:
-                wanted.append((day, keys.day(tag, str(number))))
-        batches = [Batch(days[0], {}, strange + unreadable)]
-        for at in range(0, len(wanted), HASHES_AT_ONCE):
-            batches += await _hashes(client, wanted[at : at + HASHES_AT_ONCE])
-        if await _indexes(client, [keys.buckets(tag)], start, end - 1) == before:
-            return batches
-    raise StoreUnavailable("old counters are being rolled up just now: ask again")
-
-
 async def _indexes(client: Redis, names: list[str], low: int, high: int) -> list[tuple[list[int], int]]:
     """Per sorted set its members from `low` to `high`, and how many are none of ours."""
     found: list[tuple[list[int], int]] = []
@@ -129,14 +135,28 @@ async def _indexes(client: Redis, names: list[str], low: int, high: int) -> list
     return found
 
 
-async def _hashes(client: Redis, wanted: list[tuple[int | date, str]]) -> list[Batch]:
-    replies = await _ask(client, [("HGETALL", name) for _, name in wanted])
+async def _hashes(client: Redis, wanted: list[tuple[int | date, str]]) -> AsyncIterator[Batch]:
+    for at in range(0, len(wanted), HASHES_AT_ONCE):
+        some = wanted[at : at + HASHES_AT_ONCE]
+        replies = await _ask(client, [("HGETALL", name) for _, name in some])
+        for (when, _), cells in zip(some, replies, strict=True):
+            yield _batch(when, None if cells is None else cells.items())
+
+
+async def _at_once(client: Redis, whens: list[int | date], names: list[str]) -> list[Batch]:
+    arguments = ("EVAL", _COUNTERS.text, len(names), *names)
+    replies = await client.execute_command(*arguments, **{NEVER_DECODE: True})  # type: ignore[no-untyped-call]
     return [
-        Batch(when, {}, 1)
-        if cells is None
-        else Batch(when, {_text(field): _text(value) for field, value in cells.items()})
-        for (when, _), cells in zip(wanted, replies, strict=True)
+        _batch(when, None if flat is None else zip(flat[::2], flat[1::2], strict=True))
+        for when, flat in zip(whens, replies, strict=True)
     ]
+
+
+def _batch(when: int | date, cells: Iterable[tuple[bytes, bytes]] | None) -> Batch:
+    """A hash as read; what is no hash counts as one unreadable figure."""
+    if cells is None:
+        return Batch(when, {}, 1)
+    return Batch(when, {_text(field): _text(value) for field, value in cells})
 
 
 async def _ask(client: Redis, commands: list[tuple[Any, ...]]) -> list[Any]:

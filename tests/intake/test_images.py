@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import struct
 import subprocess
 import sys
@@ -14,7 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageCms, PngImagePlugin
+from PIL import Image, ImageCms, ImageOps, PngImagePlugin
 
 from adserve.errors import Invalid, TooLarge, UnsupportedMedia
 from adserve.intake import images
@@ -51,6 +50,14 @@ def opened(data: bytes) -> Image.Image:
     return Image.open(io.BytesIO(data))
 
 
+def pixel(image: Image.Image, x: int, y: int) -> tuple[int, int, int, int]:
+    return image.convert("RGBA").getpixel((x, y))  # type: ignore[return-value]
+
+
+def alike(one: tuple[int, ...], two: tuple[int, ...], within: int = 24) -> bool:
+    return max(abs(a - b) for a, b in zip(one, two, strict=True)) < within
+
+
 def drawing(width: int = 40, height: int = 30, mode: str = "RGB") -> Image.Image:
     """Left half red, right half blue."""
     image = Image.new("RGB", (width, height), (200, 30, 30))
@@ -58,13 +65,11 @@ def drawing(width: int = 40, height: int = 30, mode: str = "RGB") -> Image.Image
     return image.convert(mode)
 
 
-def moving(count: int = 4, width: int = 40, height: int = 30, mode: str = "RGB") -> list[Image.Image]:
-    """A square that moves to the right, on white or on nothing."""
-    frames = []
-    for at in range(count):
-        frame = Image.new(mode, (width, height), (255, 255, 255, 0)[: len(mode)])
-        frame.paste((200, 30, 30, 255)[: len(mode)], (at * 5 % (width - 8), 4, at * 5 % (width - 8) + 8, 12))
-        frames.append(frame)
+def moving(count: int = 4, mode: str = "RGB") -> list[Image.Image]:
+    """A square of 8 pixels that moves 5 to the right, on white or on nothing."""
+    frames = [Image.new(mode, (40, 30), (255, 255, 255, 0)[: len(mode)]) for _ in range(count)]
+    for at, frame in enumerate(frames):
+        frame.paste((200, 30, 30, 255)[: len(mode)], (at * 5, 4, at * 5 + 8, 12))
     return frames
 
 
@@ -78,18 +83,16 @@ def chunk(name: bytes, body: bytes) -> bytes:
 
 def png(width: int, height: int, *chunks: bytes) -> bytes:
     """A PNG that claims a size and holds no pixels."""
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
     body = b"".join(chunks) or chunk(b"IDAT", zlib.compress(b"\0" * 64))
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + body + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + header + body + chunk(b"IEND", b"")
 
 
-def gif(width: int, height: int, *frames: tuple[int, int, int, int], delay: int = 10) -> bytes:
+def gif(width: int, height: int, *frames: tuple[int, int, int, int]) -> bytes:
     """A GIF whose frames (left, top, width, height) hold one LZW code each."""
-    data = b"GIF89a" + struct.pack("<HHBBB", width, height, 0x80, 0, 0) + b"\0\0\0\xff\xff\xff"
-    for frame in frames:
-        data += b"!\xf9\x04\x00" + struct.pack("<H", delay) + b"\0\0" + b"," + struct.pack("<HHHHB", *frame, 0)
-        data += b"\x02\x02\x4c\x01\x00"
-    return data + b";"
+    head = b"GIF89a" + struct.pack("<HHBBB", width, height, 0x80, 0, 0) + b"\0\0\0\xff\xff\xff"
+    bodies = (b"," + struct.pack("<HHHHB", *frame, 0) + b"\x02\x02\x4c\x01\x00" for frame in frames)
+    return head + b"".join(bodies) + b";"
 
 
 def webp(width: int, height: int) -> bytes:
@@ -127,10 +130,7 @@ def test_each_kind_is_taken_and_encoded_the_same_each_time(seed: str) -> None:
     assert picture.frames == (4 if seed.startswith("animated") else 1)
     assert len(picture.digest) == 40
     assert encode(SEEDS[seed]) == picture
-    before, after = (opened(data).convert("RGB").getpixel((4, 6)) for data in (SEEDS[seed], picture.data))
-    assert isinstance(before, tuple)
-    assert isinstance(after, tuple)
-    assert max(abs(a - b) for a, b in zip(before, after, strict=True)) < 24
+    assert alike(pixel(opened(SEEDS[seed]), 4, 6), pixel(opened(picture.data), 4, 6))
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "WEBP", "AVIF"])
@@ -149,25 +149,18 @@ def test_metadata_and_trailing_bytes_are_gone(kind: str) -> None:
     assert b"SECRET" in data
     served = encode(data).data
     assert [mark for mark in SECRETS if mark in served] == []
-    assert set(opened(served).info) <= {"version", "background", "jfif", "jfif_version", "jfif_unit", "jfif_density"} | {
-        *("progressive", "progression", "loop", "timestamp", "duration", "transparency"),
-    }  # fmt: skip
+    assert not set(opened(served).info) & {"exif", "xmp", "icc_profile", "comment", "Comment", "photoshop", "dpi"}
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
 def test_a_turned_photo_stands_upright(kind: str, orientation: int) -> None:
-    """The orientation tag goes with the rest of EXIF, so it is applied to the pixels, as Pillow's own rule does."""
-    from PIL import ImageOps
-
+    """The orientation tag goes with the rest of EXIF, so it is applied to the pixels."""
     data = saved(drawing(), kind, exif=exif(orientation))
     wanted, served = ImageOps.exif_transpose(opened(data)), opened(encode(data).data)
     assert served.size == wanted.size
     for place in ((2, 2), (wanted.width - 3, wanted.height - 3)):
-        red, green, blue = served.convert("RGB").getpixel(place)  # type: ignore[misc]
-        other = wanted.getpixel(place)
-        assert isinstance(other, tuple)
-        assert max(abs(red - other[0]), abs(green - other[1]), abs(blue - other[2])) < 24
+        assert alike(pixel(served, *place), pixel(wanted, *place))
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16", "CMYK"])
@@ -177,11 +170,8 @@ def test_every_pixel_format_survives_with_and_without_a_profile(mode: str) -> No
     kind = "JPEG" if mode == "CMYK" else "PNG"
     for profile in (None, SRGB, b"no profile"):
         served = opened(encode(saved(image, kind, **({"icc_profile": profile} if profile else {}))).data)
-        wanted = 0x80 if mode == "I;16" else drawing(9, 9, "1" if mode == "1" else mode).convert("L").getpixel((1, 1))
-        found = served.convert("L").getpixel((1, 1))
-        assert isinstance(found, int | float)
-        assert isinstance(wanted, int | float)
-        assert abs(found - wanted) < 12
+        wanted = (128, 128, 128, 255) if mode == "I;16" else pixel(image, 1, 1)
+        assert alike(pixel(served, 1, 1), wanted)
         assert served.has_transparency_data == (mode in ("LA", "RGBA"))
 
 
@@ -189,19 +179,22 @@ def test_a_wide_gamut_profile_is_converted() -> None:
     """The colours change by what the profile says, and the profile goes; transparency stays."""
     swapped = SRGB.replace(b"rXYZ", b"tXYZ").replace(b"bXYZ", b"rXYZ").replace(b"tXYZ", b"bXYZ")
     for mode in ("RGB", "RGBA"):
-        red, green, blue = opened(encode(saved(drawing(mode=mode), "PNG", icc_profile=swapped)).data).getpixel((1, 1))[
-            :3
-        ]  # type: ignore[index]
+        red, green, blue, _ = pixel(opened(encode(saved(drawing(mode=mode), "PNG", icc_profile=swapped)).data), 1, 1)
         assert blue > 150 > 100 > max(red, green)
 
 
-ICO, JP2 = b"\0\0\1\0\1\0" + b"\0" * 40, b"\0\0\0\x0cjP  \r\n\x87\n" + b"\0" * 40
 FOREIGN = [
-    *(b"", b"\x89", b"G", b"%!PS-Adobe-3.0 EPSF-3.0\n", b"8BPS\0\1" + b"\0" * 40, b"%PDF-1.7\n", b"SIMPLE  = T", ICO, JP2),
-    *(b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>", b"\x1f\x8b\x08\0svgz", b"<!DOCTYPE html><script>"),
-    *(b"<?xml version='1.0'?><!DOCTYPE x [<!ENTITY a SYSTEM 'file:///etc/passwd'>]><svg>&a;</svg>", b"PK\3\4", b"RIFF\0\0\0\0WAVE"),
-    *(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", b"\0" * 1000 + b"%PDF", b" " + SEEDS["PNG"], saved(drawing(), "TIFF"), saved(drawing(), "BMP")),
-]  # fmt: skip
+    *(b"", b"\x89", b"G", b"%!PS-Adobe-3.0 EPSF-3.0\n", b"8BPS\0\1" + b"\0" * 40, b"%PDF-1.7\n", b"SIMPLE  = T"),
+    *(b"\0\0\1\0\1\0" + b"\0" * 40, b"\0\0\0\x0cjP  \r\n\x87\n" + b"\0" * 40, b"PK\3\4", b"RIFF\0\0\0\0WAVE"),
+    *(
+        b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>",
+        b"\x1f\x8b\x08\0svgz",
+        b"<!DOCTYPE html><script>",
+    ),
+    b"<?xml version='1.0'?><!DOCTYPE x [<!ENTITY a SYSTEM 'file:///etc/passwd'>]><svg>&a;</svg>",
+    *(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", b"\0" * 1000 + b"%PDF", b" " + SEEDS["PNG"]),
+    *(saved(drawing(), "TIFF"), saved(drawing(), "BMP")),
+]
 
 
 @pytest.mark.parametrize("data", FOREIGN)
@@ -214,56 +207,59 @@ async def test_other_kinds_are_unsupported(data: bytes) -> None:
 
 
 WHOLE = (0, 0, 20, 20)
+FRAMES = gif(20, 20, *[WHOLE] * 301)
+MANY = [Image.new("RGB", (8, 8), (at % 256, at // 256, 0)) for at in range(301)]
 HOSTILE = {
-    "png bomb": png(60_000, 60_000), "png 5000x10": png(5000, 10), "png 4096x4096": png(4096, 4096),
-    "png height 0": png(10, 0), "png width 0": png(0, 10), "gif bomb": gif(65_535, 65_535, (0, 0, 65_535, 65_535)),
-    "gif height 0": gif(20, 0, (0, 0, 20, 0)), "webp bomb": webp(16_383, 16_383), "webp 4000x4001": webp(4000, 4001),
-    "jpeg bomb": jpeg(65_500, 65_500), "jpeg height 0": jpeg(10, 0), "no IDAT": png(9, 9, chunk(b"tEXt", b"a\0b")),
-    "bad CRC": SEEDS["PNG"][:40] + b"\xff\xff" + SEEDS["PNG"][42:], "no EOI": SEEDS["JPEG"][:-2][:-200],
-    "gif frames": gif(20, 20, *[WHOLE] * 301), "gif pixels": gif(1000, 1000, *[(0, 0, 1000, 1000)] * 300),
-    "gif flood": gif(2, 2, *[(0, 0, 1, 1)] * 200_000), "gif outside": gif(20, 20, WHOLE, (10, 10, 20, 20)),
-    "gif larger": gif(20, 20, (0, 0, 4000, 4000)), "gif far": gif(20, 20, WHOLE, (65_535, 65_535, 1, 1)),
-    "gif empty frame": gif(20, 20, WHOLE, (0, 0, 0, 0)), "gif polyglot": b"GIF89a/*" + b"*/=alert(1)//" + b"\0" * 40,
-    "apng frames": png(9, 9, chunk(b"acTL", struct.pack(">II", 5000, 0)), chunk(b"IDAT", zlib.compress(b"\0" * 252))),
-    "webp frames": animated("WEBP", [Image.new("RGB", (8, 8), (at % 256, at // 256, 0)) for at in range(301)]),
-    "long gif": animated("GIF", moving(), duration=8000), "long webp": animated("WEBP", moving(), duration=8000),
-}  # fmt: skip
+    "pixels": (
+        *(png(60_000, 60_000), png(5000, 10), png(4096, 4096), gif(65_535, 65_535, (0, 0, 65_535, 65_535))),
+        *(webp(16_383, 16_383), webp(6000, 6000), jpeg(65_500, 65_500)),
+    ),
+    "broken": (
+        *(png(10, 0), png(0, 10), jpeg(10, 0), png(9, 9, chunk(b"tEXt", b"a\0b")), SEEDS["JPEG"][:-200]),
+        *(SEEDS["PNG"][:40] + b"\xff\xff" + SEEDS["PNG"][42:], b"GIF89a/*" + b"*/=alert(1)//" + b"\0" * 40),
+    ),
+    "over 300 frames or 64,000,000 pixels": (
+        *(FRAMES, gif(1000, 1000, *[(0, 0, 1000, 1000)] * 300), gif(2, 2, *[(0, 0, 1, 1)] * 250_000)),
+        png(9, 9, chunk(b"acTL", struct.pack(">II", 5000, 0)), chunk(b"IDAT", zlib.compress(b"\0" * 252))),
+        animated("WEBP", MANY, lossless=True),
+    ),
+    "leaves its canvas": (
+        *(gif(20, 20, WHOLE, (10, 10, 20, 20)), gif(20, 20, (0, 0, 4000, 4000)), gif(20, 0, (0, 0, 20, 0))),
+        *(gif(20, 20, WHOLE, (65_535, 65_535, 1, 1)), gif(20, 20, WHOLE, (0, 0, 0, 0))),
+    ),
+    "longer than 30 s": (animated("GIF", moving(), duration=8000), animated("WEBP", moving(), duration=8000)),
+}
 
 
-@pytest.mark.parametrize("name", HOSTILE)
-def test_bombs_and_breakage_are_refused_fast(name: str) -> None:
-    """Invalid at `/file` from the header alone, without a word of Pillow or a path."""
-    began = time.perf_counter()
-    with pytest.raises(Invalid) as refusal:
-        encode(HOSTILE[name])
-    assert time.perf_counter() - began < 0.5
-    assert [problem.pointer for problem in refusal.value.problems] == ["/file"]
-    assert not any(word in str(refusal.value) for word in ("PIL", "Error", "BytesIO", "0x", "/usr", "line "))
-    assert refusal.value.__cause__ is None
+@pytest.mark.parametrize("words", HOSTILE)
+def test_bombs_and_breakage_are_refused_fast(words: str) -> None:
+    """Invalid at `/file` from the header alone, for its own reason, without a word of Pillow or a path."""
+    for data in HOSTILE[words]:
+        began = time.perf_counter()
+        with pytest.raises(Invalid, match=words) as refusal:
+            encode(data)
+        assert time.perf_counter() - began < 0.5
+        assert [problem.pointer for problem in refusal.value.problems] == ["/file"]
+        assert not any(word in str(refusal.value) for word in ("PIL", "Error", "BytesIO", "<", "/usr", "line "))
+        assert refusal.value.__cause__ is None
 
 
-@pytest.mark.parametrize(
-    ("kind", "mode"), [("GIF", "RGB"), ("GIF", "RGBA"), ("WEBP", "RGB"), ("WEBP", "RGBA"), ("PNG", "RGBA")]
-)
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
 def test_an_animation_looks_the_same_frame_by_frame(kind: str, mode: str) -> None:
     """Also where a frame clears what the one before drew."""
-    data = animated(
-        kind, moving(6, mode=mode), duration=[100, 200, 300, 100, 20, 40], disposal=2 if kind == "GIF" else 0, loop=0
-    )
-    picture = encode(data)
-    before, after = opened(data), opened(picture.data)
-    assert picture.frames == 6
+    delays = [100, 200, 300, 100, 20, 40]
+    data = animated(kind, moving(6, mode), duration=delays, disposal=2 if kind == "GIF" else 0)
+    before, after = opened(data), opened(encode(data).data)
+    assert getattr(after, "n_frames", 1) == 6
     for at in range(6):
         before.seek(at)
         after.seek(at)
-        old, new = before.convert("RGBA"), after.convert("RGBA")
-        for place in ((at * 5 + 3, 8), (at * 5 - 3, 8), (38, 28)):
-            one, two = old.getpixel((max(place[0], 0), place[1])), new.getpixel((max(place[0], 0), place[1]))
-            assert isinstance(one, tuple)
-            assert isinstance(two, tuple)
-            assert abs(one[3] - two[3]) < 24
-            assert one[3] < 24 or max(abs(a - b) for a, b in zip(one, two, strict=True)) < 40
-        assert after.info["duration"] == [100, 200, 300, 100, 20, 40][at]
+        for x, y in ((at * 5 + 3, 8), (max(at * 5 - 3, 0), 8), (38, 28)):
+            old, new = pixel(before, x, y), pixel(after, x, y)
+            assert alike(old[3:], new[3:])
+            assert old[3] < 24 or alike(old, new, 40)
+        assert after.info["duration"] == delays[at]
 
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
@@ -277,11 +273,11 @@ def test_delays_and_plays_are_bounded(kind: str, delay: int, played: int) -> Non
     assert plays == 30_000 // (4 * played)
 
 
-@pytest.mark.parametrize(("loop", "plays"), [(None, 1), (1, 2), (3, 4)])
-def test_a_gif_that_stops_by_itself_still_does(loop: int | None, plays: int) -> None:
+@pytest.mark.parametrize("repeats", [{}, {"loop": 1}, {"loop": 3}])
+def test_a_gif_that_stops_by_itself_still_does(repeats: dict[str, int]) -> None:
     """The GIF field counts repeats, so one play has no field."""
-    data = animated("GIF", moving(), duration=100, **({} if loop is None else {"loop": loop}))
-    assert opened(encode(data).data).info.get("loop", 0) + 1 == plays
+    picture = encode(animated("GIF", moving(), duration=100, **repeats))
+    assert opened(picture.data).info.get("loop") == repeats.get("loop")
 
 
 def attempt(data: bytes) -> None:
@@ -301,11 +297,11 @@ def test_a_cut_file_is_taken_or_refused(seed: str) -> None:
         attempt(data[:end])
 
 
+writes = st.tuples(st.integers(0, 2**16), st.binary(min_size=1, max_size=4))
+
+
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(
-    st.sampled_from(sorted(SEEDS)),
-    st.lists(st.tuples(st.integers(0, 2**16), st.binary(min_size=1, max_size=4)), max_size=6),
-)
+@given(st.sampled_from(sorted(SEEDS)), st.lists(writes, max_size=6))
 def test_a_mutated_file_is_taken_or_refused(seed: str, changes: list[tuple[int, bytes]]) -> None:
     """Whatever bytes are written over it; nothing else is raised."""
     data = bytearray(SEEDS[seed])
@@ -323,36 +319,35 @@ def test_limits_of_bytes_before_and_after() -> None:
         encode(saved(noise, "PNG"))
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-async def test_the_process_answers_what_the_function_does(seed: str) -> None:
-    """The same picture, byte by byte."""
-    assert await encode_off_loop(SEEDS[seed], max_bytes=LIMIT) == encode(SEEDS[seed])
-
-
-async def test_the_process_refuses_what_the_function_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the same problem; a crash, a hang and a full limit of time are refusals too, and no secret goes in."""
+async def test_the_process_does_what_the_function_does() -> None:
+    """The same pictures, byte by byte, and the same refusals."""
+    for data in SEEDS.values():
+        assert await encode_off_loop(data, max_bytes=LIMIT) == encode(data)
     with pytest.raises(TooLarge):
         await encode_off_loop(SEEDS["PNG"], max_bytes=10)
     with pytest.raises(Invalid, match="over 300 frames"):
-        await encode_off_loop(HOSTILE["gif frames"], max_bytes=LIMIT)
+        await encode_off_loop(FRAMES, max_bytes=LIMIT)
+
+
+@pytest.mark.parametrize(
+    ("program", "limit_s", "error", "words"),
+    [
+        ("import os; os.abort()", 20, Invalid, "too complex"),
+        ("import time; time.sleep(30)", 0.2, Invalid, "too long"),
+        ("raise SystemExit(1)", 20, RuntimeError, "exit code 1"),
+    ],
+)
+async def test_a_process_that_fails_costs_one_upload(
+    monkeypatch: pytest.MonkeyPatch, program: str, limit_s: float, error: type[Exception], words: str
+) -> None:
+    """A crash and a hang are refusals, a process that cannot start is no fault of the file; no secret goes in."""
     real = subprocess.run
 
-    def instead(program: str) -> None:
-        def run(command: list[str], **options: Any) -> Any:
-            assert set(options["env"]) <= {"PATH", "LD_LIBRARY_PATH", "PYTHONPATH"}
-            return real([sys.executable, "-c", program], **options)
+    def run(command: list[str], **options: Any) -> Any:
+        assert set(options["env"]) <= {"PATH", "LD_LIBRARY_PATH", "PYTHONPATH"}
+        return real([sys.executable, "-c", program], **options)
 
-        monkeypatch.setattr(images.subprocess, "run", run)
-
-    instead("import os; os.abort()")
-    with pytest.raises(Invalid, match="broken or too complex"):
+    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(images, "MAX_TIME_S", limit_s)
+    with pytest.raises(error, match=words):
         await encode_off_loop(SEEDS["PNG"], max_bytes=LIMIT)
-    monkeypatch.setattr(images, "MAX_TIME_S", 0.2)
-    instead("import time; time.sleep(30)")
-    with pytest.raises(Invalid, match="takes too long"):
-        await encode_off_loop(SEEDS["PNG"], max_bytes=LIMIT)
-    monkeypatch.setattr(images, "MAX_TIME_S", 20)
-    instead("raise SystemExit(1)")  # this is no fault of the file
-    with pytest.raises(RuntimeError, match="exit code 1"):
-        await encode_off_loop(SEEDS["PNG"], max_bytes=LIMIT)
-    assert os.getcwd() in (os.getcwd(), "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import date
 from typing import Any
 
@@ -19,7 +19,7 @@ from adserve.store import reports as module
 from adserve.store.client import Redis, connect
 from adserve.store.embedded import EmbeddedStore
 from adserve.store.keys import Keys
-from adserve.store.reports import last_day, read_cells, roll_up
+from adserve.store.reports import Days, last_day, read_cells, roll_up
 from adserve.wiring import Running
 from tests.core.report_world import things
 
@@ -53,13 +53,23 @@ def at(text: str) -> int:
     return parse_moment(f"{text}:00+05:30", KOLKATA)
 
 
-async def count(client: Redis, keys: Keys, when: int, cells: dict[str, Any], tag: int = 1) -> None:
-    await client.hset(keys.counters(tag, when), mapping=cells)
+async def count(client: Redis, keys: Keys, when: int, cells: Mapping[Any, Any], tag: int = 1) -> None:
+    await client.hset(keys.counters(tag, when), mapping=dict(cells))
     await client.zadd(keys.buckets(tag), {str(when): when})
 
 
-async def ask(client: Redis, keys: Keys, names: Names, now: int = NOW, keep_s: int = KEEP_S, **params: str) -> Any:
-    return await make_report(client, keys, names, params, now=now, click_lifetime_s=DAY_S, keep_s=keep_s)
+async def ask(
+    client: Redis,
+    keys: Keys,
+    names: Names,
+    asked: Mapping[str, str] | None = None,
+    *,
+    keep_s: int = KEEP_S,
+    **more: str,
+) -> Any:
+    return await make_report(
+        client, keys, names, {**(asked or {}), **more}, now=NOW, click_lifetime_s=DAY_S, keep_s=keep_s
+    )
 
 
 def mover(names: Names) -> Any:
@@ -92,7 +102,7 @@ async def test_a_report_reads_the_real_store(client: Redis, keys: Keys, names: N
     await count(client, keys, at("2026-11-23T12:00"), {"1.11.1.1.i": 50})
     await count(client, keys, at("2026-11-23T09:45"), {"1.11.1.1.i": 50})
     span = {"from": "2026-11-23T10:00:00+05:30", "to": "2026-11-23T12:00:00+05:30"}
-    found = await ask(client, keys, names, by="hour", site="news", **span)
+    found = await ask(client, keys, names, span, by="hour", site="news")
     assert [(row["hour"], row["impressions"]) for row in found["rows"]] == [("2026-11-23T10:00:00+05:30", 16)]
     assert found["tz"] == "Asia/Kolkata"
 
@@ -131,7 +141,7 @@ async def test_a_filter_that_names_nothing_is_not_found(
 ) -> None:
     """Someone else's campaign and one that is not there are told alike."""
     with pytest.raises(NotFound, match=r"there is no \w+ with this id"):
-        await ask(client, keys, names, **filters)
+        await ask(client, keys, names, filters)
 
 
 # ------------------------------------------------------------------------------------- rolling up
@@ -145,10 +155,10 @@ async def test_days_say_the_same_after_rolling_up(client: Redis, keys: Keys, nam
     """In each site's own zone; serves that only impressions prove keep their number."""
     await fill(client, keys)
     asked = {**NEWS, "site": site, "by": by}
-    before = await ask(client, keys, names, **asked)
+    before = await ask(client, keys, names, asked)
     assert await move(client, keys, names) == 10, "5 quarter-hours of 2 tags are older than 35 days"
-    assert await ask(client, keys, names, **asked) == before
-    assert before["totals"]["impressions"] == (56 + 7 if site == "news" else 700)
+    assert await ask(client, keys, names, asked) == before
+    assert before["totals"]["impressions"] == (70 if site == "news" else 600)
 
 
 async def test_rolling_up_twice_changes_nothing(client: Redis, keys: Keys, names: Names) -> None:
@@ -164,50 +174,57 @@ async def test_racing_workers_roll_up_once(store: EmbeddedStore, client: Redis, 
     """Eight connections at once move each quarter-hour exactly once."""
     for n in range(40):
         await count(client, keys, at("2026-10-01T00:00") + n * BUCKET_S, {"1.11.1.1.i": 1})
-    before = await ask(client, keys, names, **NEWS)
+    before = await ask(client, keys, names, NEWS)
     clients = [connect(store.url) for _ in range(8)]
     moved = await asyncio.gather(*(move(one, keys, names) for one in clients))
     assert sum(moved) == 40
-    assert await ask(client, keys, names, **NEWS) == before
+    assert await ask(client, keys, names, NEWS) == before
     for one in clients:
         await one.aclose()
 
 
-async def test_a_report_during_rolling_up_misses_and_doubles_nothing(client: Redis, keys: Keys, names: Names) -> None:
-    """Whatever moves while it reads, the answer is that of before."""
-    for n in range(60):
-        await count(client, keys, at("2026-10-01T00:00") + n * BUCKET_S, {"1.11.1.1.i": 1})
-    moving = asyncio.create_task(move(client, keys, names))
-    seen = 0
-    while not moving.done():
-        try:
-            found = await ask(client, keys, names, **NEWS)
-        except StoreUnavailable:
-            continue
-        assert found["totals"]["impressions"] == 60
-        seen += 1
-    assert await moving == 60
-    assert seen
-    assert (await ask(client, keys, names, **NEWS))["totals"]["impressions"] == 60
-
-
-async def test_a_quarter_hour_that_moves_between_two_reads_is_read_again(
-    client: Redis, keys: Keys, names: Names, monkeypatch: pytest.MonkeyPatch
+async def test_a_report_during_rolling_up_misses_and_doubles_nothing(
+    store: EmbeddedStore, client: Redis, keys: Keys, names: Names
 ) -> None:
-    """The move falls between the quarter-hours and the look at their index."""
+    """Whatever moves while it reads, the answer is that of before."""
+    for n in range(400):
+        await count(client, keys, at("2026-10-01T00:00") + n * BUCKET_S, {"1.11.1.1.i": 1})
+    other = connect(store.url)
+    moving = asyncio.create_task(move(other, keys, names))
+    seen = []
+    while not moving.done():
+        found = await ask(client, keys, names, NEWS)
+        seen.append((found["totals"]["impressions"], moving.done()))
+    assert await moving == 400
+    assert {impressions for impressions, _ in seen} == {400}
+    assert not seen[0][1], "at least one report was made while it moved"
+    assert (await ask(client, keys, names, NEWS))["totals"]["impressions"] == 400
+    await other.aclose()
+
+
+@pytest.mark.parametrize("after", [0, 1, 2, 3])
+async def test_a_move_between_any_two_reads_is_not_seen(
+    client: Redis, keys: Keys, names: Names, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    """Everything moves right after the first, second, third or last reply that a report gets."""
     await fill(client, keys)
-    before = await ask(client, keys, names, **NEWS)
-    real, moved = module._hashes, []
+    before = await ask(client, keys, names, NEWS)
+    replies: list[Any] = []
 
-    async def hashes(one: Redis, wanted: Any) -> Any:
-        found = await real(one, wanted)
-        if not moved:
-            moved.append(await move(client, keys, names))
-        return found
+    def moving(real: Any) -> Any:
+        async def ask_then_move(*args: Any) -> Any:
+            found = await real(*args)
+            replies.append(found)
+            if len(replies) == after + 1:
+                assert await move(client, keys, names) == 10
+            return found
 
-    monkeypatch.setattr(module, "_hashes", hashes)
-    assert await ask(client, keys, names, **NEWS) == before
-    assert moved == [10]
+        return ask_then_move
+
+    monkeypatch.setattr(module, "_indexes", moving(module._indexes))
+    monkeypatch.setattr(module, "_at_once", moving(module._at_once))
+    assert await ask(client, keys, names, NEWS) == before
+    assert len(replies) > after
 
 
 async def test_late_counts_join_the_day_they_belong_to(client: Redis, keys: Keys, names: Names) -> None:
@@ -224,7 +241,6 @@ async def test_a_slot_that_comes_during_the_move_is_asked_for_again(client: Redi
     """The script moves nothing until it knows the day of every slot."""
     when = at("2026-10-01T00:00")
     await count(client, keys, when, {"1.11.1.1.i": 1})
-    new = {"2.31.1.1.i": 7}
 
     class Late:
         """A day_of that sees a new slot arrive while it is asked."""
@@ -238,7 +254,7 @@ async def test_a_slot_that_comes_during_the_move_is_asked_for_again(client: Redi
 
     late = Late()
     names_of = [keys.counters(1, when), keys.buckets(1), keys.days(1), keys.day(1, "20261001")]
-    await client.hset(keys.counters(1, when), mapping=new)
+    await client.hset(keys.counters(1, when), "2.31.1.1.i", 7)
     assert await module._ROLL_UP.call(client, names_of, [when, 1, "20261001", "1", 1]) == -1
     assert await client.hgetall(keys.counters(1, when)) == {"1.11.1.1.i": "1", "2.31.1.1.i": "7"}
     assert await client.exists(keys.day(1, "20261001")) == 0
@@ -251,11 +267,11 @@ async def test_unreadable_counters_survive_rolling_up_as_such(client: Redis, key
     when = at("2026-10-01T00:00")
     await count(client, keys, when, {"1.11.1.1.i": 4, "1.11.1.1.s": "abc", b"\xff": 1, "9" * 30 + ".1.1.1.i": 1})
     await client.hset(keys.day(1, "20261001"), mapping={"1.11.1.1.i": "spoilt", "1.11.1.1.v": 2})
-    await client.zadd(keys.days(1), {"20261001": 20261001, "20261399": 20261001})
+    await client.zadd(keys.days(1), {"20261001": 20261001, "20261399": 20261002})
     await client.rpush(keys.counters(1, when + BUCKET_S), "x")
     await client.zadd(keys.buckets(1), {str(when + BUCKET_S): when + BUCKET_S})
     assert await move(client, keys, names) == 1
-    found = await ask(client, keys, names, **NEWS)
+    found = await ask(client, keys, names, {**NEWS, "from": "2026-09-30"})
     assert (found["totals"]["impressions"], found["totals"]["serves"], found["totals"]["views"]) == (4, 4, 2)
     assert found["unreadable"] == 3 + 1 + 1 + 1, "cells, the spoilt sum, the bad day, the list"
 
@@ -287,21 +303,21 @@ async def test_what_only_quarter_hours_could_answer_is_refused(
     if params.get("tz") == "UTC":
         asked |= {"from": "2026-10-01T01:00:00Z", "to": "2026-10-05T01:00:00Z"}
     with pytest.raises(Invalid) as caught:
-        await ask(client, keys, names, **asked)
+        await ask(client, keys, names, asked)
     assert caught.value.code == "rolled_up"
     assert [problem.pointer for problem in caught.value.problems] == pointers
 
 
 async def test_old_days_of_sites_in_two_zones_need_a_site(client: Redis, keys: Keys, names: Names) -> None:
     with pytest.raises(Invalid, match="one site"):
-        await ask(client, keys, names, **{"from": "2026-10-01", "to": "2026-10-05", "tz": "Asia/Kolkata"})
-    assert await ask(client, keys, names, **{"from": "2026-10-01", "to": "2026-10-05", "slot": "foot"})
+        await ask(client, keys, names, {"from": "2026-10-01", "to": "2026-10-05", "tz": "Asia/Kolkata"})
+    assert await ask(client, keys, names, {"from": "2026-10-01", "to": "2026-10-05", "slot": "foot"})
 
 
 async def test_another_name_of_the_same_zone_is_the_same_zone(client: Redis, keys: Keys, names: Names) -> None:
     await fill(client, keys)
     await move(client, keys, names)
-    told = [await ask(client, keys, names, **NEWS, tz=tz) for tz in ("Asia/Kolkata", "Asia/Calcutta")]
+    told = [await ask(client, keys, names, NEWS, tz=tz) for tz in ("Asia/Kolkata", "Asia/Calcutta")]
     assert told[0]["rows"] == told[1]["rows"]
 
 
@@ -311,7 +327,7 @@ async def test_younger_times_answer_by_hour_in_any_zone(client: Redis, keys: Key
     await move(client, keys, names)
     start = NOW - KEEP_S - (NOW - KEEP_S) % BUCKET_S
     span = {"from": "2026-10-20T06:00:00Z", "to": "2026-10-22T00:00:00Z"}
-    found = await ask(client, keys, names, by="hour", tz="America/New_York", site="news", **span)
+    found = await ask(client, keys, names, span, by="hour", tz="America/New_York", site="news")
     assert start == parse_moment(span["from"], KOLKATA)
     assert found["totals"]["impressions"] == 12 - 1 + 1
     assert len(found["rows"]) == 1
@@ -320,21 +336,22 @@ async def test_younger_times_answer_by_hour_in_any_zone(client: Redis, keys: Key
 async def test_keeping_quarter_hours_longer_loses_no_earlier_days(client: Redis, keys: Keys, names: Names) -> None:
     """Days rolled up under a shorter limit are read under a longer one, and hours of them refused."""
     await fill(client, keys)
-    before = await ask(client, keys, names, **NEWS, keep_s=60 * DAY_S)
+    before = await ask(client, keys, names, NEWS, keep_s=60 * DAY_S)
     await move(client, keys, names, keep_s=10 * DAY_S)
     assert await last_day(client, keys, date(2026, 11, 25)) == date(2026, 10, 20)
-    assert await ask(client, keys, names, **NEWS, keep_s=60 * DAY_S) == before
+    assert await ask(client, keys, names, NEWS, keep_s=60 * DAY_S) == before
     with pytest.raises(Invalid, match="2026-10-22"):
-        await ask(client, keys, names, **{**NEWS, "from": "2026-10-15", "by": "hour"}, keep_s=60 * DAY_S)
+        await ask(client, keys, names, {**NEWS, "from": "2026-10-15", "by": "hour"}, keep_s=60 * DAY_S)
 
 
 async def test_a_range_reads_only_its_days(client: Redis, keys: Keys, names: Names) -> None:
     await fill(client, keys)
     await move(client, keys, names)
-    days = (date(2026, 10, 1), date(2026, 10, 1))
-    start, end = day_bounds(days[0], KOLKATA)
-    kept = [b async for b in read_cells(client, keys, start, end, days=days, moving_before=NOW - KEEP_S)]
-    assert {batch.when for batch in kept if batch.cells} == {days[0]}
+    day = date(2026, 10, 1)
+    start, end = day_bounds(day, KOLKATA)
+    days = Days(day, day, KOLKATA, NOW - KEEP_S)
+    kept = [b async for b in read_cells(client, keys, start, end, days=days)]
+    assert {batch.when for batch in kept if batch.cells} == {day}
 
 
 # ------------------------------------------------------------------------------------- the whole flow

@@ -150,7 +150,7 @@ def filled(path: str) -> str:
 async def test_no_route_answers_without_a_good_key(api: Api, header: str | None) -> None:
     """Every route of the table, every bad key: 401 with a challenge, and nothing else."""
     del api.http.headers["Authorization"]
-    headers = {} if header is None else {"Authorization": header.encode("latin-1")}
+    headers = {} if header is None else {b"Authorization": header.encode("latin-1")}
     for route in ROUTES:
         got = await api.http.request(route.method, filled(route.path), headers=headers)
         assert got.status_code == 401, (route, got.text)

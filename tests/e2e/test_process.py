@@ -1,0 +1,140 @@
+"""The real process: start, serve, count, drain, and every bad setting at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+BROWSER = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 Safari/537.36"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def environment(**extra: str) -> dict[str, str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("ADSERVE_")}
+    return {**clean, **extra}
+
+
+def fetch(url: str, **headers: str) -> tuple[int, bytes]:
+    request = urllib.request.Request(url, headers={"User-Agent": BROWSER, **headers})
+    try:
+        with urllib.request.urlopen(request, timeout=10) as reply:
+            return reply.status, reply.read()
+    except urllib.error.HTTPError as refused:
+        return refused.code, refused.read()
+
+
+def run(*arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "adserve", *arguments]
+    return subprocess.run(command, env=environment(**extra), capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], str, Path]]:
+    """A running demo: the process, its origin, its data dir."""
+    port = free_port()
+    command = [sys.executable, "-m", "adserve", "demo", "--port", str(port), "--data-dir", str(tmp_path / "data")]
+    with (tmp_path / "stderr").open("w") as errors:
+        process = subprocess.Popen(command, env=environment(), stderr=errors, text=True)
+    origin = f"http://127.0.0.1:{port}"
+    deadline = time.monotonic() + 40
+    while True:
+        try:
+            fetch(f"{origin}/healthz")
+            break
+        except OSError:
+            assert process.poll() is None and time.monotonic() < deadline, (tmp_path / "stderr").read_text()
+            time.sleep(0.05)
+    yield process, origin, tmp_path
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+
+
+def figures(folder: Path) -> dict[str, Any]:
+    """Today's totals by the command line, which shares the running store."""
+    done = run(
+        "report", "--period", "today", "--by", "slot", "--site", "news", "--json", "--data-dir", str(folder / "data")
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)["totals"]
+    return found
+
+
+def test_the_demo_fills_counts_drains_and_comes_back(demo: tuple[subprocess.Popen[str], str, Path]) -> None:
+    """Twenty pages, every impression fired twice: 100 counted, also after SIGTERM and a new start."""
+    process, origin, folder = demo
+    for _ in range(20):
+        status, body = fetch(f"{origin}/v1/pages/news")
+        slots = json.loads(body)["slots"]
+        assert status == 200
+        assert len(slots) == 5
+        for decision in slots.values():
+            for _ in range(2):
+                assert fetch(decision["impression_url"])[0] == 200
+    status, page = fetch(f"{origin}/demo/")
+    assert status == 200
+    assert page.count(b"data-decision=") == 5
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 0
+    assert "drained" in (folder / "stderr").read_text()
+    totals = figures(folder)
+    assert (totals["impressions"], totals["duplicates"], totals["serves"]) == (100, 100, 105)
+
+
+def test_all_bad_settings_are_reported_at_once() -> None:
+    """Exit 78, each by name, with the nearest right one for a misspelt name."""
+    done = run("serve", ADSERVE_PORT="99999", ADSERVE_ADMIN_KEY="short", ADSERVE_SECRET="x", ADSERVE_PROT="1")
+    assert done.returncode == 78
+    for name in ("ADSERVE_PORT", "ADSERVE_ADMIN_KEY", "ADSERVE_SECRET", "ADSERVE_PROT", "did you mean"):
+        assert name in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_busy_port_names_its_holder_and_the_next_free_one(tmp_path: Path) -> None:
+    """The remedy stands in the message."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        held.listen()
+        port = held.getsockname()[1]
+        done = run("serve", "--port", str(port), "--data-dir", str(tmp_path))
+    assert done.returncode == 1
+    assert f"port {port} is taken" in done.stderr
+    assert "next free one" in done.stderr
+
+
+def test_the_command_line_adds_approves_and_rejects(demo: tuple[subprocess.Popen[str], str, Path]) -> None:
+    """Against the store of a running service; each with --json."""
+    _, _, folder = demo
+    where = ("--data-dir", str(folder / "data"), "--json")
+    text = ("--name", "Spring", "--title", "Tea", "--click-url", "https://shop.example/")
+    made = run("creative", "add", "kettle-first-flush", *text, *where)
+    assert made.returncode == 0, made.stderr
+    id_ = json.loads(made.stdout)["id"]
+    assert json.loads(run("creative", "approve", id_, *where).stdout)["state"] == "approved"
+    assert json.loads(run("creative", "reject", id_, "--reason", "Blurred", *where).stdout)["state"] == "rejected"
+    rejected = json.loads(run("creative", "list", "--state", "rejected", *where).stdout)
+    assert [one["id"] for one in rejected] == [id_]
+    bad = run(
+        "creative", "add", "kettle-first-flush", "--name", "x", "--title", "x", "--click-url", "javascript:1", *where
+    )
+    assert bad.returncode == 1
+    assert "click_url" in bad.stderr
+    key = json.loads(run("keys", "create", "--name", "deploy", *where).stdout)
+    assert key["key"] not in run("keys", "list", *where).stdout
