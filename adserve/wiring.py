@@ -20,7 +20,7 @@ from adserve.core.catalog import Catalog, compile_catalog
 from adserve.core.token import Key
 from adserve.core.traffic import TrafficRules
 from adserve.errors import SettingsError, StoreError
-from adserve.flows.figures import roll_up_old
+from adserve.flows.report import roll_up_old
 from adserve.flows.services import Services
 from adserve.flows.worker import Lifetimes, Worker
 from adserve.settings import Settings, parse_secret

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from adserve.cli.options import as_json, shared, show, table, with_services
-from adserve.flows.figures import report
+from adserve.flows.report import report
 from adserve.flows.services import Services
 from adserve.settings import Settings
 

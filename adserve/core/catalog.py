@@ -203,7 +203,7 @@ def compile_catalog(version: int, things: Mapping[str, Thing], render: Render) -
             entries = tuple(
                 Entry(creative, content, render(creative.kind, content, slot))
                 for creative, content in servable[campaign.id]
-                if creative.kind == "text" or f"{content.width}x{content.height}" in slot.sizes
+                if creative.kind == "text" or _fits(content, slot)
             )
             if entries:
                 tiers[TIERS.index(campaign.tier)].append(Candidate(campaign, entries))
@@ -222,13 +222,19 @@ def compile_catalog(version: int, things: Mapping[str, Thing], render: Render) -
     )
 
 
+def _fits(content: Content, slot: Slot) -> bool:
+    """Whether a picture has one of the slot's sizes and is light enough for it."""
+    light = content.media is None or content.media.bytes <= slot.max_kb * 1000
+    return light and f"{content.width}x{content.height}" in slot.sizes
+
+
 def _landing(creative: Creative, bad: list[str]) -> tuple[str, ...] | None:
-    """The landing URL of the live (else newest) revision, checked again: stored data may be tampered with."""
-    if creative.state in ("rejected", "archived"):
+    """The landing URL of the live revision, checked again: stored data may be tampered with. None
+    without one, so that a token of an older revision never leads to what nobody has reviewed."""
+    if creative.state in ("rejected", "archived") or creative.live is None:
         return None
-    content = creative.live or creative.content
     try:
-        return compile_landing_url(check_landing_url(content.click_url))
+        return compile_landing_url(check_landing_url(creative.live.click_url))
     except UrlError:
         bad.append(creative.id)
         return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,14 +13,21 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 """What makes a spreadsheet read a cell as a formula, or a cell that hides one."""
 
 
+class _Lines(list[str]):
+    """What the CSV writer writes to: the lines, in memory."""
+
+    def write(self, line: str) -> None:
+        self.append(line)
+
+
 def to_csv(report: Mapping[str, Any]) -> str:
     """The rows of a report, without its totals. `null` is an empty cell, truth is `true` or `false`."""
     names = [*columns(report["by"]), *FIGURES, "final"]
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\r\n")
+    lines = _Lines()
+    writer = csv.writer(lines, lineterminator="\r\n")
     writer.writerow(names)
     writer.writerows([_cell(row[name]) for name in names] for row in report["rows"])
-    return out.getvalue()
+    return "".join(lines)
 
 
 def _cell(value: Any) -> str:

@@ -22,7 +22,7 @@ from adserve.demo.pages import blogger_page, picture, render_page
 from adserve.demo.pictures import draw
 from adserve.demo.traffic import seed_week
 from adserve.flows import manage, review, submit
-from adserve.flows.figures import report
+from adserve.flows.report import report
 from adserve.serving import listen, serve, store_of
 from adserve.settings import load
 from adserve.wiring import Running

@@ -60,8 +60,6 @@ async def refresh(services: Services) -> None:
 async def public(services: Services, thing: Thing, slots: Sequence[Thing] | None = None) -> dict[str, Any]:
     """The form in which the API shows an object. `slots`: all of them, from whoever shows many objects."""
     shown: dict[str, Any] = {n: x for n, x in msgspec.to_builtins(thing).items() if n not in HIDDEN}
-    if isinstance(thing, Slot):
-        shown["id"] = thing.id
     if isinstance(thing, Campaign):
         if thing.price is not None:
             amount = (Decimal(thing.price.micros) / 1_000_000).quantize(Decimal("0.001"))

@@ -39,7 +39,7 @@ class Worker:
     fallback_url: str = "http://127.0.0.1:8000"
     trusted: tuple[Network, ...] = ()
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
-    draws: Draws = field(default_factory=lambda: Draws(random.Random(secrets.randbits(128))))
+    draws: Draws = field(default_factory=lambda: Draws(random.Random(secrets.randbits(128))))  # noqa: S311
     catalog: Catalog | None = None
     malformed: int = 0
     """Malformed query parameters that were ignored."""

@@ -59,7 +59,8 @@ def demo(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], str, Path]]:
             fetch(f"{origin}/healthz")
             break
         except OSError:
-            assert process.poll() is None and time.monotonic() < deadline, (tmp_path / "stderr").read_text()
+            assert process.poll() is None, (tmp_path / "stderr").read_text()
+            assert time.monotonic() < deadline
             time.sleep(0.05)
     yield process, origin, tmp_path
     if process.poll() is None:

@@ -30,7 +30,7 @@ end
 for at = 1, #cells, 2 do
   local cell = cells[at]:match('^(.*%.)i$')
   local shown = cell and sums[cells[at]]
-  if shown and cell:match('^%d+%.%d+%.%d+%.%d+%.$') then
+  if shown and #cell <= 36 and cell:match('^%d+%.%d+%.[0-3]%.[0-3]%.$') then
     local serves = sums[cell .. 's']
     if not serves or tonumber(serves[2]) < tonumber(shown[2]) then sums[cell .. 's'] = shown end
   end

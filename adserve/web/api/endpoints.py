@@ -16,7 +16,7 @@ from adserve.core import validate as v
 from adserve.core.model import Creative, Thing
 from adserve.errors import Invalid, Problem
 from adserve.flows import manage, review, submit
-from adserve.flows.figures import report as report_flow
+from adserve.flows.report import report as report_flow
 from adserve.flows.services import Services
 from adserve.store.accounts import Account
 from adserve.web.api import body as bodies

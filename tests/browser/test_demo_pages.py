@@ -1,0 +1,111 @@
+"""The demo's pages in a real Chromium: filled, and counted to the unit."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.e2e.test_process import BROWSER, environment, fetch, free_port
+
+KEY = "an-admin-key-for-the-browser-tests"
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None and not os.environ.get("ADSERVE_REQUIRE_BROWSER"),
+    reason="no Chromium is installed, and ADSERVE_REQUIRE_BROWSER is not set",
+)
+
+
+@pytest.fixture(scope="module")
+def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A demo of its own."""
+    folder, port = tmp_path_factory.mktemp("demo"), free_port()
+    command = [sys.executable, "-m", "adserve", "demo", "--port", str(port), "--data-dir", str(folder / "data")]
+    with (folder / "stderr").open("w") as errors:
+        process = subprocess.Popen(command, env=environment(ADSERVE_ADMIN_KEY=KEY), stderr=errors)
+    found, deadline = f"http://127.0.0.1:{port}", time.monotonic() + 40
+    while True:
+        try:
+            fetch(f"{found}/healthz")
+            break
+        except OSError:
+            assert process.poll() is None, (folder / "stderr").read_text()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    yield found
+    process.send_signal(signal.SIGTERM)
+    process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """The system's Chromium. Headless names itself a robot, so pages set a plain user agent."""
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+        yield found
+        found.close()
+
+
+def totals(origin: str) -> dict[str, Any]:
+    """Today's figures of the demo's site."""
+    url = f"{origin}/api/v1/report?site=news&period=today&by=slot"
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {KEY}"})
+    with urllib.request.urlopen(request, timeout=10) as reply:
+        found: dict[str, Any] = json.load(reply)["totals"]
+    return found
+
+
+@pytest.mark.parametrize("path", ["/demo/", "/demo/blogger/"])
+def test_twenty_reloads_are_a_hundred_impressions(origin: str, browser: Browser, path: str) -> None:
+    """Five slots filled at each load, by the template or by the tag alone; the report agrees to the unit."""
+    before = totals(origin)
+    context = browser.new_context(user_agent=BROWSER, viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    thrown: list[str] = []
+    page.on("pageerror", lambda problem: thrown.append(str(problem)))
+    for _ in range(20):
+        page.goto(origin + path)
+        page.wait_for_function("document.querySelectorAll('[data-decision] img').length >= 5")
+        page.evaluate("document.querySelectorAll('[data-slot], [data-decision]').forEach(e => e.scrollIntoView())")
+        page.wait_for_load_state("networkidle")
+    context.close()
+    deadline = time.monotonic() + 3
+    while True:
+        after = totals(origin)
+        if after["impressions"] - before["impressions"] == 100 or time.monotonic() > deadline:
+            break
+        time.sleep(0.05)
+    assert thrown == []
+    assert after["impressions"] - before["impressions"] == 100
+    assert after["serves"] - before["serves"] == 100
+    assert after["requests"] - before["requests"] == 100
+
+
+def test_a_click_opens_the_landing_page_and_counts(origin: str, browser: Browser) -> None:
+    """The link of a filled slot is a redirect of ours to the stored address."""
+    before = totals(origin)["clicks"]
+    context = browser.new_context(user_agent=BROWSER)
+    page = context.new_page()
+    page.route("https://*.example/**", lambda route: route.fulfill(body="landed", content_type="text/plain"))
+    page.goto(f"{origin}/demo/")
+    link = page.locator("[data-decision] a").first
+    address = link.get_attribute("href")
+    assert address is not None
+    assert "/c/" in address
+    page.goto(address)
+    assert page.url.startswith("https://")
+    assert page.url.partition("?")[0].split("/")[2].endswith(".example")
+    context.close()
+    assert totals(origin)["clicks"] == before + 1

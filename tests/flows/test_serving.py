@@ -1,0 +1,111 @@
+"""What a slot gets: review, tiers, weights, no-repeat, width, schedules."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from tests.conftest import Api, Clock
+
+
+async def test_an_unreviewed_landing_page_is_never_reached(api: Api) -> None:
+    """Tokens of an earlier revision do not lead to an edit that nobody has approved."""
+    await api.world()
+    id_ = await api.creative()
+    click = (await api.decide())["click_url"]
+    for move in ("reject", "pause"):
+        if move == "pause":
+            await api.make("POST", f"/creatives/{id_}/approve", {})
+        await api.make("POST", f"/creatives/{id_}/{move}", {"reason": "No"} if move == "reject" else {})
+        await api.make("PATCH", f"/creatives/{id_}", {"click_url": f"https://evil.example/{move}"})
+        reply = await api.http.get(click)
+        assert "evil.example" not in reply.headers.get("location", "")
+        assert reply.status_code == 410
+
+
+async def test_the_live_revision_serves_while_an_edit_waits(api: Api) -> None:
+    """An edit returns the creative to pending; approval swaps it in."""
+    await api.world()
+    id_ = await api.creative()
+    edited = await api.make("PATCH", f"/creatives/{id_}", {"title": "Coffee"})
+    assert (edited["state"], edited["revision"], edited["live_revision"]) == ("pending", 2, 1)
+    assert "Tea" in (await api.decide())["html"]
+    await api.make("POST", f"/creatives/{id_}/approve", {})
+    assert "Coffee" in (await api.decide())["html"]
+
+
+async def test_weights_hold_between_campaigns_and_within_them(api: Api) -> None:
+    """First the campaign by its weight, then its creative by weight; within six serves each."""
+    await api.world()
+    one = await api.creative("one", weight=1)
+    text = {"kind": "text", "name": "u", "title": "U", "click_url": "https://shop.example/", "weight": 3}
+    two = (await api.make("POST", "/campaigns/one/creatives?approve=true", text))["id"]
+    await api.make("PUT", "/campaigns/b", {"advertiser": "acme", "name": "b", "slots": ["news/top"], "weight": 4})
+    three = (await api.make("POST", "/campaigns/b/creatives?approve=true", {**text, "weight": 9}))["id"]
+    shown = Counter([(await api.decide())["creative"] for _ in range(1000)])
+    for creative, share in ((one, 0.05), (two, 0.15), (three, 0.8)):
+        assert abs(shown[creative] - 1000 * share) <= 12, shown
+
+
+async def test_tiers_are_strict_and_house_fills_the_rest(api: Api) -> None:
+    """A higher tier takes everything; paused, the next one follows."""
+    await api.world()
+    ids = {tier: await api.creative(tier, tier=tier) for tier in ("house", "remnant", "standard", "sponsor")}
+    for tier in ("sponsor", "standard", "remnant", "house"):
+        assert {(await api.decide())["creative"] for _ in range(10)} == {ids[tier]}
+        await api.make("PATCH", f"/campaigns/{tier}", {"state": "paused"})
+    assert not (await api.decide())["filled"]
+
+
+async def test_no_campaign_twice_on_a_page_save_house(api: Api) -> None:
+    """The slots choose in rank order whatever the order asked."""
+    await api.world(slots=("a", "b", "c"))
+    await api.creative("one")
+    await api.creative("two")
+    await api.creative("own", tier="house")
+    for asked in ("a,b,c", "c,b,a"):
+        page = (await api.http.get(f"/v1/pages/news?slots={asked}")).json()["slots"]
+        assert list(page) == asked.split(",")
+        assert {page["a"]["campaign"], page["b"]["campaign"]} == {"one", "two"}
+        assert page["c"]["campaign"] == "own"
+
+
+async def test_windows_are_half_open(api: Api, clock: Clock) -> None:
+    """Served from the first second of its start to the last before its end."""
+    await api.world()
+    await api.creative(starts="2027-01-15T08:00:10Z", ends="2027-01-15T08:00:20Z")
+    for second, filled in ((9, False), (10, True), (19, True), (20, False)):
+        clock.now = 1_800_000_000 + second
+        assert (await api.decide())["filled"] is filled, second
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/slots/news/nowhere", "/v1/slots/nowhere/top", "/v1/slots/news/top%7D%7Bx", "/v1/slots/x"]
+)
+async def test_unknown_slots_break_no_page(api: Api, path: str) -> None:
+    """An empty 200 for HTML, 404 for JSON, and no new key in the store."""
+    await api.world()
+    reply = await api.http.get(path)
+    assert (reply.status_code, reply.content, reply.headers["adserve-reason"]) == (200, b"", "unknown-slot")
+    assert (await api.http.get(path, headers={"Accept": "application/json"})).status_code == 404
+
+
+async def test_the_html_form_carries_its_own_impression(api: Api) -> None:
+    """JSON carries none; the caller fires it."""
+    await api.world()
+    await api.creative()
+    page = await api.http.get("/v1/slots/news/top")
+    assert page.text.count("/e/i/") == 1
+    assert page.headers["cache-control"] == "private, no-store"
+    assert "/e/i/" not in (await api.decide())["html"]
+
+
+async def test_the_host_header_decides_nothing(api: Api) -> None:
+    """Links point to the service, never to a host from outside."""
+    await api.world()
+    await api.creative()
+    for headers in ({"Host": "evil.example"}, {"X-Forwarded-Host": "evil.example"}):
+        reply = await api.http.get("/v1/slots/news/top", headers=headers)
+        assert "evil.example" not in reply.text
+        assert "/c/" in reply.text
