@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Error, sync_playwright
 
 from tests.e2e.test_process import BROWSER, environment, fetch, free_port
 
@@ -98,14 +98,17 @@ def test_a_click_opens_the_landing_page_and_counts(origin: str, browser: Browser
     before = totals(origin)["clicks"]
     context = browser.new_context(user_agent=BROWSER)
     page = context.new_page()
-    page.route("https://*.example/**", lambda route: route.fulfill(body="landed", content_type="text/plain"))
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
     page.goto(f"{origin}/demo/")
     link = page.locator("[data-decision] a").first
     address = link.get_attribute("href")
     assert address is not None
     assert "/c/" in address
-    page.goto(address)
-    assert page.url.startswith("https://")
-    assert page.url.partition("?")[0].split("/")[2].endswith(".example")
+    with pytest.raises(Error, match="ERR_"):  # the shops are invented: their names resolve nowhere
+        page.goto(address)
+    assert asked[-2] == address
+    assert asked[-1].startswith("https://")
+    assert asked[-1].split("/")[2].endswith(".example")
     context.close()
     assert totals(origin)["clicks"] == before + 1

@@ -124,6 +124,16 @@ def test_csv_reads_back_as_it_was_said(names: list[str]) -> None:
         assert list(row) == [*said]
 
 
+@pytest.mark.parametrize("name", ["=HYPERLINK(1)", "+1", "-1", "@SUM", "\t=1", "\r=1", "\n=1", '="a""b"'])
+def test_csv_disarms_formulas(name: str) -> None:
+    """Only what begins so: a sign within a name stays as it is."""
+    ads = [creative(1, "c1", 11, name=name), creative(2, "c1", 21, name=f"x{name}")]
+    catalog = [*(one for one in things() if not isinstance(one, Creative)), *ads]
+    text = to_csv(make([Batch(TODAY, {"1.11.1.1.i": "1", "1.21.1.1.i": "1"})], "creative", catalog=catalog))
+    read = list(csv.DictReader(io.StringIO(text, newline="")))
+    assert [row["creative_name"] for row in read] == [f"'{name}", f"x{name}"]
+
+
 def test_csv_has_a_header_without_rows_too() -> None:
     assert to_csv(make([], "day,slot")).count("\r\n") == 1
     assert to_csv(make([], "day,slot")).startswith("day,slot,slot_name,requests,")
