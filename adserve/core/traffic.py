@@ -52,6 +52,7 @@ def client_network(client: Address | None) -> str:
     return str(client)
 
 
+@lru_cache(maxsize=20_000)
 def device_of(user_agent: str, mobile_hint: str, platform_hint: str) -> int:
     """Index into `core.model.DEVICES`: Client Hints first, then the user agent."""
     if mobile_hint == "?1":
