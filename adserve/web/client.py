@@ -51,7 +51,7 @@ def client_of(worker: Worker, scope: Scope, headers: Mapping[str, str]) -> Addre
 
 
 def verdict_of(worker: Worker, scope: Scope, headers: Mapping[str, str], *, clients: str) -> str | None:
-    asked = b"internal=1" in scope["query_string"]
+    asked = bool(scope["query_string"]) and parameters(scope["query_string"]).get("internal") == "1"
     return worker.rules.judge(headers, client_of(worker, scope, headers), clients=clients, asked_not_to_count=asked)
 
 

@@ -241,3 +241,11 @@ async def test_every_key_is_declared_and_expires(api: Api, served: Any) -> None:
     serve: Serve = api.held.worker.signer.verify(path(served["impression_url"])[5:], "i")
     bits = api.held.services.keys.ledger(serve.tag, "iv", serve.incarnation, serve.hour)
     assert await client.bitcount(bits) == 1
+
+
+async def test_only_the_whole_parameter_asks_not_to_be_counted(api: Api, served: Any) -> None:
+    """`internal=1` sets an event aside; a longer name or value that holds it does not."""
+    await api.http.get(path(served["impression_url"]) + "?utm_internal=1&internal=10")
+    await api.http.get(path((await api.decide())["impression_url"]) + "?internal=1")
+    totals = await api.totals()
+    assert (totals["impressions"], totals["filtered"]) == (1, 1)
