@@ -200,9 +200,14 @@ def banner(settings: Settings, store: EmbeddedStore | None, lines: Sequence[str]
 
 
 def start_warnings(settings: Settings) -> tuple[str, ...]:
+    warnings: list[str] = []
     if settings.public_url is None and not is_loopback(settings.host):
-        return ("ADSERVE_PUBLIC_URL is not set: links point to the listening address, which readers may not reach",)
-    return ()
+        warnings.append(
+            "ADSERVE_PUBLIC_URL is not set: links point to the listening address, which readers may not reach"
+        )
+    if settings.country_header is not None:
+        warnings.append("ADSERVE_COUNTRY_HEADER has no effect yet: targeting by country is not built")
+    return tuple(warnings)
 
 
 async def serve(

@@ -36,6 +36,10 @@ log = structlog.get_logger("adserve")
 POLL_S = 0.2
 """How often a worker asks for the catalog's version: a change is live everywhere within a second."""
 ROLL_UP_S = 3600
+Stamp = tuple[int, int, int] | None
+SETTLE_S = 5
+"""A key that came into the secret file verifies at once and signs after this time: by then every
+worker has read it, so none refuses a token that another one signed."""
 
 
 @dataclass(slots=True)
@@ -49,11 +53,16 @@ class Running:
     last_contact: float = 0.0
 
 
+def secret_path(settings: Settings) -> Path | None:
+    """The file that holds the signing keys; None when the secret is a setting."""
+    return None if settings.secret is not None else settings.secret_file or settings.data_dir / "secret"
+
+
 def signing_keys(settings: Settings) -> tuple[Key, ...]:
-    """The keys of this start: from the setting, its file, or made once and kept 0600 in the data dir."""
-    if settings.secret is not None:
-        return (Key.derive(settings.secret.encode()),)
-    path = settings.secret_file or settings.data_dir / "secret"
+    """The keys as they are now: from the setting, its file, or made once and kept 0600 in the data dir."""
+    path = secret_path(settings)
+    if path is None:
+        return (Key.derive(str(settings.secret).encode()),)
     if settings.secret_file is None and not path.exists():
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
@@ -63,7 +72,10 @@ def signing_keys(settings: Settings) -> tuple[Key, ...]:
         else:
             with os.fdopen(handle, "w") as file:
                 file.write(secrets.token_hex(32) + "\n")
-    lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    try:
+        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except (OSError, UnicodeError) as problem:
+        raise SettingsError([f"{path} cannot be read: {problem}"]) from None
     problems: list[str] = [] if lines else [f"{path} holds no key: one a line, at least 32 bytes each"]
     for number, line in enumerate(lines, 1):
         try:
@@ -96,6 +108,7 @@ async def running(
         stack.push_async_callback(hot.aclose)
         client = connect(store_url)
         stack.push_async_callback(client.aclose)
+        secret_stamp = _stamp(settings)
         signing = signing_keys(settings)
         ledger = Ledger(hot, keys, Spaces(), click_lifetime_s=settings.click_lifetime_s)
         lifetimes = Lifetimes(settings.impression_lifetime_s, settings.view_lifetime_s, settings.click_lifetime_s)
@@ -123,7 +136,10 @@ async def running(
             held.store_up = False
             log.warning("store_unavailable_at_start")
         ledger.start()
-        tasks = [asyncio.create_task(_follow(held, services.catalog)), asyncio.create_task(_keep_house(held))]
+        tasks = [
+            asyncio.create_task(work)
+            for work in (_follow(held, services.catalog), _keep_house(held), _follow_secret(held, secret_stamp))
+        ]
         try:
             yield held
         finally:
@@ -178,6 +194,41 @@ async def _check_secret(held: Running, signing: tuple[Key, ...]) -> None:
     except REPLY_ERRORS:
         return
     raise SettingsError(["the store was used with another secret: set ADSERVE_SECRET (or its file) to that one"])
+
+
+async def _follow_secret(held: Running, seen: Stamp) -> None:
+    """Reads the secret file again when it changes. A file that cannot be used changes nothing and is
+    said once; so does one without a key that the store knows. `seen`: the file as it was read at start."""
+    while True:
+        await asyncio.sleep(POLL_S)
+        stamp = _stamp(held.settings)
+        if stamp == seen:
+            continue
+        seen = stamp
+        try:
+            keys = signing_keys(held.settings)
+            await _check_secret(held, keys)
+        except SettingsError as problem:
+            log.error("secret_not_changed", problems=problem.problems)
+            continue
+        signing = held.worker.keys[0]
+        if signing in keys:  # the new first key signs once all workers know it
+            held.worker.use_keys((signing, *(key for key in keys if key != signing)))
+            await asyncio.sleep(SETTLE_S)
+        held.worker.use_keys(keys)
+        log.info("secret_changed", keys=len(keys))
+
+
+def _stamp(settings: Settings) -> Stamp:
+    """What changes when the secret file does; None without one. Taken before the file is read."""
+    path = secret_path(settings)
+    try:
+        found = path.stat() if path is not None else None
+    except OSError:
+        return None
+    if found is None:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 async def _load(held: Running, store: CatalogStore) -> None:

@@ -27,7 +27,7 @@ import hashlib
 import hmac
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from adserve.errors import BadToken
@@ -68,7 +68,7 @@ class Key:
     """One signing key: its id (a byte derived from it) and 32 bytes."""
 
     id: int
-    secret: bytes
+    secret: bytes = field(repr=False)
 
     @classmethod
     def derive(cls, text: bytes) -> Key:

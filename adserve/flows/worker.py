@@ -49,7 +49,12 @@ class Worker:
     signer: Signer = field(init=False)
 
     def __post_init__(self) -> None:
-        self.signer = Signer(self.keys)
+        self.use_keys(self.keys)
+
+    def use_keys(self, keys: tuple[Key, ...]) -> None:
+        """From now on the first signs and all verify."""
+        self.keys = keys
+        self.signer = Signer(keys)
 
     def client_digest(self, client: str, creative: int, day: int) -> str:
         """What stands for a client in the click rate rule: keyed, salted by the day, 60 s in the store."""
