@@ -211,6 +211,8 @@ async def _follow_secret(held: Running, seen: Stamp) -> None:
         except SettingsError as problem:
             log.error("secret_not_changed", problems=problem.problems)
             continue
+        if keys == held.worker.keys:
+            continue
         signing = held.worker.keys[0]
         if signing in keys:  # the new first key signs once all workers know it
             held.worker.use_keys((signing, *(key for key in keys if key != signing)))

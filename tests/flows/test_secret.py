@@ -11,7 +11,7 @@ import pytest
 from adserve import wiring
 from adserve.core.token import Key, Serve, Signer
 from adserve.errors import BadToken, SettingsError
-from adserve.settings import load
+from adserve.settings import Settings, load
 from adserve.store.embedded import EmbeddedStore
 from adserve.wiring import Running, running
 
@@ -108,6 +108,28 @@ async def test_a_file_that_cannot_be_used_changes_nothing(
     with pytest.raises(SettingsError):
         async with running(load({}, environment), store.url):
             pass
+
+
+async def test_a_first_start_changes_no_secret(
+    store: EmbeddedStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The file that the start itself makes is no change of it, nor is one that is written again as it was."""
+    monkeypatch.setattr(wiring, "POLL_S", 0.01)
+    looks = 0
+    real = wiring.signing_keys
+
+    def signing_keys(settings: Settings) -> tuple[Key, ...]:
+        nonlocal looks
+        looks += 1
+        return real(settings)
+
+    monkeypatch.setattr(wiring, "signing_keys", signing_keys)
+    given = load({}, {"ADSERVE_DATA_DIR": str(tmp_path / "data"), "ADSERVE_KEY_PREFIX": f"{tmp_path.name}:"})
+    async with running(given, store.url):
+        await eventually(lambda: looks == 2)
+        write(tmp_path / "data" / "secret", (tmp_path / "data" / "secret").read_text())
+        await eventually(lambda: looks == 3)
+    assert "secret_changed" not in "".join(capsys.readouterr())
 
 
 def test_keys_do_not_print() -> None:
