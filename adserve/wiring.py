@@ -266,6 +266,8 @@ async def _follow(held: Running, store: CatalogStore) -> None:
             if held.store_up:
                 held.store_up = False
                 log.warning("store_away", problem=type(problem).__name__)
+            # idle connections of the pool may be dead too, and each would fail one call when the store is back
+            await held.services.client.connection_pool.disconnect(inuse_connections=False)
             silent_s = time.monotonic() - held.last_contact
             if held.worker.catalog is not None and silent_s > held.settings.stale_limit_s:
                 held.worker.catalog = Catalog(held.worker.catalog.version)

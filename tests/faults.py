@@ -1,0 +1,131 @@
+"""A TCP proxy in front of the store that fails on command: the network's part in every failure test.
+
+Loopback only. A fault is set on the proxy and holds for all its connections until it is changed:
+
+    pass          bytes go through
+    delay         each chunk waits `delay_s` in both directions
+    slice         replies arrive one byte at a time
+    drop_reply    requests reach the store, replies do not reach the client, and the connection ends
+    reset         the connection is reset as soon as a request comes; the store does not see it
+    black_hole    requests are swallowed, nothing ever answers
+    refuse        new connections are ended at once, those that stand are reset
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import struct
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Literal
+
+from adserve.store.client import end
+
+Fault = Literal["pass", "delay", "slice", "drop_reply", "reset", "black_hole", "refuse"]
+
+
+class Proxy:
+    """`url` is what clients connect to. `dropped` counts replies that were thrown away."""
+
+    def __init__(self, socket_path: str) -> None:
+        self._store = socket_path
+        self.fault: Fault = "pass"
+        self.delay_s = 0.02
+        self.once = False
+        """Whether the fault turns back to `pass` after it has hit one connection."""
+        self.dropped = 0
+        self.port = 0
+        self._open: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}"
+
+    def set(self, fault: Fault, *, once: bool = False) -> None:
+        """From now on. `refuse` also ends the connections that stand."""
+        self.fault, self.once = fault, once
+        if fault == "refuse":
+            for writer in list(self._open):
+                _reset(writer)
+
+    def _hit(self) -> None:
+        if self.once:
+            self.fault, self.once = "pass", False
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.fault == "refuse":
+            _reset(writer)
+            return
+        store_reader, store_writer = await asyncio.open_unix_connection(self._store)
+        self._open.add(writer)
+        both = [
+            asyncio.create_task(self._requests(reader, writer, store_writer)),
+            asyncio.create_task(self._replies(store_reader, writer)),
+        ]
+        self._tasks.update(both)
+        try:
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await end(both)
+            self._tasks.difference_update(both)
+            self._open.discard(writer)
+            store_writer.close()
+            writer.close()
+
+    async def _requests(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, store: asyncio.StreamWriter
+    ) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65_536):
+                if self.fault == "reset":
+                    self._hit()
+                    _reset(writer)
+                    return
+                if self.fault == "black_hole":
+                    continue
+                if self.fault == "delay":
+                    await asyncio.sleep(self.delay_s)
+                store.write(data)
+                await store.drain()
+
+    async def _replies(self, store: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await store.read(65_536):
+                if self.fault == "drop_reply":
+                    self.dropped += 1
+                    self._hit()
+                    _reset(writer)
+                    return
+                if self.fault == "black_hole":
+                    continue
+                if self.fault == "delay":
+                    await asyncio.sleep(self.delay_s)
+                for piece in (data[at : at + 1] for at in range(len(data))) if self.fault == "slice" else (data,):
+                    writer.write(piece)
+                    await writer.drain()
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    """Ends a connection with RST, as a dying host does, not with an orderly FIN."""
+    own: socket.socket | None = writer.get_extra_info("socket")
+    if own is not None:
+        own.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.close()
+
+
+@asynccontextmanager
+async def proxy(socket_path: str) -> AsyncIterator[Proxy]:
+    """A proxy before the store on a unix socket, gone with everything it holds at the end."""
+    found = Proxy(socket_path)
+    server = await asyncio.start_server(found.serve, "127.0.0.1", 0)
+    found.port = server.sockets[0].getsockname()[1]
+    try:
+        yield found
+    finally:
+        server.close()
+        for writer in list(found._open):
+            _reset(writer)
+        await end(found._tasks)

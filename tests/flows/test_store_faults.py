@@ -1,0 +1,98 @@
+"""The store fails under a worker: pages fill, nothing counts twice, nothing answered is lost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from adserve.settings import Settings
+from adserve.store.embedded import EmbeddedStore
+from adserve.wiring import running
+from tests.conftest import Api, Clock
+from tests.faults import Fault, Proxy, proxy
+
+
+@pytest.fixture
+async def faulty(store: EmbeddedStore, settings: Settings, clock: Clock) -> AsyncIterator[tuple[Api, Proxy]]:
+    """A worker whose store stands behind the proxy, with one creative that serves."""
+    async with proxy(str(store.socket_path)) as between, running(settings, between.url, clock=clock) as held:
+        api = Api(held)
+        await api.world()
+        await api.creative()
+        yield api, between
+        between.set("pass")
+        await api.http.aclose()
+
+
+async def until_counted(api: Api, path: str) -> int:
+    """Sends an impression again until it is answered; how often it was refused before."""
+    for refused in range(50):
+        status = (await api.http.get(path)).status_code
+        if status == 200:
+            return refused
+        assert status == 503
+        await asyncio.sleep(0.02)
+    raise AssertionError("never counted")
+
+
+async def reports(api: Api) -> bool:
+    """Whether a report is answered; without the store it says so and why."""
+    reply = await api.call("GET", "/report?site=news")
+    assert reply.status_code in (200, 503)
+    assert reply.status_code == 200 or reply.json()["code"] == "store_unavailable"
+    return reply.status_code == 200
+
+
+@pytest.mark.parametrize("fault", ["drop_reply", "reset"])
+async def test_an_event_whose_reply_is_lost_counts_once(faulty: tuple[Api, Proxy], fault: Fault) -> None:
+    """Lost once, then on three connections in a row: the reader sends again, the figure is one each."""
+    api, between = faulty
+    for losses in (1, 3):
+        url = (await api.decide())["impression_url"]
+        for _ in range(losses):
+            between.set(fault, once=True)
+            await api.http.get(url)
+        between.set("pass")
+        await until_counted(api, url)
+    assert (await api.totals())["impressions"] == 2
+    if fault == "drop_reply":
+        assert between.dropped >= 2
+
+
+@pytest.mark.parametrize("fault", ["drop_reply", "reset", "black_hole", "refuse"])
+async def test_pages_fill_and_clicks_go_through_while_the_store_fails(faulty: tuple[Api, Proxy], fault: Fault) -> None:
+    """Slots from memory, clicks to their landing page, impressions refused with Retry-After; no 5xx
+    on a page. When the store is back, serves that were made meanwhile are in the report, once each."""
+    api, between = faulty
+    first = await api.decide()
+    between.set(fault)
+    made = [await api.decide() for _ in range(20)]
+    assert all(one["filled"] for one in made)
+    reply = await api.http.get(made[0]["impression_url"])
+    assert reply.status_code == 503
+    assert int(reply.headers["retry-after"]) > 0
+    assert (await api.http.get(made[0]["click_url"])).headers["location"] == "https://shop.example/tea"
+    between.set("pass")
+    for one in (first, *made):
+        await until_counted(api, one["impression_url"])
+    async with asyncio.timeout(10):
+        while not (await api.held.worker.ledger.flush() and await reports(api)):  # noqa: ASYNC110 - a try, not a wait for an event
+            await asyncio.sleep(0.02)
+    totals = await api.totals()
+    assert (totals["serves"], totals["impressions"], totals["requests"]) == (21, 21, 21)
+
+
+@pytest.mark.parametrize("fault", ["delay", "slice"])
+async def test_a_slow_or_sliced_store_gives_no_wrong_answer(faulty: tuple[Api, Proxy], fault: Fault) -> None:
+    """Answers belong to their own events, and every one answered is counted."""
+    api, between = faulty
+    between.set(fault)
+    made = [await api.decide() for _ in range(10)]
+    replies = await asyncio.gather(*(api.http.get(one["impression_url"]) for one in made))
+    assert {reply.status_code for reply in replies} <= {200, 503}
+    between.set("pass")
+    for one in made:
+        await until_counted(api, one["impression_url"])
+    assert (await api.totals())["impressions"] == 10
