@@ -10,7 +10,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import structlog
 import uvicorn
@@ -18,7 +18,7 @@ from starlette.routing import BaseRoute
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from adserve.app import create_app
-from adserve.errors import AdserveError
+from adserve.errors import AdserveError, SettingsError
 from adserve.settings import Settings
 from adserve.store.client import end
 from adserve.store.embedded import EmbeddedStore
@@ -30,6 +30,9 @@ SUPERVISE_S = 0.5
 MAX_HEADER_BYTES = 32_768
 MAX_HEADERS = 100
 HEADER_TIMEOUT_S = 10.0
+BODY_SILENCE_S = 10.0
+BODY_TIMEOUT_S = 60.0
+DRAIN_S = 20
 
 
 class PortBusy(AdserveError):
@@ -40,52 +43,93 @@ class PortBusy(AdserveError):
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """httptools without limits answers a 20 MB header and waits for half-sent ones for ever."""
+    """httptools without limits answers a 20 MB header and waits for half-sent requests for ever.
+
+    A connection is in the head of a request (from the connect, or from the first byte of the next
+    one), in its body, or between two, where uvicorn's keep-alive limit holds. One timer serves all; a
+    request that comes in one piece needs none.
+    """
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self._header_bytes = 0
-        self._in_headers = True
-        self._deadline = self.loop.call_later(HEADER_TIMEOUT_S, self._too_slow)
+        self._head_bytes = self._raw_bytes = 0
+        self._place: Literal["head", "body", "between"] = "head"
+        self._body_until = 0.0
+        self._too_big = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._wait(HEADER_TIMEOUT_S)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._deadline.cancel()
+        self._cancel()
         super().connection_lost(exc)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._header_bytes = 0
-        self._in_headers = True
+        self._place = "head"
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._head_bytes += len(name) + len(value)
+        super().on_header(name, value)
+        self._check_head()
+
+    def on_url(self, url: bytes) -> None:
+        self._head_bytes += len(url)
+        super().on_url(url)
+        self._check_head()
 
     def on_headers_complete(self) -> None:
-        self._in_headers = False
-        self._deadline.cancel()
+        self._place = "body"
+        self._body_until = self.loop.time() + BODY_TIMEOUT_S
+        self._cancel()
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
-        self._in_headers = True
-        self._header_bytes = 0
+        self._place = "between"
+        self._head_bytes = self._raw_bytes = 0
+        self._cancel()
 
     def data_received(self, data: bytes) -> None:
-        if self._in_headers:
-            if self._header_bytes == 0:
-                self._deadline.cancel()
-                self._deadline = self.loop.call_later(HEADER_TIMEOUT_S, self._too_slow)
-            self._header_bytes += len(data)
+        self._raw_bytes += len(data)
         super().data_received(data)
-        if self._in_headers and (self._header_bytes > MAX_HEADER_BYTES or len(self.headers) > MAX_HEADERS):
-            self._refuse()
+        if self.transport.is_closing():
+            return
+        if self._place == "body":
+            self._wait(min(BODY_SILENCE_S, self._body_until - self.loop.time()))
+        elif self._place == "head":
+            if self._timer is None:
+                self._wait(HEADER_TIMEOUT_S)
+            if self._raw_bytes > MAX_HEADER_BYTES:  # a name or value without an end: the parser tells nothing of it
+                self._too_big = True
+                self.send_400_response("too large")
 
-    def _too_slow(self) -> None:
-        if self._in_headers and self._header_bytes and not self.transport.is_closing():
-            self.transport.close()
-
-    def _refuse(self) -> None:
-        if not self.transport.is_closing():
+    def send_400_response(self, msg: str) -> None:
+        """What uvicorn calls for a request that the parser refuses; ours are refused through it too."""
+        if self._too_big:
             self.transport.write(
                 b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
             )
+            self.transport.close()
+        else:
+            super().send_400_response(msg)
+
+    def _check_head(self) -> None:
+        """Raises into the parser, which ends the request before the application hears of it."""
+        if self._head_bytes > MAX_HEADER_BYTES or len(self.headers) > MAX_HEADERS:
+            self._too_big = True
+            raise ValueError("the head of the request is too large")
+
+    def _cancel(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _wait(self, seconds: float) -> None:
+        self._cancel()
+        self._timer = self.loop.call_later(max(0.0, seconds), self._too_slow)
+
+    def _too_slow(self) -> None:
+        if not self.transport.is_closing():
             self.transport.close()
 
 
@@ -136,7 +180,10 @@ def store_of(settings: Settings) -> Iterator[tuple[str, EmbeddedStore | None]]:
     if settings.redis_url is not None:
         yield settings.redis_url, None
         return
-    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as problem:
+        raise SettingsError([f"ADSERVE_DATA_DIR: {settings.data_dir} cannot be used: {problem.strerror}"]) from None
     with EmbeddedStore.start(settings.data_dir, fsync=settings.embedded_sync) as store:  # type: ignore[arg-type]
         yield store.url, store
 
@@ -170,7 +217,7 @@ def http_options() -> dict[str, Any]:
         "date_header": False,
         "proxy_headers": False,
         "timeout_keep_alive": 75,
-        "timeout_graceful_shutdown": 20,
+        "timeout_graceful_shutdown": DRAIN_S,
     }
 
 
@@ -184,6 +231,13 @@ class _Server(uvicorn.Server):
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, setattr, self, "should_exit", True)
         yield
+
+    cut_off = 0
+    """Requests that had not finished when the time for draining was over."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        self.cut_off = len(self.server_state.tasks)
 
 
 def banner(settings: Settings, store: EmbeddedStore | None, lines: Sequence[str]) -> str:
@@ -227,5 +281,9 @@ async def serve(
         print(
             banner(settings, store, [*lines, *(f"warning: {text}" for text in warnings)]), file=sys.stderr, flush=True
         )
-        await _Server(config).serve(sockets=[sock])
-    print("  drained: in-flight requests finished, every counter flushed", file=sys.stderr, flush=True)
+        server = _Server(config)
+        await server.serve(sockets=[sock])
+    finished = (
+        f"{server.cut_off} requests cut off after {DRAIN_S} s" if server.cut_off else "in-flight requests finished"
+    )
+    print(f"  drained: {finished}, every counter flushed", file=sys.stderr, flush=True)

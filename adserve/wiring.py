@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import secrets
@@ -58,20 +59,28 @@ def secret_path(settings: Settings) -> Path | None:
     return None if settings.secret is not None else settings.secret_file or settings.data_dir / "secret"
 
 
+def make_secret(settings: Settings) -> None:
+    """Makes the secret of a first start, kept 0600 in the data dir. Never later: a file that is gone is
+    an accident, and another secret in its place would refuse every token that is out."""
+    path = settings.data_dir / "secret"
+    if secret_path(settings) != path:
+        return
+    try:
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return
+    except OSError as problem:
+        raise SettingsError([f"ADSERVE_DATA_DIR: {settings.data_dir} cannot be used: {problem.strerror}"]) from None
+    with os.fdopen(handle, "w") as file:
+        file.write(secrets.token_hex(32) + "\n")
+
+
 def signing_keys(settings: Settings) -> tuple[Key, ...]:
-    """The keys as they are now: from the setting, its file, or made once and kept 0600 in the data dir."""
+    """The keys as they are now, from the setting or its file."""
     path = secret_path(settings)
     if path is None:
         return (Key.derive(str(settings.secret).encode()),)
-    if settings.secret_file is None and not path.exists():
-        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        try:
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            pass
-        else:
-            with os.fdopen(handle, "w") as file:
-                file.write(secrets.token_hex(32) + "\n")
     try:
         lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     except (OSError, UnicodeError) as problem:
@@ -108,6 +117,7 @@ async def running(
         stack.push_async_callback(hot.aclose)
         client = connect(store_url)
         stack.push_async_callback(client.aclose)
+        make_secret(settings)
         secret_stamp = _stamp(settings)
         signing = signing_keys(settings)
         ledger = Ledger(hot, keys, Spaces(), click_lifetime_s=settings.click_lifetime_s)
@@ -181,8 +191,9 @@ def _services(
     )
 
 
-async def _check_secret(held: Running, signing: tuple[Key, ...]) -> None:
-    """Stops a worker whose secret the store does not know: it would refuse the tokens of the others."""
+async def _check_secret(held: Running, signing: tuple[Key, ...]) -> bool:
+    """Stops a worker whose secret the store does not know: it would refuse the tokens of the others.
+    False when the store is away and cannot be asked."""
     services = held.services
     proofs = [hashlib.blake2b(key.secret, digest_size=8, person=b"adserve-proof").hexdigest() for key in signing]
     try:
@@ -190,27 +201,30 @@ async def _check_secret(held: Running, signing: tuple[Key, ...]) -> None:
         known = await services.client.get(services.keys.secret)
         if known in proofs:
             await services.client.set(services.keys.secret, proofs[0])
-            return
+            return True
     except REPLY_ERRORS:
-        return
+        return False
     raise SettingsError(["the store was used with another secret: set ADSERVE_SECRET (or its file) to that one"])
 
 
 async def _follow_secret(held: Running, seen: Stamp) -> None:
     """Reads the secret file again when it changes. A file that cannot be used changes nothing and is
-    said once; so does one without a key that the store knows. `seen`: the file as it was read at start."""
+    said once; so does one without a key that the store knows. While the store is away the change waits.
+    `seen`: the file as it was read at start."""
     while True:
         await asyncio.sleep(POLL_S)
         stamp = _stamp(held.settings)
         if stamp == seen:
             continue
-        seen = stamp
         try:
             keys = signing_keys(held.settings)
-            await _check_secret(held, keys)
+            if not await _check_secret(held, keys):
+                continue
         except SettingsError as problem:
             log.error("secret_not_changed", problems=problem.problems)
+            seen = stamp
             continue
+        seen = stamp
         if keys == held.worker.keys:
             continue
         signing = held.worker.keys[0]
@@ -267,7 +281,8 @@ async def _follow(held: Running, store: CatalogStore) -> None:
                 held.store_up = False
                 log.warning("store_away", problem=type(problem).__name__)
             # idle connections of the pool may be dead too, and each would fail one call when the store is back
-            await held.services.client.connection_pool.disconnect(inuse_connections=False)
+            with contextlib.suppress(*REPLY_ERRORS):
+                await held.services.client.connection_pool.disconnect(inuse_connections=False)
             silent_s = time.monotonic() - held.last_contact
             if held.worker.catalog is not None and silent_s > held.settings.stale_limit_s:
                 held.worker.catalog = Catalog(held.worker.catalog.version)

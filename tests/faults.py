@@ -75,6 +75,12 @@ class Proxy:
             store_writer.close()
             writer.close()
 
+    async def _passes(self) -> bool:
+        """Whether a chunk goes on, after its delay."""
+        if self.fault == "delay":
+            await asyncio.sleep(self.delay_s)
+        return self.fault != "black_hole"
+
     async def _requests(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, store: asyncio.StreamWriter
     ) -> None:
@@ -84,12 +90,9 @@ class Proxy:
                     self._hit()
                     _reset(writer)
                     return
-                if self.fault == "black_hole":
-                    continue
-                if self.fault == "delay":
-                    await asyncio.sleep(self.delay_s)
-                store.write(data)
-                await store.drain()
+                if await self._passes():
+                    store.write(data)
+                    await store.drain()
 
     async def _replies(self, store: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
@@ -99,10 +102,8 @@ class Proxy:
                     self._hit()
                     _reset(writer)
                     return
-                if self.fault == "black_hole":
+                if not await self._passes():
                     continue
-                if self.fault == "delay":
-                    await asyncio.sleep(self.delay_s)
                 for piece in (data[at : at + 1] for at in range(len(data))) if self.fault == "slice" else (data,):
                     writer.write(piece)
                     await writer.drain()

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import structlog
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route as StarletteRoute
 from starlette.types import Receive, Scope, Send
@@ -111,6 +111,8 @@ def _dispatcher(path: str, methods: dict[str, Route], services: Services) -> Sta
             return await _answer(route, request, services)
         except BadBody as failure:
             return problem(400, failure.code, str(failure))
+        except ClientDisconnect:
+            return problem(400, "bad_body", "the body ended early")  # nobody is there to read it
         except AdserveError as failure:
             return reply_to(failure)
         except REPLY_ERRORS as failure:

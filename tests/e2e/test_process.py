@@ -139,3 +139,15 @@ def test_the_command_line_adds_approves_and_rejects(demo: tuple[subprocess.Popen
     assert "click_url" in bad.stderr
     key = json.loads(run("keys", "create", "--name", "deploy", *where).stdout)
     assert key["key"] not in run("keys", "list", *where).stdout
+
+
+@pytest.mark.parametrize("command", [("serve",), ("report",), ("demo",)])
+def test_a_data_dir_that_cannot_be_used_is_a_setting_to_mend(tmp_path: Path, command: tuple[str, ...]) -> None:
+    """A file in its place, or above it: exit 78 with the name of the setting, no traceback."""
+    (tmp_path / "file").write_text("kept")
+    for place in (tmp_path / "file", tmp_path / "file" / "below"):
+        done = run(*command, "--data-dir", str(place), ADSERVE_PORT=str(free_port()))
+        assert done.returncode == 78, done.stderr
+        assert "ADSERVE_DATA_DIR" in done.stderr
+        assert "Traceback" not in done.stderr
+    assert (tmp_path / "file").read_text() == "kept"

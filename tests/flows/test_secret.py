@@ -14,6 +14,7 @@ from adserve.errors import BadToken, SettingsError
 from adserve.settings import Settings, load
 from adserve.store.embedded import EmbeddedStore
 from adserve.wiring import Running, running
+from tests.faults import proxy
 
 OLD, NEW, FOREIGN = ("0123456789abcdef" * 2 + one for one in ("old", "new", "foreign"))
 SERVE = Serve(1, 2, 1_800_000_000, 3, 4, 0, 5, 1, 1)
@@ -126,10 +127,64 @@ async def test_a_first_start_changes_no_secret(
     monkeypatch.setattr(wiring, "signing_keys", signing_keys)
     given = load({}, {"ADSERVE_DATA_DIR": str(tmp_path / "data"), "ADSERVE_KEY_PREFIX": f"{tmp_path.name}:"})
     async with running(given, store.url):
-        await eventually(lambda: looks == 2)
+        assert looks == 1
         write(tmp_path / "data" / "secret", (tmp_path / "data" / "secret").read_text())
-        await eventually(lambda: looks == 3)
+        await eventually(lambda: looks == 2)
     assert "secret_changed" not in "".join(capsys.readouterr())
+
+
+async def test_a_deleted_file_is_not_made_anew(
+    store: EmbeddedStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The old key goes on and the log says why; another secret in its place would end every token."""
+    monkeypatch.setattr(wiring, "POLL_S", 0.01)
+    path = tmp_path / "data" / "secret"
+    given = load({}, {"ADSERVE_DATA_DIR": str(tmp_path / "data"), "ADSERVE_KEY_PREFIX": f"{tmp_path.name}:"})
+    async with running(given, store.url) as held:
+        keys, text = held.worker.keys, path.read_text()
+        path.unlink()
+        said = ""
+        async with asyncio.timeout(10):
+            while "secret_not_changed" not in said:
+                await asyncio.sleep(0.01)
+                said += "".join(capsys.readouterr())
+        assert not path.exists()
+        assert held.worker.keys == keys
+        write(path, text)
+    async with running(given, store.url) as held:
+        assert held.worker.keys == keys
+
+
+async def test_while_the_store_is_away_a_change_waits(
+    store: EmbeddedStore,
+    environment: dict[str, str],
+    file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Nobody can say then whether a key is the store's: a foreign one is refused when it is back."""
+    monkeypatch.setattr(wiring, "POLL_S", 0.01)
+    looks = 0
+    real = wiring._check_secret
+
+    async def check(held: Running, keys: tuple[Key, ...]) -> bool:
+        nonlocal looks
+        looks += 1
+        return await real(held, keys)
+
+    async with proxy(str(store.socket_path)) as between, running(load({}, environment), between.url) as held:
+        monkeypatch.setattr(wiring, "_check_secret", check)
+        between.set("refuse")
+        write(file, f"{FOREIGN}\n")
+        await eventually(lambda: looks > 3)
+        assert held.worker.signer.mint(SERVE)[0] == token(OLD)
+        between.set("pass")
+        said = ""
+        async with asyncio.timeout(10):
+            while "secret_not_changed" not in said:
+                await asyncio.sleep(0.01)
+                said += "".join(capsys.readouterr())
+        assert held.worker.signer.mint(SERVE)[0] == token(OLD)
 
 
 def test_keys_do_not_print() -> None:

@@ -96,3 +96,26 @@ async def test_a_slow_or_sliced_store_gives_no_wrong_answer(faulty: tuple[Api, P
     for one in made:
         await until_counted(api, one["impression_url"])
     assert (await api.totals())["impressions"] == 10
+
+
+async def test_a_failure_while_connections_are_dropped_ends_nothing(
+    faulty: tuple[Api, Proxy], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The catalog is followed again when the store is back, whatever went wrong at letting go."""
+    api, between = faulty
+    dropped = 0
+
+    async def disconnect(inuse_connections: bool = True) -> None:
+        nonlocal dropped
+        dropped += 1
+        raise ConnectionResetError
+
+    monkeypatch.setattr(api.held.services.client.connection_pool, "disconnect", disconnect)
+    between.set("refuse")
+    async with asyncio.timeout(10):
+        while dropped < 2:  # noqa: ASYNC110 - what is waited for is in another task, which tells nobody
+            await asyncio.sleep(0.02)
+    between.set("pass")
+    async with asyncio.timeout(10):
+        while not api.held.store_up:  # noqa: ASYNC110 - the same
+            await asyncio.sleep(0.02)

@@ -1,0 +1,164 @@
+"""What a connection may do: size and patience of heads and bodies, over real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+import uvicorn
+from starlette.types import Receive, Scope, Send
+
+from adserve import serving
+from adserve.serving import BoundedProtocol, _Server, http_options, listen
+
+GET = b"GET / HTTP/1.1\r\nhost: localhost\r\n"
+POST = b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 50\r\n\r\n"
+
+
+async def app(_: Scope, receive: Receive, send: Send) -> None:
+    """Answers when the body is whole, or its client is gone."""
+    while (message := await receive())["type"] == "http.request" and message.get("more_body"):
+        pass
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+    await send({"type": "http.response.body", "body": b"ok"})
+
+
+@pytest.fixture
+async def port() -> AsyncIterator[int]:
+    """A server with our protocol, on the test's own event loop."""
+    sock = listen("127.0.0.1", 0)
+    options = {**http_options(), "loop": "none", "timeout_graceful_shutdown": 1}
+    server = _Server(uvicorn.Config(app, **options))
+    task = asyncio.create_task(server.serve(sockets=[sock]))
+    yield int(sock.getsockname()[1])
+    server.should_exit = True
+    await task
+
+
+async def said(port: int, *pieces: bytes) -> bytes:
+    """All that the server says until it ends the connection, whose client sends the pieces and then waits."""
+    async with asyncio.timeout(10):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        found = b""
+        try:
+            for piece in pieces:
+                writer.write(piece)
+                await writer.drain()
+                await asyncio.sleep(0)
+            while data := await reader.read(65_536):
+                found += data
+        except ConnectionError:
+            pass
+        writer.close()
+        return found
+
+
+BIG = {
+    "a value, one write": [GET + b"x: " + b"y" * 40_000 + b"\r\n\r\n"],
+    "a value, many writes": [GET + b"x: ", *[b"y" * 4_000] * 8, b"y" * 800],
+    "many small headers": [GET + b"".join(b"x%d: y\r\n" % n for n in range(101)) + b"\r\n"],
+    "a name": [GET + b"x" * 40_000 + b": y\r\n\r\n"],
+    "many of middle size": [GET + b"".join(b"x%d: %s\r\n" % (n, b"y" * 900) for n in range(50)) + b"\r\n"],
+    "an address": [b"GET /" + b"y" * 40_000 + b" HTTP/1.1\r\nhost: localhost\r\n\r\n"],
+}
+
+
+@pytest.mark.parametrize("pieces", BIG.values(), ids=BIG)
+async def test_a_head_over_its_size_is_refused(port: int, pieces: list[bytes]) -> None:
+    """431 and the end of the connection, however it is cut, and the application does not hear of it."""
+    answer = await said(port, *pieces)
+    assert answer.startswith(b"HTTP/1.1 431")
+    assert answer.count(b"HTTP/1.1") == 1
+
+
+async def test_a_head_that_goes_on_and_on_is_ended(port: int) -> None:
+    """A client that does not stop to listen gets no answer through, and no application."""
+    for pieces in ([b"y" * 66_000 + b"\r\n\r\n"], [b"y" * 4_000] * 200):
+        assert b"HTTP/1.1 200" not in await said(port, GET + b"x: ", *pieces)
+
+
+async def test_a_later_head_has_the_same_limit(port: int) -> None:
+    """On a connection that was kept alive, after an answer."""
+    async with asyncio.timeout(10):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(GET + b"\r\n")
+        assert (await reader.readuntil(b"ok")).startswith(b"HTTP/1.1 200")
+        writer.write(GET + b"x: " + b"y" * 40_000 + b"\r\n\r\n")
+        assert (await reader.read()).startswith(b"HTTP/1.1 431")
+        writer.close()
+
+
+async def test_a_head_within_its_size_is_answered(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred headers of 30 KB in all, and a body far larger than any head."""
+    monkeypatch.setattr(serving, "HEADER_TIMEOUT_S", 0.3)
+    large = b"".join(b"x%d: %s\r\n" % (n, b"y" * 290) for n in range(99))
+    body = b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 200000\r\n\r\n" + b"z" * 200_000
+    answer = await said(port, GET + large + b"\r\n", body, GET)  # a third one that never ends, to be let go
+    assert answer.count(b"HTTP/1.1 200") == 2
+
+
+SLOW = {
+    "nothing": [],
+    "half a line": [b"GET /"],
+    "half a head": [GET],
+    "half a second head": [GET + b"\r\n" + GET],
+    "half a second head, later": [GET + b"\r\n", b"GET"],
+    "no body": [POST],
+    "half a body": [POST + b"{", b"}"],
+}
+
+
+@pytest.mark.parametrize("pieces", SLOW.values(), ids=SLOW)
+async def test_a_silent_client_is_let_go(port: int, monkeypatch: pytest.MonkeyPatch, pieces: list[bytes]) -> None:
+    """In whatever place it falls silent; what was whole before is answered."""
+    monkeypatch.setattr(serving, "HEADER_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(serving, "BODY_SILENCE_S", 0.2)
+    answer = await said(port, *pieces)
+    assert answer.count(b"HTTP/1.1 200") == b"".join(pieces).count(GET + b"\r\n")
+
+
+@pytest.mark.parametrize("begun", [GET + b"x: ", POST], ids=["head", "body"])
+async def test_a_client_that_drips_is_let_go(port: int, monkeypatch: pytest.MonkeyPatch, begun: bytes) -> None:
+    """A byte now and then does not make a request last for ever."""
+    monkeypatch.setattr(serving, "HEADER_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(serving, "BODY_TIMEOUT_S", 0.2)
+    async with asyncio.timeout(10):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(begun)
+        ended = asyncio.create_task(reader.read())
+        try:
+            while not ended.done():
+                writer.write(b"y")
+                await writer.drain()
+                await asyncio.wait([ended], timeout=0.02)
+            assert b"200" not in await ended
+        except ConnectionError:
+            pass
+        writer.close()
+
+
+async def test_a_request_that_is_cut_off_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A drain whose time is over counts what had not finished."""
+    begun = asyncio.Event()
+
+    async def endless(_: Scope, __: Receive, ___: Send) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    sock = listen("127.0.0.1", 0)
+    options = {**http_options(), "loop": "none", "timeout_graceful_shutdown": 0.1, "log_level": "critical"}
+    server = _Server(uvicorn.Config(endless, **options))
+    task = asyncio.create_task(server.serve(sockets=[sock]))
+    _, writer = await asyncio.open_connection("127.0.0.1", sock.getsockname()[1])
+    writer.write(GET + b"\r\n")
+    await begun.wait()
+    server.should_exit = True
+    await task
+    assert server.cut_off == 1
+    writer.close()
+
+
+def test_our_protocol_is_the_one_that_serves() -> None:
+    """The limits above are those of the service and of the targets it is measured against."""
+    assert http_options()["http"] is BoundedProtocol
