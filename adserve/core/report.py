@@ -12,9 +12,10 @@ none joins the first by name; so sums agree however a report is split, and no ro
 below the campaign nor by slot, tier or device, and by site only where the campaign books one site:
 rows of such a campaign say `null`, and so do totals that a filter cuts that way.
 
-`requests` and `empty` belong to a slot: `null` in rows split below it, or when a filter names
-something below it. `measurable` equals `impressions`: every browser can measure a view so far. Split
-by `empty_reason`, the requests that stayed empty stand in the rows of their reasons.
+A request is a serve, a passback or a decision that stayed empty, so `requests` is their sum. It and
+`empty` belong to a slot: `null` in rows split below it, or when a filter names something below it.
+`measurable` equals `impressions`: every browser can measure a view so far. Split by `empty_reason`,
+the requests that stayed empty stand in the rows of their reasons.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ LATE_S = 48 * 3600
 MAX_ROWS = 50_000
 FLAT_DIMENSIONS = (*TIME, "advertiser", "campaign", "filter_reason", "empty_reason")
 """Splits in which every flat price has its place."""
-OF_A_SLOT = ("requests", "empty")
+OF_A_REQUEST = ("serves", "passbacks", "empty")
+"""What a request comes to; one of them for each."""
 
 
 def fold(query: Query, batches: Iterable[Batch], names: Names, *, now: int, click_lifetime_s: int) -> dict[str, Any]:
@@ -114,14 +116,13 @@ class Folding:
                 self._totals.micros[cell.detail] += count
                 self._row(parts, end).micros[cell.detail] += count
                 continue
-            self._totals.counts[currency][cell.figure] += count
-            if cell.figure in OF_A_SLOT and not self._requests_in_rows:
-                continue
-            row = self._row(with_reason(parts, cell), end)
-            row.counts[currency][cell.figure] += count
-            if cell.figure == "empty" and "empty_reason" in self._query.by:
-                row.counts[currency]["requests"] += count
-                self._row(parts, end).counts[currency]["requests"] -= count
+            rows = [self._totals]
+            if cell.figure != "empty" or self._requests_in_rows:
+                rows.append(self._row(with_reason(parts, cell), end))
+            for row in rows:
+                row.counts[currency][cell.figure] += count
+                if cell.figure in OF_A_REQUEST:
+                    row.counts[None]["requests"] += count
         if ad and price and price.model == "flat":
             self._leave_open(ad.campaign, price.currency, self._row(parts, end), span)
 

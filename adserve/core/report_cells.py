@@ -24,7 +24,6 @@ PLAIN = {
     "u": "clicks_unseen",
     "d": "duplicates",
     "p": "passbacks",
-    "q": "requests",
     "li": "late",
     "lv": "late",
     "lc": "late",
@@ -93,8 +92,8 @@ def decode_cell(field: str) -> Cell | None:
         figure, detail = "empty", found[1]
     else:
         return None
-    if figure in ("requests", "empty") and where.revision:
-        return None  # these belong to a slot alone
+    if figure == "empty" and where.revision:
+        return None  # it belongs to a slot alone
     return Cell(where, figure, detail)
 
 
@@ -104,12 +103,7 @@ def decode_count(value: str) -> int | None:
 
 
 def decode_batch(batch: Batch) -> tuple[list[Group], int]:
-    """`(groups, unreadable)` of a hash, with `serves = max(serves, impressions)` in each group.
-
-    An impression proves its serve: at most 100 ms of served counts are lost when a worker is killed,
-    while no answered impression is. `rollup.lua` writes the same maximum, so that days that were
-    rolled up say what their quarter-hours said.
-    """
+    """`(groups, unreadable)` of a hash."""
     unreadable = batch.unreadable
     groups: dict[Where, list[tuple[Cell, int]]] = {}
     for field, value in batch.cells.items():
@@ -118,12 +112,5 @@ def decode_batch(batch: Batch) -> tuple[list[Group], int]:
             unreadable += 1
         else:
             groups.setdefault(cell.where, []).append((cell, count))
-    return [Group(where, _proven(where, figures)) for where, figures in groups.items()], unreadable
+    return [Group(where, figures) for where, figures in groups.items()], unreadable
 
-
-def _proven(where: Where, figures: list[tuple[Cell, int]]) -> list[tuple[Cell, int]]:
-    serves = sum(count for cell, count in figures if cell.figure == "serves")
-    impressions = sum(count for cell, count in figures if cell.figure == "impressions")
-    if impressions > serves:
-        figures.append((Cell(where, "serves"), impressions - serves))
-    return figures

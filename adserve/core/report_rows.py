@@ -83,7 +83,7 @@ def finish_totals(sums: Sums, *, requests: bool) -> dict[str, Any]:
 def _finish(
     counts: Counter[str], sums: Sums, currency: str | None, *, requests: bool, fill_rate: bool
 ) -> dict[str, Any]:
-    # never below 0, even where the requests beside an empty decision could not be read
+    # never below 0, whatever could not be read
     row: dict[str, Any] = {name: max(0, counts[name]) for name in COUNTS}
     row["measurable"] = row["impressions"]
     row["fill_rate"] = _rate(row["serves"], row["requests"]) if fill_rate else None

@@ -8,17 +8,15 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-import secrets
-from collections import defaultdict
 
 from adserve.core.catalog import CompiledSlot
 from adserve.core.decide import SlotRequest, decide
 from adserve.core.rotation import Draws
-from adserve.core.schedule import bucket_of, day_bounds, local_day, zone
+from adserve.core.schedule import day_bounds, local_day, zone
 from adserve.core.token import Serve
 from adserve.flows.serve import money_of
 from adserve.store.keys import tag_of
-from adserve.store.ledger import Event, cell_prefix
+from adserve.store.ledger import Event, Ledger, Spaces
 from adserve.wiring import Running
 
 DAYS = 7
@@ -32,8 +30,10 @@ async def seed_week(held: Running) -> None:
     worker = held.worker
     assert worker.catalog is not None  # noqa: S101 - the catalog was seeded just now
     chance = random.Random(7)  # noqa: S311 - figures, not secrets
-    draws, incarnation = Draws(chance), secrets.randbits(40)
-    ordinals: defaultdict[tuple[int, int], int] = defaultdict(int)
+    draws = Draws(chance)
+    # a ledger of its own: the past week's hours are not in the spaces of the worker
+    ledger = Ledger(held.services.client, held.services.keys, Spaces(), click_lifetime_s=worker.lifetimes.click_s)
+    ledger.start()
     today = day_bounds(local_day(int(worker.clock()), zone("Asia/Kolkata")), zone("Asia/Kolkata"))[0]
     waiting: list[asyncio.Future[str]] = []
     for hour in range(today - DAYS * 86_400, today, STEP_S):
@@ -41,14 +41,14 @@ async def seed_week(held: Running) -> None:
             issued = hour + chance.randrange(STEP_S)
             device = chance.choice((1, 2, 2, 3))
             for slot in worker.catalog.pages["news"]:
-                serve = _serve(held, slot, issued, device, draws, incarnation, ordinals)
+                serve = _serve(ledger, slot, issued, device, draws)
                 if serve is not None:
-                    waiting += _events(held, slot, serve, chance)
+                    waiting += _events(held, ledger, slot, serve, chance)
         if len(waiting) > 500:
             await asyncio.gather(*waiting)
             waiting.clear()
     await asyncio.gather(*waiting)
-    await worker.ledger.flush()
+    await ledger.close()
 
 
 def page_views(hour: int, today: int, chance: random.Random) -> int:
@@ -58,24 +58,15 @@ def page_views(hour: int, today: int, chance: random.Random) -> int:
     return round(BUSIEST * (0.08 + 0.7 * morning + evening) / 1.1 * chance.uniform(0.7, 1.1))
 
 
-def _serve(
-    held: Running,
-    slot: CompiledSlot,
-    issued: int,
-    device: int,
-    draws: Draws,
-    incarnation: int,
-    ordinals: defaultdict[tuple[int, int], int],
-) -> Serve | None:
+def _serve(ledger: Ledger, slot: CompiledSlot, issued: int, device: int, draws: Draws) -> Serve | None:
     choice = decide(slot, SlotRequest(), None, issued, draws)
     if choice is None:
         return None
-    ledger, bucket = held.worker.ledger, bucket_of(issued)
     tag = tag_of(choice.campaign.serial)
-    ordinals[tag, issued // 3600] += 1
+    issued, ordinal = ledger.spaces.take(tag, issued)
     serve = Serve(
-        incarnation,
-        ordinals[tag, issued // 3600],
+        ledger.spaces.incarnation,
+        ordinal,
         issued,
         slot.slot.serial,
         choice.entry.content.serial,
@@ -84,12 +75,13 @@ def _serve(
         choice.tier,
         device,
     )
-    ledger.add(tag_of(slot.slot.serial), bucket, f"{slot.slot.serial}.0.0.{device}.q")
-    ledger.add(tag, bucket, cell_prefix(serve) + "s")
+    ledger.served(serve)
     return serve
 
 
-def _events(held: Running, slot: CompiledSlot, serve: Serve, chance: random.Random) -> list[asyncio.Future[str]]:
+def _events(
+    held: Running, ledger: Ledger, slot: CompiledSlot, serve: Serve, chance: random.Random
+) -> list[asyncio.Future[str]]:
     """What a reader's browser would have sent."""
     assert held.worker.catalog is not None  # noqa: S101 - checked by the caller
     cpm, cpc = money_of(held.worker.catalog.landings[serve.revision].campaign)
@@ -99,7 +91,7 @@ def _events(held: Running, slot: CompiledSlot, serve: Serve, chance: random.Rand
         if chance.random() > share:
             break
         verdict = "bot" if chance.random() < 0.02 else "count"
-        sent.append(held.worker.ledger.enqueue(Event(kind, serve, verdict, cpm, cpc), serve.issued + 5))
+        sent.append(ledger.enqueue(Event(kind, serve, verdict, cpm, cpc), serve.issued + 5))
         if verdict != "count":
             break
     return sent

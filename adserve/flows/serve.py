@@ -8,12 +8,11 @@ from typing import Any, NamedTuple
 from adserve.core.catalog import CompiledSlot
 from adserve.core.decide import Choice, PageView, SlotRequest, decide, why_empty
 from adserve.core.model import DEVICES
-from adserve.core.schedule import bucket_of
 from adserve.core.token import FLAG_SERVED_COUNTS, Serve, decision_id
 from adserve.flows.worker import Worker
 from adserve.snippet import impression_image
 from adserve.store.keys import tag_of
-from adserve.store.ledger import Event, cell_prefix
+from adserve.store.ledger import Event
 
 MOBILE_WIDTH = 360
 """CSS pixels of a slot's box on a mobile device whose request says none."""
@@ -105,10 +104,7 @@ def serve_slot(worker: Worker, slot: CompiledSlot, reader: Reader, page: PageVie
     choice = decide(slot, request, page, now, worker.draws)
     ledger, serial = worker.ledger, slot.slot.serial
     if choice is None:
-        bucket = bucket_of(now)
-        cell = f"{serial}.0.0.{reader.device}."
-        ledger.add(tag_of(serial), bucket, cell + "q")
-        ledger.add(tag_of(serial), bucket, f"{cell}e.{why_empty(slot, request, page, now)}")
+        ledger.stayed_empty(serial, reader.device, why_empty(slot, request, page, now), now)
         return Empty(slot.slot.name, secrets.token_urlsafe(12), reader.page_view)
     if page is not None:
         page.add(choice)
@@ -127,13 +123,10 @@ def serve_slot(worker: Worker, slot: CompiledSlot, reader: Reader, page: PageVie
         reader.device,
         FLAG_SERVED_COUNTS if at_serve else 0,
     )
-    bucket = bucket_of(issued)
-    ledger.add(tag_of(serial), bucket, f"{serial}.0.0.{reader.device}.q")
-    prefix = cell_prefix(serve)
-    ledger.add(tag, bucket, prefix + "s")
+    ledger.served(serve)
     if at_serve:
         verdict = reader.verdict or "count"
-        worker.ledger.enqueue(Event("i", serve, verdict, *money_of(choice.campaign)), now)
+        ledger.enqueue(Event("i", serve, verdict, *money_of(choice.campaign)), now)
     tokens = worker.signer.mint(serve)
     return Filled(slot, choice, decision_id(tokens[0]), tokens, reader.base, reader.page_view)
 

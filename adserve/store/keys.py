@@ -19,11 +19,12 @@ keys, never text from outside; names stand in hash *fields* at most.
 | `{sK}:buckets` | sorted set of the BUCKETs that exist | never | event.lua, serves.lua | store.reports |
 | `{sK}:d:YYYYMMDD` | hash, cell to count, a site-local day | never | rollup.lua | store.reports |
 | `{sK}:days` | sorted set of the days that exist | never | rollup.lua | store.reports |
-| `{sK}:f:INCARNATION` | last flush sequence applied | 72 h | serves.lua | serves.lua |
+| `{sK}:f:INCARNATION` | hash: sequence, hour, ordinal flushed up to | 72 h | serves.lua | serves.lua, event.lua |
+| `{sK}:p:INCARNATION` | hash: serves proven before their flush | last lifetime + 48 h | event.lua | serves.lua |
 | `{sK}:r:CLIENT` | list, times of the last 10 clicks | 60 s | event.lua | event.lua |
 
 K is 0 to 15: the serial of a campaign mod 16 for what belongs to a campaign, the serial of a slot
-mod 16 for requests. BUCKET is the epoch second at which a quarter of an hour begins.
+mod 16 for what stayed empty. BUCKET is the epoch second at which a quarter of an hour begins.
 
 A *cell* (field of a counter hash) is `SLOT.REVISION.TIER.DEVICE.METRIC`, all serials in decimal,
 TIER and DEVICE as indexes into `core.model.TIERS` and `DEVICES`. METRIC is one of
@@ -34,7 +35,8 @@ TIER and DEVICE as indexes into `core.model.TIERS` and `DEVICES`. METRIC is one 
     li lv lc   late, by kind
     m.CUR revenue in micro-units of the currency CUR
 
-and of a slot alone (REVISION 0, TIER 0): `q` requests, `e.REASON` empty decisions.
+and of a slot alone (REVISION 0, TIER 0): `e.REASON` requests that stayed empty. The requests of a slot
+are its serves, its passbacks and what stayed empty.
 """
 
 from __future__ import annotations
@@ -45,7 +47,7 @@ HOUR_S = 3600
 
 
 def tag_of(serial: int) -> int:
-    """The hash tag K of a campaign's (or, for requests, a slot's) serial."""
+    """The hash tag K of a campaign's (or, for what stayed empty, a slot's) serial."""
     return serial % TAGS
 
 
@@ -82,8 +84,11 @@ class Keys:
     def days(self, tag: int) -> str:
         return f"{self.prefix}{{s{tag}}}:days"
 
-    def flush(self, tag: int, incarnation: int) -> str:
+    def flushed(self, tag: int, incarnation: int) -> str:
         return f"{self.prefix}{{s{tag}}}:f:{incarnation:x}"
+
+    def proven(self, tag: int, incarnation: int) -> str:
+        return f"{self.prefix}{{s{tag}}}:p:{incarnation:x}"
 
     def click_rate(self, tag: int, client: str) -> str:
         return f"{self.prefix}{{s{tag}}}:r:{client}"

@@ -9,6 +9,9 @@ futures, so a client that goes away cannot leave a half-read reply behind.
 
 Served counts are gathered in memory and flushed at least every 50 ms. A flush carries a sequence
 per hash tag and is sent again, unchanged, until the store has answered: `serves.lua` applies it once.
+It also says how far it reaches in the ledger, so that an event can tell whether its serve is counted:
+if not, the event counts it, and the flush leaves it out. So impressions <= serves at every moment,
+and a killed worker loses only serves of which nothing else is known either.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from adserve.core.schedule import bucket_of
 from adserve.core.token import Serve
 from adserve.errors import StoreUnavailable
 from adserve.store.client import REPLY_ERRORS, Redis, Script, end
-from adserve.store.keys import HOUR_S, TAGS, Keys
+from adserve.store.keys import HOUR_S, TAGS, Keys, tag_of
 
 FLUSH_S = 0.05
 COMMIT_S = 0.25
@@ -55,6 +58,19 @@ class Spaces:
         self._next[tag] = ordinal + 1
         return now, ordinal
 
+    def reached(self, tag: int) -> tuple[int, int]:
+        """`(hour, next ordinal)`: every serve given so far lies before it."""
+        return self._hours[tag], self._next[tag]
+
+
+class Flush(NamedTuple):
+    """A batch of counts of one tag: all of its serves before the `next` ordinal of `hour`."""
+
+    sequence: int
+    hour: int
+    next: int
+    cells: dict[tuple[int, str], int]
+
 
 class Event(NamedTuple):
     """One event to count. `verdict`: `count`, `late`, or the reason it is set aside for."""
@@ -78,7 +94,7 @@ class Ledger:
         self._waiting: list[tuple[Event, int, asyncio.Future[str]]] = []
         self._wake = asyncio.Event()
         self._counts: defaultdict[tuple[int, int, str], int] = defaultdict(int)
-        self._unsent: dict[int, tuple[int, dict[tuple[int, str], int]]] = {}
+        self._unsent: dict[int, Flush] = {}
         self._sequence = [0] * TAGS
         self._flushing = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
@@ -88,9 +104,13 @@ class Ledger:
     def start(self) -> None:
         self._tasks = [asyncio.create_task(self._commit_forever()), asyncio.create_task(self._flush_forever())]
 
-    def add(self, tag: int, bucket: int, cell: str, count: int = 1) -> None:
-        """Counts something that is flushed within 50 ms: serves and requests."""
-        self._counts[tag, bucket, cell] += count
+    def served(self, serve: Serve) -> None:
+        """Counts a serve, with the next flush."""
+        self._counts[serve.tag, bucket_of(serve.issued), cell_prefix(serve) + "s"] += 1
+
+    def stayed_empty(self, slot: int, device: int, reason: str, now: int) -> None:
+        """Counts a request that stayed empty, with the next flush. `slot` is a serial."""
+        self._counts[tag_of(slot), bucket_of(now), f"{slot}.0.0.{device}.e.{reason}"] += 1
 
     def enqueue(self, event: Event, now: int) -> asyncio.Future[str]:
         """The outcome of an event: `counted`, `duplicate`, `late` or `filtered:<reason>`."""
@@ -151,6 +171,7 @@ class Ledger:
         hour = bucket // HOUR_S
         keys = [self._keys.ledger(tag, kind + what, incarnation, hour) for kind in "ivc" for what in "vfpl"]
         keys += [self._keys.counters(tag, bucket), self._keys.buckets(tag)]
+        keys += [self._keys.flushed(tag, incarnation), self._keys.proven(tag, incarnation)]
         args: list[str | int] = [0, hour * HOUR_S + self._retain_s, bucket]
         for event, now, _ in items:
             args[0] = max(int(args[0]), now)
@@ -183,19 +204,20 @@ class Ledger:
             for tag, bucket, cell in list(self._counts):
                 if tag not in self._unsent:
                     self._sequence[tag] += 1
-                    self._unsent[tag] = (self._sequence[tag], {})
+                    self._unsent[tag] = Flush(self._sequence[tag], *self.spaces.reached(tag), {})
                     fresh.add(tag)
                 if tag in fresh:
-                    self._unsent[tag][1][bucket, cell] = self._counts.pop((tag, bucket, cell))
+                    self._unsent[tag].cells[bucket, cell] = self._counts.pop((tag, bucket, cell))
             return await self._send()
 
     async def _send(self) -> bool:
-        for tag, (sequence, cells) in list(self._unsent.items()):
-            buckets = sorted({bucket for bucket, _ in cells})
-            keys = [self._keys.flush(tag, self.spaces.incarnation), self._keys.buckets(tag)]
+        own = self.spaces.incarnation
+        for tag, batch in list(self._unsent.items()):
+            buckets = sorted({bucket for bucket, _ in batch.cells})
+            keys = [self._keys.flushed(tag, own), self._keys.proven(tag, own), self._keys.buckets(tag)]
             keys += [self._keys.counters(tag, bucket) for bucket in buckets]
-            args: list[str | int] = [sequence, FLUSH_MEMORY_S, len(buckets), *buckets]
-            for (bucket, cell), count in cells.items():
+            args: list[str | int] = [batch.sequence, batch.hour, batch.next, FLUSH_MEMORY_S, len(buckets), *buckets]
+            for (bucket, cell), count in batch.cells.items():
                 args += [buckets.index(bucket) + 1, cell, count]
             try:
                 await self._serves.call(self._client, keys, args)

@@ -99,6 +99,20 @@ def test_the_demo_fills_counts_drains_and_comes_back(demo: tuple[subprocess.Pope
     assert (totals["impressions"], totals["duplicates"], totals["serves"]) == (100, 100, 105)
 
 
+def test_a_kill_right_after_the_answers_loses_no_impression(demo: tuple[subprocess.Popen[str], str, Path]) -> None:
+    """`kill -9` before the serves are flushed: each impression is there, with its serve and its
+    request, and what the next process counts is added in full."""
+    process, origin, folder = demo
+    for _ in range(10):
+        decision = json.loads(fetch(f"{origin}/v1/slots/news/top", Accept="application/json")[1])
+        assert fetch(decision["impression_url"])[0] == 200
+    process.kill()
+    process.wait(10)
+    totals = figures(folder)
+    assert totals["impressions"] == 10
+    assert 10 == totals["serves"] == totals["requests"] - totals["empty"]
+
+
 def test_all_bad_settings_are_reported_at_once() -> None:
     """Exit 78, each by name, with the nearest right one for a misspelt name."""
     done = run("serve", ADSERVE_PORT="99999", ADSERVE_ADMIN_KEY="short", ADSERVE_SECRET="x", ADSERVE_PROT="1")

@@ -194,19 +194,6 @@ async def test_count_on_serve_makes_the_serve_the_impression(api: Api) -> None:
     assert (totals["impressions"], totals["duplicates"], totals["filtered"], totals["serves"]) == (1, 1, 1, 2)
 
 
-async def test_a_flush_that_is_sent_again_adds_nothing(api: Api, served: Any) -> None:
-    """A lost reply makes the worker send the same batch again; the store applies it once."""
-    ledger = api.held.worker.ledger
-    await ledger.flush()
-    ledger.add(3, 1_800_000_000, "1.0.0.1.q", 5)
-    sent = dict(ledger._counts)
-    await ledger.flush()
-    ledger._unsent[3] = (ledger._sequence[3], {(bucket, cell): n for (_, bucket, cell), n in sent.items()})
-    assert await ledger.flush()
-    key = api.held.services.keys.counters(3, 1_800_000_000)
-    assert await api.held.services.client.hget(key, "1.0.0.1.q") == "5"
-
-
 async def test_ordinals_are_never_given_twice_when_the_clock_steps_back(api: Api) -> None:
     """A serve after a step back across the hour is dated to the newest hour."""
     spaces = api.held.worker.ledger.spaces

@@ -61,4 +61,4 @@ async def fill(client: Redis, keys: Keys) -> None:
                               "2026-10-20T11:15", "2026-10-20T23:45", "2026-11-23T12:00"], 1):  # fmt: skip
         ads = {"1.11.1.1.s": n, "1.11.1.1.i": n + 1, "1.11.1.2.s": 9, "1.11.1.2.i": 2, "1.11.1.1.m.INR": 10 * n}
         await count(client, keys, at(text), {**ads, "1.12.1.1.i": 3, "3.21.1.1.i": 100, "1.11.1.1.fi.bot": 1})
-        await count(client, keys, at(text), {"1.0.0.1.q": 30, "1.0.0.1.e.paused": 4, "3.0.0.1.q": 5}, tag=2)
+        await count(client, keys, at(text), {"1.0.0.1.e.paused": 4, "3.0.0.1.e.ended": 5}, tag=2)

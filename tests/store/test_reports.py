@@ -166,7 +166,7 @@ async def test_a_report_of_a_running_service(held: Running) -> None:
         kind = type(thing).__name__.lower()
         await services.client.hset(services.keys.objects, f"{kind}:{thing.id}", msgspec.json.encode(thing))
     now = int(services.clock())
-    await count(services.client, services.keys, now - now % BUCKET_S, {"1.11.1.1.i": 3})
+    await count(services.client, services.keys, now - now % BUCKET_S, {"1.11.1.1.s": 3, "1.11.1.1.i": 3})
     told = await report(services, {"by": "slot,creative", "site": "news"})
     assert isinstance(told, dict)
     assert [(row["slot_name"], row["creative_name"], row["impressions"]) for row in told["rows"]] == [
@@ -174,7 +174,7 @@ async def test_a_report_of_a_running_service(held: Running) -> None:
     ]
     text = await report(services, {"by": "slot", "site": "news", "format": "csv"})
     assert isinstance(text, str)
-    assert "news/top,Top Post Ad,0,0,3,3," in text
+    assert "news/top,Top Post Ad,3,0,3,3," in text
     old = now - now % BUCKET_S - services.keep_buckets_s - BUCKET_S
     await count(services.client, services.keys, old, {"1.11.1.1.i": 3})
     _, catalog = await services.catalog.load_all()

@@ -1,6 +1,7 @@
 -- Counts a batch of events of one ledger space and one quarter-hour, each exactly once.
 -- KEYS 1-12 bitmaps: valid, set aside, prefetch, late of impression, view, click (in that order);
---      13 counters of the bucket; 14 index of buckets; 15.. click lists for the rate rule.
+--      13 counters of the bucket; 14 index of buckets; 15 how far served counts were flushed;
+--      16 serves proven before their flush; 17.. click lists for the rate rule.
 -- ARGV 1 now (epoch s); 2 when the bitmaps expire (epoch s); 3 the bucket; then seven an event:
 --      kind i|v|c; ordinal; verdict count|late|<reason to set aside>; cell prefix "SLOT.REV.TIER.DEVICE.";
 --      impression money field or ""; click money field or "" (each "m.CUR:micros"); index of the click list in KEYS or 0.
@@ -10,6 +11,9 @@ local base = { i = 0, v = 4, c = 8 }
 local VALID, ASIDE, PREFETCH, LATE = 1, 2, 3, 4
 local RATE_LIMIT, RATE_WINDOW_S = 10, 60
 local sums, fresh = {}, {}
+local hour = math.floor(tonumber(bucket) / 3600)
+local flushed = redis.call('HMGET', KEYS[15], 'hour', 'next')
+local flushed_hour, flushed_next = tonumber(flushed[1] or '-1'), tonumber(flushed[2] or '0')
 
 local function bit(kind, what, n) return redis.call('GETBIT', KEYS[base[kind] + what], n) == 1 end
 
@@ -26,6 +30,16 @@ local function money(cell, text)
   if text ~= '' then
     local field, micros = text:match('^(.-):(%d+)$')
     add(cell .. field, tonumber(micros))
+  end
+end
+
+-- An event proves its serve: if that is not flushed yet, and may never be, it is counted here, and
+-- serves.lua takes it out of the flush that brings it.
+local function prove(n, cell)
+  if hour < flushed_hour or (hour == flushed_hour and n < flushed_next) then return end
+  if redis.call('HSETNX', KEYS[16], hour .. ':' .. n, bucket .. ' ' .. cell .. 's') == 1 then
+    redis.call('EXPIREAT', KEYS[16], expires)
+    add(cell .. 's', 1)
   end
 end
 
@@ -90,6 +104,7 @@ end
 local answers = {}
 for at = 4, #ARGV, 7 do
   local cell = ARGV[at + 3]
+  prove(tonumber(ARGV[at + 1]), cell)
   local answer = judge(ARGV[at], tonumber(ARGV[at + 1]), ARGV[at + 2], cell, ARGV[at + 4], ARGV[at + 5], tonumber(ARGV[at + 6]))
   if answer == 'duplicate' then add(cell .. 'd', 1) end
   answers[#answers + 1] = answer

@@ -26,15 +26,6 @@ for at = 1, #cells, 2 do
     strange[#strange + 1] = { day or 1, '?' .. ARGV[1] .. ':' .. field, value }
   end
 end
--- as reports read a quarter-hour: an impression proves its serve (core/report_cells.py)
-for at = 1, #cells, 2 do
-  local cell = cells[at]:match('^(.*%.)i$')
-  local shown = cell and sums[cells[at]]
-  if shown and #cell <= 36 and cell:match('^%d+%.%d+%.[0-3]%.[0-3]%.$') then
-    local serves = sums[cell .. 's']
-    if not serves or tonumber(serves[2]) < tonumber(shown[2]) then sums[cell .. 's'] = shown end
-  end
-end
 
 local used = {}
 for field, sum in pairs(sums) do

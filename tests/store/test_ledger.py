@@ -1,0 +1,154 @@
+"""Serves are counted once, with their flush or with the first event that proves them, whoever dies when."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from adserve.core.schedule import bucket_of
+from adserve.core.token import Serve
+from adserve.store.client import Redis, connect
+from adserve.store.embedded import EmbeddedStore
+from adserve.store.keys import HOUR_S, Keys
+from adserve.store.ledger import Event, Flush, Ledger, Spaces
+
+NOW = 1_800_000_000 - 1_800_000_000 % HOUR_S
+TAG = 3
+
+
+@pytest.fixture
+async def client(store: EmbeddedStore) -> AsyncIterator[Redis]:
+    found = connect(store.url)
+    yield found
+    await found.aclose()
+
+
+class Worker:
+    """A ledger whose tasks a test runs by hand."""
+
+    def __init__(self, client: Redis, keys: Keys) -> None:
+        self.ledger = Ledger(client, keys, Spaces(), click_lifetime_s=86_400)
+
+    def serve(self, now: int) -> Serve:
+        issued, ordinal = self.ledger.spaces.take(TAG, now)
+        serve = Serve(self.ledger.spaces.incarnation, ordinal, issued, 1, 11, 0, TAG, 1, 1)
+        self.ledger.served(serve)
+        return serve
+
+    async def event(self, serve: Serve, kind: str, verdict: str = "count") -> str:
+        future = self.ledger.enqueue(Event(kind, serve, verdict), serve.issued + 1)
+        batch, self.ledger._waiting = self.ledger._waiting, []
+        await self.ledger._commit(batch)
+        return await future
+
+
+async def figures(client: Any, keys: Keys) -> dict[str, int]:
+    """All figures, summed over the quarter-hours."""
+    found: dict[str, int] = {}
+    for bucket in await client.zrange(keys.buckets(TAG), 0, -1):
+        for field, value in (await client.hgetall(keys.counters(TAG, int(bucket)))).items():
+            metric = field.rpartition(".")[2]
+            found[metric] = found.get(metric, 0) + int(value)
+    return found
+
+
+def fresh_keys() -> Keys:
+    return Keys(f"t{os.urandom(6).hex()}:")
+
+
+async def test_an_event_before_the_flush_counts_its_serve_once(client: Redis) -> None:
+    """Repeats change nothing, and the flush brings only the other one."""
+    keys = fresh_keys()
+    worker = Worker(client, keys)
+    shown, unseen = worker.serve(NOW), worker.serve(NOW)
+    assert [await worker.event(shown, "i") for _ in range(3)] == ["counted", "duplicate", "duplicate"]
+    assert await worker.event(shown, "c") == "counted"
+    assert (await figures(client, keys))["s"] == 1
+    await worker.ledger.flush()
+    assert (await figures(client, keys))["s"] == 2
+    assert await worker.event(unseen, "i") == "counted"
+    assert await figures(client, keys) == {"s": 2, "i": 2, "c": 1, "d": 2}
+    assert not await client.exists(keys.proven(TAG, worker.ledger.spaces.incarnation))
+
+
+async def test_a_killed_worker_leaves_no_debt(client: Redis) -> None:
+    """Ten shown and two unseen serves die with it: ten are counted, and every later one is too."""
+    keys = fresh_keys()
+    killed = Worker(client, keys)
+    shown = [killed.serve(NOW) for _ in range(12)][:10]
+    for serve in shown:
+        await killed.event(serve, "i")
+    after = Worker(client, keys)
+    for _ in range(5):
+        after.serve(NOW)
+    await after.ledger.flush()
+    assert await figures(client, keys) == {"s": 15, "i": 10}
+
+
+@pytest.mark.parametrize("verdict", ["bot", "prefetch", "late"])
+async def test_what_is_set_aside_or_late_proves_its_serve_too(client: Redis, verdict: str) -> None:
+    keys = fresh_keys()
+    worker = Worker(client, keys)
+    await worker.event(worker.serve(NOW), "i", verdict)
+    assert (await figures(client, keys))["s"] == 1
+
+
+async def test_a_flush_that_is_sent_again_adds_nothing(client: Redis) -> None:
+    """A lost reply makes the worker send the same batch again; the store applies it once, also when
+    an event has come in between."""
+    keys = fresh_keys()
+    worker = Worker(client, keys)
+    ledger, serves = worker.ledger, [worker.serve(NOW) for _ in range(3)]
+    sent = Flush(1, *ledger.spaces.reached(TAG), {(bucket, cell): n for (_, bucket, cell), n in ledger._counts.items()})
+    await ledger.flush()
+    await worker.event(serves[0], "i")
+    later = worker.serve(NOW)
+    await worker.event(later, "i")
+    ledger._unsent[TAG] = sent
+    assert await ledger.flush()
+    assert (await figures(client, keys))["s"] == 4
+    await ledger.flush()
+    assert (await figures(client, keys))["s"] == 4
+
+
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("serve"), st.sampled_from([0, 0, 1, 700, 1800])),
+        st.tuples(st.sampled_from("ivc"), st.integers(0, 30)),
+        st.tuples(st.sampled_from(["flush", "kill"]), st.just(0)),
+    ),
+    max_size=30,
+)
+
+
+@given(steps)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+async def test_serves_are_those_flushed_or_proven(client: Any, plan: list[tuple[str, int]]) -> None:
+    """Any order of serves, events, flushes and kills, over hours: each serve is counted once if it was
+    flushed or had an event, else not at all; views <= impressions <= serves at every step."""
+    keys, now = fresh_keys(), NOW
+    worker = Worker(client, keys)
+    made: list[tuple[Worker, Serve]] = []
+    counted: set[Serve] = set()
+    for what, number in plan:
+        if what == "serve":
+            now += number
+            made.append((worker, worker.serve(now)))
+        elif what == "flush":
+            await worker.ledger.flush()
+            counted |= {serve for its, serve in made if its is worker}
+        elif what == "kill":
+            worker = Worker(client, keys)
+        elif made:
+            serve = made[number % len(made)][1]
+            await worker.event(serve, what)
+            counted.add(serve)
+        found = await figures(client, keys)
+        assert found.get("v", 0) <= found.get("i", 0) <= found.get("s", 0) == len(counted)
+    index = {int(one) for one in await client.zrange(keys.buckets(TAG), 0, -1)}
+    assert index == {bucket_of(serve.issued) for serve in counted}
