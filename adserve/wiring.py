@@ -17,7 +17,7 @@ from pathlib import Path
 import structlog
 from crawlerdetect import CrawlerDetect
 
-from adserve.core.catalog import Catalog, compile_catalog
+from adserve.core.catalog import compile_catalog
 from adserve.core.token import Key
 from adserve.core.traffic import TrafficRules
 from adserve.errors import SettingsError, StoreError
@@ -272,7 +272,7 @@ async def _follow(held: Running, store: CatalogStore) -> None:
             current = held.worker.catalog
             if current is None or await store.version() != current.version:
                 await _load(held, store)
-            held.last_contact = time.monotonic()
+            held.last_contact, held.worker.stale = time.monotonic(), False
             if not held.store_up:
                 held.store_up = True
                 log.info("store_back")
@@ -284,8 +284,7 @@ async def _follow(held: Running, store: CatalogStore) -> None:
             with contextlib.suppress(*REPLY_ERRORS):
                 await held.services.client.connection_pool.disconnect(inuse_connections=False)
             silent_s = time.monotonic() - held.last_contact
-            if held.worker.catalog is not None and silent_s > held.settings.stale_limit_s:
-                held.worker.catalog = Catalog(held.worker.catalog.version)
+            held.worker.stale = silent_s > held.settings.stale_limit_s
 
 
 async def _keep_house(held: Running) -> None:

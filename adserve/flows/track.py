@@ -49,7 +49,8 @@ async def track(worker: Worker, token: str, kind: str, verdict: str | None) -> T
 
 
 async def click(worker: Worker, token: str, verdict: str | None, client: Address | None, *, count: bool) -> str | None:
-    """The landing URL of a click, counted first; None when the creative may not send anyone there."""
+    """The landing URL of a click, counted first; None when the creative may not send anyone there.
+    StoreUnavailable only before a first catalog is loaded."""
     serve, late, countable = inspect(worker, token, "c")
     landing = _landing(worker, serve)
     if landing is None or landing.parts is None:
@@ -66,7 +67,9 @@ async def click(worker: Worker, token: str, verdict: str | None, client: Address
 
 
 def _landing(worker: Worker, serve: Serve) -> Landing | None:
-    return worker.catalog.landings.get(serve.revision) if worker.catalog else None
+    if worker.catalog is None:
+        raise StoreUnavailable("no catalog is loaded yet")
+    return worker.catalog.landings.get(serve.revision)
 
 
 def _money(worker: Worker, serve: Serve) -> tuple[str, str]:

@@ -41,6 +41,8 @@ class Worker:
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
     draws: Draws = field(default_factory=lambda: Draws(random.Random(secrets.randbits(128))))  # noqa: S311
     catalog: Catalog | None = None
+    stale: bool = False
+    """The catalog is too old to choose from; clicks and events of what was served still use it."""
     malformed: int = 0
     """Malformed query parameters that were ignored."""
     clock_skew: int = 0
@@ -50,6 +52,11 @@ class Worker:
 
     def __post_init__(self) -> None:
         self.use_keys(self.keys)
+
+    @property
+    def offers(self) -> Catalog | None:
+        """The catalog to choose from; None while there is none, or only a stale one."""
+        return None if self.stale else self.catalog
 
     def use_keys(self, keys: tuple[Key, ...]) -> None:
         """From now on the first signs and all verify."""

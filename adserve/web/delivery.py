@@ -47,6 +47,7 @@ _GONE_PAGE = (
 )
 
 Answer = tuple[int, Headers, bytes]
+_NOT_NOW: Answer = (503, [*_TEXT, (b"retry-after", b"2")], b"cannot answer now\n")
 _encode = msgspec.json.Encoder().encode
 _EVENTS = {"/e/i/": "i", "/e/v/": "v"}
 
@@ -88,9 +89,9 @@ class Delivery:
         worker = self.worker
         headers = headers_of(scope)
         as_json = "application/json" in headers.get("accept", "")
-        if worker.catalog is None:
+        if worker.offers is None:
             return (200, _JSON, _encode({"slot": "", "filled": False, "html": ""})) if as_json else (200, _EMPTY, b"")
-        slot = worker.catalog.slots.get(rest)
+        slot = worker.offers.slots.get(rest)
         if slot is None:
             return _unknown_json(b"slot") if as_json else (200, _UNKNOWN, b"")
         query = parameters(scope["query_string"]) if scope["query_string"] else {}
@@ -103,7 +104,7 @@ class Delivery:
 
     def page(self, scope: Scope, site: str) -> Answer:
         """`GET /v1/pages/{site}?slots=...`."""
-        worker, catalog = self.worker, self.worker.catalog
+        worker, catalog = self.worker, self.worker.offers
         headers, query = headers_of(scope), parameters(scope["query_string"])
         if catalog is None:
             return 200, _JSON, _encode({"page_view": "", "slots": {}})
@@ -123,7 +124,7 @@ class Delivery:
         except BadToken:
             return 400, _TEXT, b"not a token of ours\n"
         except StoreUnavailable:
-            return 503, [*_TEXT, (b"retry-after", b"2")], b"cannot count now\n"
+            return _NOT_NOW
         if tracked.late:
             return 410, _TEXT, b"too late\n"
         if scope["method"] == "POST":
@@ -143,6 +144,8 @@ class Delivery:
             )
         except BadToken:
             return 400, _TEXT, b"not a token of ours\n"
+        except StoreUnavailable:
+            return _NOT_NOW
         if landing is None:
             return 410, _HTML, _GONE_PAGE
         return 302, [*_TEXT, (b"location", landing.encode("ascii"))], b""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 
 import pytest
 
@@ -118,4 +119,61 @@ async def test_a_failure_while_connections_are_dropped_ends_nothing(
     between.set("pass")
     async with asyncio.timeout(10):
         while not api.held.store_up:  # noqa: ASYNC110 - the same
+            await asyncio.sleep(0.02)
+
+
+async def test_a_stale_catalog_fills_no_slot_and_every_click_until_the_store_is_back(
+    store: EmbeddedStore, settings: Settings, clock: Clock
+) -> None:
+    """Past its limit a worker's copy is not chosen from; clicks still land, and slots fill again after."""
+    limit = replace(settings, stale_limit_s=0)
+    async with proxy(str(store.socket_path)) as between, running(limit, between.url, clock=clock) as held:
+        api = Api(held)
+        await api.world()
+        await api.creative()
+        served = await api.decide()
+        between.set("refuse")
+        await until(lambda: held.worker.stale)
+        reply = await api.http.get("/v1/slots/news/top")
+        assert (reply.status_code, reply.content, reply.headers["adserve-fill"]) == (200, b"", "0")
+        assert not (await api.decide())["filled"]
+        assert (await api.http.get("/v1/pages/news")).json() == {"page_view": "", "slots": {}}
+        assert (await api.http.get(served["click_url"])).headers["location"] == "https://shop.example/tea"
+        between.set("pass")
+        await until(lambda: not held.worker.stale)
+        assert (await api.decide())["filled"]
+        await api.http.aclose()
+
+
+async def test_a_worker_that_starts_without_the_store_waits_for_it(
+    store: EmbeddedStore, settings: Settings, clock: Clock
+) -> None:
+    """Pages stay whole, events and clicks are asked to come again, and all works when the store is there."""
+    async with running(settings, store.url, clock=clock) as first:
+        api = Api(first)
+        await api.world()
+        await api.creative()
+        served = await api.decide()
+        await api.http.aclose()
+    async with proxy(str(store.socket_path)) as between:
+        between.set("refuse")
+        async with running(settings, between.url, clock=clock) as held:
+            api = Api(held)
+            assert (await api.http.get("/v1/slots/news/top")).content == b""
+            assert (await api.http.get("/readyz")).status_code == 503
+            for kind in ("impression_url", "click_url"):
+                reply = await api.http.get(served[kind])
+                assert (reply.status_code, reply.headers["retry-after"]) == (503, "2")
+            between.set("pass")
+            await until(lambda: held.worker.catalog is not None)
+            assert (await api.decide())["filled"]
+            assert (await api.http.get(served["click_url"])).status_code == 302
+            await until_counted(api, served["impression_url"])
+            assert (await api.totals())["impressions"] == 1
+            await api.http.aclose()
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not holds():  # noqa: ASYNC110 - nothing to wait on: a state of another task
             await asyncio.sleep(0.02)
