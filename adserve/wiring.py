@@ -37,6 +37,7 @@ log = structlog.get_logger("adserve")
 POLL_S = 0.2
 """How often a worker asks for the catalog's version: a change is live everywhere within a second."""
 ROLL_UP_S = 3600
+GO_ON_S = 1.0
 Stamp = tuple[int, int, int] | None
 SETTLE_S = 5
 """A key that came into the secret file verifies at once and signs after this time: by then every
@@ -147,8 +148,12 @@ async def running(
             log.warning("store_unavailable_at_start")
         ledger.start()
         tasks = [
-            asyncio.create_task(work)
-            for work in (_follow(held, services.catalog), _keep_house(held), _follow_secret(held, secret_stamp))
+            asyncio.create_task(_go_on(work))
+            for work in (
+                lambda: _follow(held, services.catalog),
+                lambda: _keep_house(held),
+                lambda: _follow_secret(held, secret_stamp),
+            )
         ]
         try:
             yield held
@@ -261,7 +266,20 @@ async def _load(held: Running, store: CatalogStore) -> None:
     held.last_contact = time.monotonic()
     if current is not None and version < current.version:
         version, things = await store.load_all()
-    held.worker.catalog = compile_catalog(version, things, compile_snippet)
+    unreadable = frozenset(store.bad)  # gone, not as they were before they were spoilt
+    readable = {name: thing for name, thing in things.items() if name not in unreadable} if unreadable else things
+    held.worker.catalog = compile_catalog(version, readable, compile_snippet, unreadable)
+
+
+async def _go_on(work: Callable[[], Awaitable[None]]) -> None:
+    """Runs a task that never ends. What it did not expect (a spoilt key in the store) is said and does
+    not stop it: a worker that no longer follows its catalog would look alive and serve the past."""
+    while True:
+        try:
+            await work()
+        except Exception:
+            log.exception("task_failed")
+            await asyncio.sleep(GO_ON_S)
 
 
 async def _follow(held: Running, store: CatalogStore) -> None:

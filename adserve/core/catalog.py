@@ -170,13 +170,16 @@ class Catalog:
 Render = Callable[[str, Content, Slot], Snippet]
 
 
-def compile_catalog(version: int, things: Mapping[str, Thing], render: Render) -> Catalog:
-    """Everything stored to the compiled copy. A creative that cannot be shown is skipped and named in `bad`."""
+def compile_catalog(
+    version: int, things: Mapping[str, Thing], render: Render, unreadable: Iterable[str] = ()
+) -> Catalog:
+    """Everything stored to the compiled copy. A creative that cannot be shown is skipped and named in
+    `bad`, where the names of `unreadable` objects stand too."""
     sites = {t.id: t for t in things.values() if isinstance(t, Site)}
     slots = [t for t in things.values() if isinstance(t, Slot) and t.state != "archived" and t.site in sites]
     campaigns = {t.id: t for t in things.values() if isinstance(t, Campaign)}
     suspended = {t.id for t in things.values() if isinstance(t, Advertiser) and t.state == "archived"}
-    bad: list[str] = []
+    bad = sorted(unreadable)
     landings: dict[int, Landing] = {}
     servable: dict[str, list[tuple[Creative, Content]]] = {}
     for creative in (t for t in things.values() if isinstance(t, Creative)):

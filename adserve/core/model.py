@@ -8,9 +8,9 @@ seconds, money is integer micro-units of the currency, sizes are CSS pixels.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Literal, NewType
+from typing import Annotated, Literal, NewType
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 SiteId = NewType("SiteId", str)
 CampaignId = NewType("CampaignId", str)
@@ -18,6 +18,8 @@ CreativeId = NewType("CreativeId", str)
 
 Kind = Literal["site", "slot", "advertiser", "campaign", "creative"]
 TIERS = ("sponsor", "standard", "remnant", "house")
+MAX_WEIGHT = 1_000_000
+Weight = Annotated[int, Meta(ge=0, le=MAX_WEIGHT)]
 DEVICES = ("unknown", "desktop", "mobile", "tablet")
 
 
@@ -104,7 +106,7 @@ class Campaign(Struct, frozen=True, kw_only=True):
     advertiser: str
     name: str
     tier: Literal["sponsor", "standard", "remnant", "house"] = "standard"
-    weight: int = 1
+    weight: Weight = 1
     slots: tuple[str, ...] = ()
     timezone: str | None = None
     starts: str | None = None
@@ -153,7 +155,7 @@ class Creative(Struct, frozen=True, kw_only=True):
     campaign: str
     name: str
     kind: Literal["image", "text"]
-    weight: int = 1
+    weight: Weight = 1
     starts: str | None = None
     ends: str | None = None
     starts_at: int | None = None

@@ -19,7 +19,6 @@ from adserve.core.urls import UrlError, check_landing_url, check_origin
 from adserve.errors import Invalid, Problem
 
 ID = re.compile(r"[a-z0-9-]{1,64}")
-MAX_WEIGHT = 1_000_000
 T = TypeVar("T")
 _JOINERS = "\u200c\u200d"
 """Invisible, but spelling needs them: Indic scripts, Persian, emoji."""

@@ -12,7 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from adserve.core import validate as v
-from adserve.core.model import Advertiser, Campaign, Creative, Site, Slot, Thing
+from adserve.core.model import MAX_WEIGHT, Advertiser, Campaign, Creative, Site, Slot, Thing
 from adserve.core.schedule import zone
 from adserve.errors import Conflict, Invalid, NotFound, Problem, Stale
 from adserve.flows.services import Services
@@ -277,7 +277,7 @@ async def _campaign(services: Services, id_: str, body: Any, before: Thing | Non
         advertiser=advertiser,
         name=form.take("name", "", v.text(200), required=True),
         tier=form.take("tier", "standard", v.one_of("sponsor", "standard", "remnant", "house")),
-        weight=form.take("weight", 1, v.whole(0, v.MAX_WEIGHT)),
+        weight=form.take("weight", 1, v.whole(0, MAX_WEIGHT)),
         slots=places,
         timezone=own,
         starts=starts,

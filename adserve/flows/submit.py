@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from adserve.core import lifecycle
 from adserve.core import validate as v
-from adserve.core.model import Campaign, Content, Creative, Media, Revision, Slot
+from adserve.core.model import MAX_WEIGHT, Campaign, Content, Creative, Media, Revision, Slot
 from adserve.core.schedule import zone
 from adserve.errors import AdserveError, Conflict, Invalid, Problem
 from adserve.flows.manage import again, booked_slots, check_match, get_thing, refresh
@@ -116,7 +116,7 @@ def _take_free(form: v.Form) -> dict[str, Any]:
     """What may change without a review."""
     return {
         "name": form.take("name", "", v.text(200), required=True),
-        "weight": form.take("weight", 1, v.whole(0, v.MAX_WEIGHT)),
+        "weight": form.take("weight", 1, v.whole(0, MAX_WEIGHT)),
     }
 
 

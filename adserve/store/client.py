@@ -47,10 +47,10 @@ async def end(tasks: Iterable[asyncio.Task[None]]) -> None:
 
 
 class Script:
-    """One Lua file, called by its digest and loaded again when the store has forgotten it."""
+    """Lua files, one after the other, called by their digest and loaded again when the store has forgotten it."""
 
-    def __init__(self, name: str) -> None:
-        self.text = (LUA / f"{name}.lua").read_text(encoding="utf-8")
+    def __init__(self, *names: str) -> None:
+        self.text = "".join((LUA / f"{name}.lua").read_text(encoding="utf-8") for name in names)
         self.sha: str | None = None
 
     async def load(self, client: Redis) -> str:

@@ -25,7 +25,7 @@ from typing import NamedTuple
 from adserve.core.schedule import bucket_of
 from adserve.core.token import Serve
 from adserve.errors import StoreUnavailable
-from adserve.store.client import REPLY_ERRORS, Redis, Script, end
+from adserve.store.client import Redis, Script, end
 from adserve.store.keys import HOUR_S, TAGS, Keys, tag_of
 
 FLUSH_S = 0.05
@@ -90,7 +90,7 @@ class Ledger:
     def __init__(self, client: Redis, keys: Keys, spaces: Spaces, *, click_lifetime_s: int) -> None:
         self._client, self._keys, self.spaces = client, keys, spaces
         self._retain_s = HOUR_S + click_lifetime_s + LATE_S + HOUR_S
-        self._event, self._serves = Script("event"), Script("serves")
+        self._event, self._serves = Script("cells", "event"), Script("cells", "serves")
         self._waiting: list[tuple[Event, int, asyncio.Future[str]]] = []
         self._wake = asyncio.Event()
         self._counts: defaultdict[tuple[int, int, str], int] = defaultdict(int)
@@ -147,22 +147,23 @@ class Ledger:
                 keys, args = self._call(incarnation, tag, bucket, items)
                 pipe.evalsha(sha, len(keys), *keys, *args)
             replies = await pipe.execute(raise_on_error=False)
-        except REPLY_ERRORS as problem:
+        except Exception as problem:  # whatever a strange reply raises: this loop must go on
             self._event.sha = None
             replies = [problem] * len(groups)
         for items, reply in zip(groups.values(), replies, strict=True):
-            if isinstance(reply, Exception):
+            if not isinstance(reply, list) or len(reply) != len(items):
                 self.failures += 1
                 self._event.sha = None
                 failure = StoreUnavailable(type(reply).__name__)
                 for _, _, future in items:
-                    if not future.done():
-                        future.set_exception(failure)
-                        future.exception()  # a waiter that gave up already must not make asyncio complain
+                    _refuse(future, failure)
                 continue
             self.committed += len(items)
             for (_, _, future), answer in zip(items, reply, strict=True):
-                if not future.done():
+                if answer == "failed":
+                    self.failures += 1
+                    _refuse(future, StoreUnavailable("a key of the ledger is spoilt"))
+                elif not future.done():
                     future.set_result(answer)
 
     def _call(
@@ -221,7 +222,7 @@ class Ledger:
                 args += [buckets.index(bucket) + 1, cell, count]
             try:
                 await self._serves.call(self._client, keys, args)
-            except REPLY_ERRORS:
+            except Exception:
                 self.failures += 1
                 self._serves.sha = None
                 return False
@@ -242,6 +243,12 @@ class Ledger:
             await asyncio.sleep(FLUSH_S)
         await end(self._tasks)
         return clean
+
+
+def _refuse(future: asyncio.Future[str], failure: StoreUnavailable) -> None:
+    if not future.done():
+        future.set_exception(failure)
+        future.exception()  # a waiter that gave up already must not make asyncio complain
 
 
 def cell_prefix(serve: Serve) -> str:

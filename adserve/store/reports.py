@@ -29,7 +29,7 @@ ATTEMPTS = 10
 """How often a move starts over because a new slot came into its quarter-hour."""
 _SLOT = re.compile(rb"([0-9]+)\.")
 _NUMBER = re.compile(rb"[1-9][0-9]{0,14}")
-_ROLL_UP, _COUNTERS = Script("rollup"), Script("counters")
+_ROLL_UP, _COUNTERS = Script("cells", "rollup"), Script("counters")
 
 
 class Days(NamedTuple):

@@ -117,7 +117,10 @@ class _Figures:
         catalog = worker.catalog
         gauges = {
             "catalog_version": ("Version of the compiled catalog", catalog.version if catalog else 0),
-            "bad_creatives": ("Creatives skipped because their stored data is bad", len(catalog.bad) if catalog else 0),
+            "bad_creatives": (
+                "Creatives and other objects skipped because their stored data is bad",
+                len(catalog.bad) if catalog else 0,
+            ),
             "store_up": ("Whether the store answers", int(self.health.store_up())),
         }
         found += [GaugeMetricFamily(f"adserve_{name}", text, value=value) for name, (text, value) in gauges.items()]

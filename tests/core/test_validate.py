@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adserve.core import validate as v
-from adserve.core.model import Price
+from adserve.core.model import MAX_WEIGHT, Price
 from adserve.errors import Invalid
 
 JSON = st.recursive(
@@ -26,7 +26,7 @@ JSON = st.recursive(
 CHECKS: dict[str, Any] = {
     "id": v.check_id,
     "text": v.text(200),
-    "whole": v.whole(0, v.MAX_WEIGHT),
+    "whole": v.whole(0, MAX_WEIGHT),
     "one_of": v.one_of("even", "random", later=("sticky",)),
     "sizes": v.list_of(v.size, 50),
     "timezone": v.timezone,
@@ -49,14 +49,14 @@ def problems(form: v.Form) -> dict[str, str]:
 def test_a_weight_is_a_whole_number_in_its_range(value: Any) -> None:
     """Text, truth values, fractions and what is out of range are refused, at `/weight`."""
     form = v.Form({"weight": value})
-    assert form.take("weight", 1, v.whole(0, v.MAX_WEIGHT)) == 1
+    assert form.take("weight", 1, v.whole(0, MAX_WEIGHT)) == 1
     assert problems(form) == {"/weight": "invalid"}
 
 
 @pytest.mark.parametrize("value", [0, 1, 1_000_000])
 def test_the_ends_of_the_range_are_weights(value: int) -> None:
     """Zero never serves, and is a weight."""
-    assert v.whole(0, v.MAX_WEIGHT)(value) == value
+    assert v.whole(0, MAX_WEIGHT)(value) == value
 
 
 def test_all_problems_come_at_once() -> None:

@@ -152,3 +152,31 @@ async def test_serves_are_those_flushed_or_proven(client: Any, plan: list[tuple[
         assert found.get("v", 0) <= found.get("i", 0) <= found.get("s", 0) == len(counted)
     index = {int(one) for one in await client.zrange(keys.buckets(TAG), 0, -1)}
     assert index == {bucket_of(serve.issued) for serve in counted}
+
+
+@pytest.mark.parametrize("spoilt", ["abc", "9223372036854775807", "1.5", ""])
+async def test_a_spoilt_figure_is_put_aside_and_counting_goes_on(client: Any, spoilt: str) -> None:
+    """Events and flushes alike; the other figures of the hash are right, the spoilt one is kept."""
+    keys = fresh_keys()
+    worker = Worker(client, keys)
+    for cell in ("1.11.1.1.i", "1.11.1.1.s"):
+        await client.hset(keys.counters(TAG, NOW), cell, spoilt)
+    serves = [worker.serve(NOW) for _ in range(3)]
+    assert [await worker.event(serve, kind) for serve in serves[:2] for kind in "ic"] == ["counted"] * 4
+    await worker.ledger.flush()
+    assert await client.hgetall(keys.counters(TAG, NOW)) == {
+        "?1.11.1.1.i": spoilt, "?1.11.1.1.s": spoilt, "1.11.1.1.i": "2", "1.11.1.1.c": "2", "1.11.1.1.s": "3",
+    }  # fmt: skip
+
+
+async def test_a_spoilt_bitmap_fails_its_own_events_alone(client: Any) -> None:
+    """Those beside it in the batch are counted, and it is not answered as if it were."""
+    keys = fresh_keys()
+    worker = Worker(client, keys)
+    serves = [worker.serve(NOW) for _ in range(2)]
+    await client.rpush(keys.ledger(TAG, "vv", worker.ledger.spaces.incarnation, NOW // HOUR_S), "x")
+    futures = [worker.ledger.enqueue(Event(kind, serve, "count"), NOW) for serve in serves for kind in "iv"]
+    batch, worker.ledger._waiting = worker.ledger._waiting, []
+    await worker.ledger._commit(batch)
+    assert [future.exception() is None for future in futures] == [True, False, True, False]
+    assert (await figures(client, keys))["i"] == 2

@@ -5,7 +5,7 @@
 -- ARGV 1 now (epoch s); 2 when the bitmaps expire (epoch s); 3 the bucket; then seven an event:
 --      kind i|v|c; ordinal; verdict count|late|<reason to set aside>; cell prefix "SLOT.REV.TIER.DEVICE.";
 --      impression money field or ""; click money field or "" (each "m.CUR:micros"); index of the click list in KEYS or 0.
--- Returns one word an event: counted, duplicate, late, or filtered:<reason>.
+-- Returns one word an event: counted, duplicate, late, filtered:<reason>, or failed (a key of another type).
 local now, expires, bucket = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
 local base = { i = 0, v = 4, c = 8 }
 local VALID, ASIDE, PREFETCH, LATE = 1, 2, 3, 4
@@ -101,16 +101,16 @@ local function judge(kind, n, verdict, cell, cpm, cpc, list)
   return 'counted'
 end
 
+if not open_counters(KEYS[13], KEYS[14], bucket) then return redis.error_reply('WRONGTYPE counters') end
 local answers = {}
 for at = 4, #ARGV, 7 do
-  local cell = ARGV[at + 3]
-  prove(tonumber(ARGV[at + 1]), cell)
-  local answer = judge(ARGV[at], tonumber(ARGV[at + 1]), ARGV[at + 2], cell, ARGV[at + 4], ARGV[at + 5], tonumber(ARGV[at + 6]))
+  local n, cell = tonumber(ARGV[at + 1]), ARGV[at + 3]
+  prove(n, cell)
+  local done, answer = pcall(judge, ARGV[at], n, ARGV[at + 2], cell, ARGV[at + 4], ARGV[at + 5], tonumber(ARGV[at + 6]))
   if answer == 'duplicate' then add(cell .. 'd', 1) end
-  answers[#answers + 1] = answer
+  answers[#answers + 1] = done and answer or 'failed'
 end
-if redis.call('EXISTS', KEYS[13]) == 0 then redis.call('ZADD', KEYS[14], bucket, bucket) end
-for field, n in pairs(sums) do
-  if n ~= 0 then redis.call('HINCRBY', KEYS[13], field, n) end
+for cell, n in pairs(sums) do
+  if n ~= 0 then add_to(KEYS[13], cell, n) end
 end
 return answers

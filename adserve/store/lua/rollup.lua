@@ -11,8 +11,6 @@ end
 local days, day_of = tonumber(ARGV[2]), {}
 for at = 3 + days, #ARGV, 2 do day_of[ARGV[at]] = tonumber(ARGV[at + 1]) end
 
-local function is_count(text) return #text <= 18 and (text == '0' or text:match('^[1-9]%d*$')) end
-
 -- Everything is read and judged before the first write: a script that fails half-way is not undone.
 local sums, strange = {}, {}
 for at = 1, #cells, 2 do
@@ -30,12 +28,7 @@ end
 local used = {}
 for field, sum in pairs(sums) do
   local key = KEYS[3 + sum[1]]
-  local old = redis.call('HGET', key, field)
-  if old and not is_count(old) then
-    redis.call('HSET', key, '?' .. field, old)
-    redis.call('HDEL', key, field)
-  end
-  redis.call('HINCRBY', key, field, sum[2])
+  add_to(key, field, sum[2])
   used[sum[1]] = true
 end
 for _, one in ipairs(strange) do

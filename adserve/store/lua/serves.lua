@@ -10,6 +10,10 @@ local seen = tonumber(redis.call('HGET', KEYS[1], 'seq') or '0')
 if tonumber(ARGV[1]) <= seen then return 0 end
 local hour, next_ordinal, hashes = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[5])
 
+for n = 1, hashes do
+  if not open_counters(KEYS[3 + n], KEYS[3], ARGV[5 + n]) then return redis.error_reply('WRONGTYPE counters') end
+end
+
 local proven, taken = redis.call('HGETALL', KEYS[2]), {}
 for at = 1, #proven, 2 do
   local its_hour, ordinal = proven[at]:match('^(%d+):(%d+)$')
@@ -20,13 +24,10 @@ for at = 1, #proven, 2 do
   end
 end
 
-for n = 1, hashes do
-  if redis.call('EXISTS', KEYS[3 + n]) == 0 then redis.call('ZADD', KEYS[3], ARGV[5 + n], ARGV[5 + n]) end
-end
 for at = 6 + hashes, #ARGV, 3 do
   local n, cell = tonumber(ARGV[at]), ARGV[at + 1]
   local count = tonumber(ARGV[at + 2]) - (taken[ARGV[5 + n] .. ' ' .. cell] or 0)
-  if count ~= 0 then redis.call('HINCRBY', KEYS[3 + n], cell, count) end
+  if count ~= 0 then add_to(KEYS[3 + n], cell, count) end
 end
 redis.call('HSET', KEYS[1], 'seq', ARGV[1], 'hour', ARGV[2], 'next', ARGV[3])
 redis.call('EXPIRE', KEYS[1], ARGV[4])
