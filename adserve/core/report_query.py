@@ -18,6 +18,7 @@ DIMENSIONS = (*TIME, "site", "slot", *BELOW_SLOT, "device", "filter_reason", "em
 FILTERS = ("site", "slot", "advertiser", "campaign", "creative")
 PERIODS = ("today", "yesterday", "month")
 FORMATS = ("json", "csv")
+PARAMETERS = ("from", "to", "period", "by", "tz", "format", *FILTERS)
 DEFAULT_DAYS = 7
 MAX_RANGE_S = 5 * 366 * 86_400
 """Five years: what one answer may span."""
@@ -44,8 +45,9 @@ class Query:
 
 
 def parse_query(params: Mapping[str, str], *, now: int, default_tz: str) -> Query:
-    """Parameters of `GET /report` to a query; an empty one counts as absent, an unknown one is
-    ignored. `Invalid` holds all problems. Times within a quarter-hour widen the range to whole ones.
+    """Parameters of `GET /report` to a query; an empty one counts as absent, and one that is not
+    of `PARAMETERS` was refused before. `Invalid` holds all problems. Times within a quarter-hour widen
+    the range to whole ones.
 
     >>> parse_query({"period": "today", "by": "slot"}, now=0, default_tz="UTC").end
     86400

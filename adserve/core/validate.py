@@ -6,9 +6,10 @@ asked for are problems, and so are those of the contract that this version has n
 
 from __future__ import annotations
 
+import difflib
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
@@ -32,6 +33,15 @@ def pointer(*names: str | int) -> str:
     """A JSON pointer (RFC 6901). Names that nobody could read are not echoed."""
     shown = (name if name.isprintable() and len(name) < 80 else "(unprintable)" for name in map(str, names))
     return "".join("/" + name.replace("~", "~0").replace("/", "~1") for name in shown)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """` (did you mean sites?)` where one of `known` is near enough to be meant, else nothing.
+
+    0.7 forgives two letters that swapped places, and takes no other word for the one meant.
+    """
+    near = difflib.get_close_matches(name[:80], known, 1, 0.7)
+    return f" (did you mean {near[0]}?)" if near else ""
 
 
 class Form:

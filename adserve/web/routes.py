@@ -1,13 +1,14 @@
-"""The route table of the management API: what there is, who may, how large a body may be.
+"""The route table of the management API: what there is, who may, which parameters, how large a body.
 
-Authentication, role, body limit and the form of every failure stand in one wrapper around each
+Authentication, role, parameters, body limit and the form of every failure stand in one wrapper around each
 route, so that no endpoint can forget one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import get_args, get_type_hints
 
 import structlog
 from starlette.requests import ClientDisconnect, Request
@@ -15,11 +16,15 @@ from starlette.responses import Response
 from starlette.routing import Route as StarletteRoute
 from starlette.types import Receive, Scope, Send
 
+from adserve.core.report_query import PARAMETERS
+from adserve.core.validate import check_id, one_of
 from adserve.errors import AdserveError, Forbidden, Unauthenticated
 from adserve.flows.services import Services
+from adserve.store.catalog import TYPES
 from adserve.store.client import REPLY_ERRORS
 from adserve.web.api import endpoints as api
 from adserve.web.api.body import BadBody, read
+from adserve.web.api.query import Takes, read_query, whole_from_one
 from adserve.web.problems import problem, reply_to
 
 log = structlog.get_logger("adserve")
@@ -30,19 +35,30 @@ ADMIN = frozenset({"admin"})
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One line of the table. `body_limit` in bytes; -1 stands for an upload's."""
+    """One line of the table. `query`: the parameters it takes; `body_limit` in bytes, -1 stands for an
+    upload's."""
 
     method: str
     path: str
     endpoint: Callable[[api.Call], Awaitable[Response]]
     summary: str
+    query: Takes = field(default_factory=dict)
     roles: frozenset[str] = ADMIN
     body_limit: int = JSON_LIMIT
 
 
-def _crud(kind: str, item: str, collection: str) -> tuple[Route, ...]:
+PAGE: Takes = {"limit": whole_from_one, "after": str}
+
+
+def _list(kind: str, **filters: Callable[[str], object]) -> Takes:
+    """What a list of objects takes: a page, a state that its kind has, and filters of its own."""
+    states = get_args(get_type_hints(TYPES[kind])["state"])
+    return {"state": one_of(*states), **filters, **PAGE}
+
+
+def _crud(kind: str, item: str, collection: str, **filters: Callable[[str], object]) -> tuple[Route, ...]:
     return (
-        Route("GET", collection, api.listing(kind), f"list {kind}s"),
+        Route("GET", collection, api.listing(kind), f"list {kind}s", _list(kind, **filters)),
         Route("PUT", item, api.put(kind), f"create or replace a {kind}"),
         Route("GET", item, api.get(kind), f"one {kind}"),
         Route("PATCH", item, api.patch(kind), f"change a {kind} by merge patch"),
@@ -51,13 +67,14 @@ def _crud(kind: str, item: str, collection: str) -> tuple[Route, ...]:
 
 
 V1 = "/api/v1"
+APPROVE: Takes = {"approve": one_of("true", "false")}
 ROUTES: tuple[Route, ...] = (
     *_crud("site", f"{V1}/sites/{{id}}", f"{V1}/sites"),
     *_crud("slot", f"{V1}/sites/{{site}}/slots/{{slot}}", f"{V1}/sites/{{site}}/slots"),
     *_crud("advertiser", f"{V1}/advertisers/{{id}}", f"{V1}/advertisers"),
-    *_crud("campaign", f"{V1}/campaigns/{{id}}", f"{V1}/campaigns"),
-    Route("POST", f"{V1}/campaigns/{{id}}/creatives", api.upload, "upload a creative", body_limit=-1),
-    Route("GET", f"{V1}/creatives", api.listing("creative"), "list creatives"),
+    *_crud("campaign", f"{V1}/campaigns/{{id}}", f"{V1}/campaigns", advertiser=check_id),
+    Route("POST", f"{V1}/campaigns/{{id}}/creatives", api.upload, "upload a creative", APPROVE, body_limit=-1),
+    Route("GET", f"{V1}/creatives", api.listing("creative"), "list creatives", _list("creative", campaign=check_id)),
     Route("GET", f"{V1}/creatives/{{id}}", api.get("creative"), "one creative"),
     Route("PATCH", f"{V1}/creatives/{{id}}", api.patch_creative, "change a creative by merge patch"),
     Route("DELETE", f"{V1}/creatives/{{id}}", api.move("archive"), "archive a creative"),
@@ -67,10 +84,10 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", f"{V1}/creatives/{{id}}/pause", api.move("pause"), "pause"),
     Route("POST", f"{V1}/creatives/{{id}}/resume", api.move("resume"), "resume"),
     Route("POST", f"{V1}/keys", api.create_key, "make an API key"),
-    Route("GET", f"{V1}/keys", api.list_keys, "list API keys"),
+    Route("GET", f"{V1}/keys", api.list_keys, "list API keys", PAGE),
     Route("DELETE", f"{V1}/keys/{{id}}", api.delete_key, "revoke an API key"),
-    Route("GET", f"{V1}/report", api.report, "figures"),
-    Route("GET", f"{V1}/audit", api.audit, "who changed what, newest first"),
+    Route("GET", f"{V1}/report", api.report, "figures", dict.fromkeys(PARAMETERS, str)),
+    Route("GET", f"{V1}/audit", api.audit, "who changed what, newest first", {**PAGE, "after": api.audit_id}),
 )
 
 
@@ -123,7 +140,7 @@ def _dispatcher(path: str, methods: dict[str, Route], services: Services) -> Sta
 
 
 async def _answer(route: Route, request: Request, services: Services) -> Response:
-    """Who, may they, how much, then the endpoint."""
+    """Who, may they, what do they ask, how much, then the endpoint."""
     scheme, _, secret = request.headers.get("authorization", "").partition(" ")
     given = len(request.headers.getlist("authorization"))
     account = None
@@ -133,5 +150,6 @@ async def _answer(route: Route, request: Request, services: Services) -> Respons
         raise Unauthenticated("send Authorization: Bearer with a valid API key")
     if account.role not in route.roles:
         raise Forbidden("this key's role may not do that")
+    query = read_query(request.query_params.multi_items(), route.query)
     limit = services.max_upload_bytes + FORM_OVERHEAD if route.body_limit < 0 else route.body_limit
-    return await route.endpoint(api.Call(request, services, account, await read(request, limit)))
+    return await route.endpoint(api.Call(request, services, account, query, await read(request, limit)))

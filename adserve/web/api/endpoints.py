@@ -20,30 +20,27 @@ from adserve.flows.report import report as report_flow
 from adserve.flows.services import Services
 from adserve.store.accounts import Account
 from adserve.web.api import body as bodies
+from adserve.web.api.query import whole_from_one
 from adserve.web.problems import HEADERS
 
 MAX_PAGE = 100
-FILTERS = ("state", "campaign", "site", "advertiser")
 AUDIT_ID = re.compile(r"[0-9]{1,15}-[0-9]{1,15}")
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One authenticated call: the request, who makes it, its bounded body."""
+    """One authenticated call: the request, who makes it, its checked parameters, its bounded body."""
 
     request: Request
     services: Services
     account: Account
+    query: dict[str, str]
     body: bytes
 
     @property
     def path(self) -> dict[str, str]:
         return self.request.path_params
-
-    @property
-    def query(self) -> dict[str, str]:
-        return dict(self.request.query_params)
 
     @property
     def if_match(self) -> str | None:
@@ -117,10 +114,7 @@ def page_of(call: Call, rows: list[T], id_of_row: Callable[[T], str]) -> tuple[l
 
 def limit_of(call: Call) -> int:
     """`?limit=`: at most MAX_PAGE, whatever was asked."""
-    text = call.query.get("limit", str(MAX_PAGE))
-    if not (text.isascii() and text.isdigit() and int(text[:9])):
-        raise Invalid([Problem("/limit", "takes a whole number from 1")])
-    return min(int(text[:9]), MAX_PAGE)
+    return min(whole_from_one(call.query.get("limit", str(MAX_PAGE))), MAX_PAGE)
 
 
 def next_link(call: Call, limit: int, after: str) -> dict[str, str]:
@@ -132,7 +126,7 @@ def listing(kind: str) -> Endpoint:
     async def endpoint(call: Call) -> Response:
         if "site" in call.path:
             await manage.get_thing(call.services, "site", call.path["site"])
-        wanted = {name: call.query[name] for name in FILTERS if name in call.query} | call.path
+        wanted = {name: value for name, value in call.query.items() if name not in ("limit", "after")} | call.path
         things = await manage.list_things(call.services, kind)
         found = [one for one in things if all(getattr(one, n, None) == value for n, value in wanted.items())]
         page, headers = page_of(call, found, lambda one: one.id)
@@ -219,11 +213,16 @@ async def report(call: Call) -> Response:
     return reply(found)
 
 
+def audit_id(text: str) -> str:
+    """The id of a line of the audit, as `1795474800000-0`."""
+    if not AUDIT_ID.fullmatch(text):
+        raise ValueError("takes the id of an entry")
+    return text
+
+
 async def audit(call: Call) -> Response:
     """Newest first; `after` is the id of the last line of the page before."""
     limit, after = limit_of(call), call.query.get("after", "+")
-    if after != "+" and not AUDIT_ID.fullmatch(after):
-        raise Invalid([Problem("/after", "takes the id of an entry")])
     lines = await call.services.catalog.audit(before=after, limit=limit + 1)
     headers = next_link(call, limit, lines[limit - 1]["id"]) if len(lines) > limit else {}
     return reply({"items": lines[:limit]}, headers=headers)

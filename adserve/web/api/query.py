@@ -1,0 +1,46 @@
+"""Query parameters of the management API: each route declares what it takes, and takes nothing else.
+
+A parameter that is ignored looks like a filter that found everything, so a misspelt one is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from adserve.core.validate import nearest, pointer
+from adserve.errors import Invalid, Problem
+
+Takes = Mapping[str, Callable[[str], Any]]
+"""Parameter to the check of its value, which raises ValueError with what it takes."""
+MAX_NAMED = 50
+"""How many parameters one answer finds fault with: a URL of 32 KB holds thousands."""
+
+
+def read_query(given: Iterable[tuple[str, str]], takes: Takes) -> dict[str, str]:
+    """The parameters of a call, as text. Invalid names each that is unknown, repeated or wrong."""
+    values: dict[str, list[str]] = {}
+    for name, value in given:
+        values.setdefault(name, []).append(value)
+    problems = []
+    for name in list(values)[:MAX_NAMED]:
+        if name not in takes:
+            detail = f"is no parameter of this address, which takes {', '.join(takes) or 'none'}"
+            problems.append(Problem(pointer(name), detail + nearest(name, takes), "unknown_field"))
+        elif len(values[name]) > 1:
+            problems.append(Problem(pointer(name), "is given more than once: give it once"))
+        else:
+            try:
+                takes[name](values[name][0])
+            except ValueError as problem:
+                problems.append(Problem(pointer(name), str(problem)))
+    if problems:
+        raise Invalid(problems)
+    return {name: value for name, (value,) in values.items()}
+
+
+def whole_from_one(text: str) -> int:
+    """A number of things to answer."""
+    if not (text.isascii() and text.isdigit() and int(text[:9])):
+        raise ValueError("takes a whole number from 1")
+    return int(text[:9])
