@@ -113,7 +113,7 @@ class Delivery:
             return _unknown_json(b"site")
         clients = known[0].site.clients if known else "browser"
         reader = reader_of(worker, scope, headers, query, clients=clients)
-        slots = _wanted(catalog, site, known, query)
+        slots = self._wanted(catalog, site, known, query)
         return 200, _JSON, _encode({"page_view": reader.page_view, "slots": serve_page(worker, slots, reader)})
 
     async def event(self, scope: Scope, kind: str, token: str) -> Answer:
@@ -150,22 +150,23 @@ class Delivery:
             return 410, _HTML, _GONE_PAGE
         return 302, [*_TEXT, (b"location", landing.encode("ascii"))], b""
 
+    def _wanted(
+        self, catalog: Catalog, site: str, known: tuple[CompiledSlot, ...], query: Mapping[str, str]
+    ) -> list[tuple[str, CompiledSlot | None]]:
+        """The requested instances `name` or `name:n`, each once; all of the site without `slots`. Those
+        beyond 100 are left out, which counts as one malformed parameter."""
+        if "slots" not in query:
+            return [(one.slot.name, one) for one in known]
+        names = list(dict.fromkeys(name for name in query["slots"].split(",") if name))
+        self.worker.malformed += len(names) > MAX_INSTANCES
+        return [(name, catalog.slots.get(f"{site}/{name.partition(':')[0]}")) for name in names[:MAX_INSTANCES]]
+
     def _verdict(self, scope: Scope, headers: Mapping[str, str], token: str, kind: str) -> str | None:
         serve = self.worker.signer.verify(token, kind)
         slot = self.worker.catalog.slot_serials.get(serve.slot) if self.worker.catalog else None
         if kind == "i" and headers.get("sec-fetch-dest") == "document":
             return "prefetch"  # somebody opened the beacon's address: nothing was rendered
         return verdict_of(self.worker, scope, headers, clients=slot.site.clients if slot else "browser")
-
-
-def _wanted(
-    catalog: Catalog, site: str, known: tuple[CompiledSlot, ...], query: Mapping[str, str]
-) -> list[tuple[str, CompiledSlot | None]]:
-    """The requested instances `name` or `name:n`, each once, at most 100; all of the site without `slots`."""
-    if "slots" not in query:
-        return [(one.slot.name, one) for one in known]
-    names = dict.fromkeys(name for name in query["slots"].split(",")[:MAX_INSTANCES] if name)
-    return [(name, catalog.slots.get(f"{site}/{name.partition(':')[0]}")) for name in names]
 
 
 def _unknown_json(what: bytes) -> Answer:

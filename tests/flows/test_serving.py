@@ -71,6 +71,23 @@ async def test_no_campaign_twice_on_a_page_save_house(api: Api) -> None:
         assert page["c"]["campaign"] == "own"
 
 
+async def test_a_page_call_answers_a_hundred_instances_and_counts_that_more_were_asked(api: Api) -> None:
+    """What a page cannot show an operator must see; a name that is repeated takes no place twice."""
+    await api.world()
+    names = [f"top:{n}" for n in range(100)]
+    for asked, malformed in ((["top:0", *names], 0), ([*names, "top:100"], 1)):
+        page = (await api.http.get("/v1/pages/news", params={"slots": ",".join(asked)})).json()["slots"]
+        assert list(page) == names
+        assert f"malformed_parameters_total {malformed}.0" in (await api.http.get("/metrics")).text
+
+
+async def test_an_id_of_dashes_is_an_id(api: Api) -> None:
+    """Odd, but within 1 to 64 of a-z, 0-9 and -."""
+    await api.make("PUT", "/sites/-", {"name": "Dash"})
+    await api.make("PUT", "/sites/-/slots/--", {"sizes": ["300x250"]})
+    assert list((await api.http.get("/v1/pages/-")).json()["slots"]) == ["--"]
+
+
 async def test_windows_are_half_open(api: Api, clock: Clock) -> None:
     """Served from the first second of its start to the last before its end."""
     await api.world()
