@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import secrets
 import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import uvloop
@@ -35,15 +36,18 @@ PAGE_TIMEOUT_S = 1.0
 
 def demo(flags: Mapping[str, Any], environment: Mapping[str, str], *, reset: bool = False) -> None:
     """Serves the demo until it is stopped; without a data dir in a throw-away one."""
-    folder = flags.get("data_dir") or environment.get("ADSERVE_DATA_DIR")
-    throw_away = None if folder else Path(tempfile.mkdtemp(prefix="adserve-demo-"))
-    data_dir = Path(folder) if folder else throw_away
-    assert data_dir is not None  # noqa: S101 - one of the two is set
+    given = flags.get("data_dir") or environment.get("ADSERVE_DATA_DIR")
+    with ExitStack() as stack:  # the throw-away one goes with the demo, also with one that never began
+        folder = given or stack.enter_context(TemporaryDirectory(prefix="adserve-demo-", ignore_cleanup_errors=True))
+        _demo(flags, environment, Path(folder), kept=bool(given), reset=reset)
+
+
+def _demo(flags: Mapping[str, Any], environment: Mapping[str, str], data_dir: Path, *, kept: bool, reset: bool) -> None:
     given_key = environment.get("ADSERVE_ADMIN_KEY")
     admin_key = given_key or f"demo-{secrets.token_urlsafe(24)}"
     settings = load({**flags, "data_dir": data_dir, "admin_key": admin_key}, environment)
     sock = listen(settings.host, settings.port)
-    if reset and folder:
+    if reset and kept:
         _forget(data_dir)
 
     async def prepare(held: Running) -> tuple[Sequence[BaseRoute], Sequence[str]]:
@@ -53,18 +57,14 @@ def demo(flags: Mapping[str, Any], environment: Mapping[str, str], *, reset: boo
             f"page     {origin}/demo/          filled by the server's template",
             f"page     {origin}/demo/blogger/  filled by the tag alone",
             f"report   {origin}/demo/report.csv",
-            f"kept     {'until the demo stops' if throw_away else 'for the next start; --reset forgets it'}",
+            f"kept     {'for the next start; --reset forgets it' if kept else 'until the demo stops'}",
         ]
         if not given_key:
             lines.append(f"api key  {admin_key}  (admin, for this run)")
         return pages(held, origin), lines
 
-    try:
-        with store_of(settings) as (url, store):
-            uvloop.run(serve(settings, url, store, sock, prepare=prepare))
-    finally:
-        if throw_away is not None:
-            shutil.rmtree(throw_away, ignore_errors=True)
+    with store_of(settings) as (url, store):
+        uvloop.run(serve(settings, url, store, sock, prepare=prepare))
 
 
 def _forget(data_dir: Path) -> None:

@@ -138,6 +138,16 @@ def test_a_busy_port_names_its_holder_and_the_next_free_one(tmp_path: Path) -> N
     assert "next free one" in done.stderr
 
 
+def test_a_demo_that_cannot_start_leaves_no_folder(tmp_path: Path) -> None:
+    """Its throw-away data goes also when the port is taken or a setting is bad."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        held.listen()
+        for port, code in ((str(held.getsockname()[1]), 1), ("99999", 78)):
+            assert run("demo", "--port", port, TMPDIR=str(tmp_path)).returncode == code
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_command_line_adds_approves_and_rejects(demo: tuple[subprocess.Popen[str], str, Path]) -> None:
     """Against the store of a running service; each with --json."""
     _, _, folder = demo
