@@ -5,21 +5,27 @@ Everything that is wrong is reported at once, with the name of each setting and 
 
 from __future__ import annotations
 
-import difflib
+import os
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from ipaddress import ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from adserve.core.traffic import Network
+from adserve.core.validate import nearest
 from adserve.errors import SettingsError
 
 SCHEMES = ("redis", "rediss", "unix", "redis+cluster", "redis+sentinel")
+ALL = "ADSERVE_"
+"""What every variable begins with."""
 MIN_SECRET = 32
 MIN_ADMIN_KEY = 24
+PREFIX = re.compile(r"[A-Za-z0-9_.:/-]{1,64}")
+"""Braces would make a hash tag, `*?[]` a pattern, and blanks are lost in every tool."""
 
 
 class Secret(str):
@@ -98,6 +104,19 @@ def _networks(text: str) -> tuple[Network, ...]:
 def _host(text: str) -> str:
     if not text or len(text) > 253 or any(c.isspace() or c in "/@\\" for c in text):
         raise ValueError("takes an address or host name to listen on, as 127.0.0.1 or 0.0.0.0")
+    try:
+        if ":" in text:
+            IPv6Address(text)
+        elif not text.strip("0123456789."):
+            IPv4Address(text)
+    except ValueError:
+        raise ValueError(f"{text} is no address: write it as 127.0.0.1, or as ::1 without brackets") from None
+    return text
+
+
+def _prefix(text: str) -> str:
+    if not PREFIX.fullmatch(text):
+        raise ValueError("takes 1 to 64 of letters, digits and _ . : / -, as adserve:")
     return text
 
 
@@ -124,7 +143,7 @@ class Setting:
 
     @property
     def env(self) -> str:
-        return f"ADSERVE_{self.name.upper()}"
+        return ALL + self.name.upper()
 
 
 SETTINGS: tuple[Setting, ...] = (
@@ -139,7 +158,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("admin_key", None, _admin_key, "a bootstrap API key with the admin role"),
     Setting("trusted_proxies", "", _networks, "proxies whose X-Forwarded-For is believed"),
     Setting("country_header", None, _header, "header with the country, set by a trusted proxy"),
-    Setting("key_prefix", "adserve:", str, "what every key in the store begins with"),
+    Setting("key_prefix", "adserve:", _prefix, "what every key in the store begins with"),
     Setting("embedded_sync", "second", _sync, "when the embedded store's log reaches the disk: second or always"),
     Setting("impression_lifetime_s", "600", _number(1, 86_400), "seconds in which an impression is in time"),
     Setting("view_lifetime_s", "3600", _number(1, 86_400), "seconds in which a view is in time"),
@@ -186,10 +205,11 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str], file: Path = 
         try:
             table = tomllib.loads(file.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as problem:
-            raise SettingsError([f"{file}: {problem}"]) from None
+            problems.append(f"{file}: {problem}")
+            table = {}
         for name, value in table.items():
             if name not in known:
-                problems.append(f"{file}: {name} is no setting{_nearest(name, known)}")
+                problems.append(f"{file}: {name} is no setting{nearest(name, known)}")
             elif isinstance(value, list):
                 given[name] = (",".join(map(str, value)), str(file))
             elif isinstance(value, (str, int)):
@@ -200,8 +220,8 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str], file: Path = 
     for name, value in environment.items():
         if name in variables and value != "":
             given[variables[name]] = (value, "environment")
-        elif name.startswith("ADSERVE_") and name not in variables and name != "ADSERVE_REQUIRE_BROWSER":
-            problems.append(f"{name} is no setting{_nearest(name, variables)}")
+        elif name.startswith(ALL) and name not in variables and name != "ADSERVE_REQUIRE_BROWSER":
+            problems.append(f"{name} is no setting{nearest(name, variables, ALL)}")
     given.update({name: (str(value), "flag") for name, value in flags.items() if value is not None})
     values: dict[str, Any] = {}
     for setting in SETTINGS:
@@ -213,20 +233,48 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str], file: Path = 
             values[setting.name] = setting.parse(text)
         except ValueError as problem:
             problems.append(f"{setting.env} ({source}): {problem}")
-    if values.get("secret") and values.get("secret_file"):
+    if "secret" in given and "secret_file" in given:
         problems.append("ADSERVE_SECRET and ADSERVE_SECRET_FILE are both set: keep one")
-    if values.get("secret_file") and not Path(values["secret_file"]).is_file():
-        problems.append("ADSERVE_SECRET_FILE: there is no such file")
+    if values["secret_file"] is not None:
+        try:
+            read_keys(values["secret_file"])
+        except SettingsError as problem:
+            problems += [f"ADSERVE_SECRET_FILE: {one}" for one in problem.problems]
+    if "redis_url" not in given and (reason := _unusable(values["data_dir"])):
+        problems.append(f"ADSERVE_DATA_DIR: {values['data_dir']} cannot be used: {reason}")
     if problems:
         raise SettingsError(problems)
     return Settings(**{field.name: values[field.name] for field in fields(Settings)})
 
 
-def _nearest(name: str, known: Mapping[str, Any]) -> str:
-    near = difflib.get_close_matches(name, known, 1, 0.6)
-    return f" (did you mean {near[0]}?)" if near else ""
+def _unusable(folder: Path) -> str | None:
+    """Why nothing could be kept in a folder that may not be there yet, as far as looking tells."""
+    try:
+        place = next((one for one in (folder, *folder.parents) if one.exists()), Path())
+        if not place.is_dir():
+            return f"{place} is no directory; name another with --data-dir"
+        if not os.access(place, os.W_OK | os.X_OK):
+            return f"{place} is not writable; give it to this user, or name another with --data-dir"
+    except OSError as problem:
+        return problem.strerror
+    return None
 
 
-def parse_secret(text: str) -> Secret:
-    """One line of a secret file, checked. ValueError with the remedy."""
-    return _secret(text)
+def read_keys(path: Path) -> tuple[Secret, ...]:
+    """The keys of a secret file, one a line. SettingsError with everything that is wrong in it."""
+    try:
+        if not path.is_file():  # reading a pipe would wait
+            raise SettingsError([f"{path} is no file"])
+        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except (OSError, UnicodeError) as problem:
+        raise SettingsError([f"{path} cannot be read: {problem}"]) from None
+    keys: list[Secret] = []
+    problems: list[str] = [] if lines else [f"{path} holds no key: one a line, at least {MIN_SECRET} bytes each"]
+    for number, line in enumerate(lines, 1):
+        try:
+            keys.append(_secret(line))
+        except ValueError as problem:
+            problems.append(f"{path}, line {number}: {problem}")
+    if problems:
+        raise SettingsError(problems)
+    return tuple(keys)

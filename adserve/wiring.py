@@ -24,7 +24,7 @@ from adserve.errors import SettingsError, StoreError
 from adserve.flows.report import roll_up_old
 from adserve.flows.services import Services
 from adserve.flows.worker import Lifetimes, Worker
-from adserve.settings import Settings, parse_secret
+from adserve.settings import Settings, read_keys
 from adserve.snippet import compile_snippet
 from adserve.store.accounts import Accounts
 from adserve.store.catalog import CatalogStore
@@ -82,19 +82,7 @@ def signing_keys(settings: Settings) -> tuple[Key, ...]:
     path = secret_path(settings)
     if path is None:
         return (Key.derive(str(settings.secret).encode()),)
-    try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    except (OSError, UnicodeError) as problem:
-        raise SettingsError([f"{path} cannot be read: {problem}"]) from None
-    problems: list[str] = [] if lines else [f"{path} holds no key: one a line, at least 32 bytes each"]
-    for number, line in enumerate(lines, 1):
-        try:
-            parse_secret(line)
-        except ValueError as problem:
-            problems.append(f"{path}, line {number}: {problem}")
-    if problems:
-        raise SettingsError(problems)
-    return tuple(Key.derive(line.encode()) for line in lines)
+    return tuple(Key.derive(key.encode()) for key in read_keys(path))
 
 
 def traffic_rules(data_dir: Path) -> TrafficRules:

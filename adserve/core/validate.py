@@ -35,13 +35,15 @@ def pointer(*names: str | int) -> str:
     return "".join("/" + name.replace("~", "~0").replace("/", "~1") for name in shown)
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """` (did you mean sites?)` where one of `known` is near enough to be meant, else nothing.
+def nearest(name: str, known: Iterable[str], prefix: str = "") -> str:
+    """` (did you mean sites?)` where one of `known` is near enough to be meant, else nothing. `prefix`
+    is what all begin with, and no likeness.
 
     0.7 forgives two letters that swapped places, and takes no other word for the one meant.
     """
-    near = difflib.get_close_matches(name[:80], known, 1, 0.7)
-    return f" (did you mean {near[0]}?)" if near else ""
+    words = [one.removeprefix(prefix) for one in known]
+    near = difflib.get_close_matches(name[:80].removeprefix(prefix), words, 1, 0.7)
+    return f" (did you mean {prefix}{near[0]}?)" if near else ""
 
 
 class Form:
