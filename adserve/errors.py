@@ -5,6 +5,7 @@
     ├── StoreError               the store is away or refuses
     │   ├── StoreUnavailable     refused, silent or too slow
     │   └── StoreMissing         no Valkey or Redis binary here       exit 69
+    ├── NoData                   nothing is kept in this data dir      exit 66
     ├── Invalid                  a body or query, all problems at once
     ├── NotFound                 no such object, or not the caller's
     ├── Conflict                 a move that the state does not allow
@@ -30,6 +31,10 @@ class Problem:
     pointer: str
     detail: str
     code: str = "invalid"
+
+    def __str__(self) -> str:
+        """`/name: is required`; about the whole of the input, the detail alone."""
+        return f"{self.pointer}: {self.detail}" if self.pointer else self.detail
 
 
 class AdserveError(Exception):
@@ -68,6 +73,11 @@ class StoreMissing(StoreError):
     code = "store_missing"
 
 
+class NoData(AdserveError):
+    code = "no_data"
+    exit_code = 66
+
+
 class Invalid(AdserveError):
     """A body or query that cannot be taken; `problems` holds all of them."""
 
@@ -75,7 +85,7 @@ class Invalid(AdserveError):
 
     def __init__(self, problems: list[Problem], *, code: str | None = None) -> None:
         self.problems = problems
-        super().__init__("; ".join(f"{p.pointer}: {p.detail}" for p in problems), code=code)
+        super().__init__("; ".join(map(str, problems)), code=code)
 
 
 class NotFound(AdserveError):

@@ -43,6 +43,10 @@ def _store_url(text: str) -> Secret:
         raise ValueError(f"takes a URL that begins with one of {', '.join(s + '://' for s in SCHEMES)}")
     if scheme in ("redis+cluster", "redis+sentinel"):
         raise ValueError(f"{scheme}:// is not supported yet: use redis://, rediss:// or unix://")
+    try:
+        urlsplit(text).port  # noqa: B018 - raises when the port is no port
+    except ValueError:
+        raise ValueError("has a host or port that is none") from None
     return Secret(text)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from adserve.cli.options import as_json, read_bytes, shared, show, table, with_services
+from adserve.core.model import State
 from adserve.flows import manage, review, submit
 from adserve.flows.services import Services
 from adserve.settings import Settings
@@ -51,7 +52,7 @@ def add(json_: bool, campaign: str, file: str | None, approve: bool, **fields: A
 @creative.command("list")
 @shared
 @as_json
-@click.option("--state")
+@click.option("--state", type=click.Choice([state.value for state in State]))
 @click.option("--campaign")
 def list_(json_: bool, state: str | None, campaign: str | None, **flags: Any) -> None:
     """List creatives."""
@@ -90,9 +91,16 @@ def _move(flags: dict[str, Any], json_: bool, id_: str, action: str, reason: str
     show(with_services(flags, work), json_, lambda one: table([one], _COLUMNS))
 
 
-@click.group("keys")
-def keys() -> None:
-    """Make, list and revoke API keys."""
+@click.group("keys", invoke_without_command=True)
+@shared
+@as_json
+@click.pass_context
+def keys(context: click.Context, /, json_: bool, **flags: Any) -> None:
+    """Make, list and revoke API keys; without a command, list them."""
+    if context.invoked_subcommand is None:
+        context.invoke(list_keys, json_=json_, **flags)
+    elif json_ or any(flags.values()):
+        raise click.UsageError(f"give options behind the command: adserve keys {context.invoked_subcommand} ...")
 
 
 @keys.command("create")
@@ -107,7 +115,8 @@ def create(json_: bool, name: str, role: str, **flags: Any) -> None:
         id_, secret = await services.accounts.create(role, name)
         return {"id": id_, "role": role, "name": name, "key": secret}
 
-    show(with_services(flags, work), json_, lambda one: [f"{name:5} {value}" for name, value in one.items()])
+    made = with_services(flags, work, may_begin=True)
+    show(made, json_, lambda one: [f"{name:5} {value}" for name, value in one.items()])
 
 
 @keys.command("list")
@@ -124,12 +133,13 @@ def list_keys(json_: bool, **flags: Any) -> None:
 
 @keys.command("revoke")
 @shared
+@as_json
 @click.argument("id_", metavar="ID")
-def revoke(id_: str, **flags: Any) -> None:
+def revoke(json_: bool, id_: str, **flags: Any) -> None:
     """Revoke a key; it is dead within a second."""
 
     async def work(services: Services, _: Settings) -> Any:
         await services.accounts.revoke(id_)
+        return {"id": id_, "revoked": True}
 
-    with_services(flags, work)
-    click.echo(f"revoked {id_}")
+    show(with_services(flags, work), json_, lambda one: [f"revoked {one['id']}"])

@@ -13,9 +13,10 @@ import uvloop
 from adserve import __version__
 from adserve.cli.bench import bench_command
 from adserve.cli.creatives import creative, keys
+from adserve.cli.failures import tell
 from adserve.cli.options import shared
 from adserve.cli.reports import report_command
-from adserve.errors import AdserveError, Invalid, SettingsError
+from adserve.errors import AdserveError
 from adserve.serving import listen, serve, store_of
 from adserve.settings import load
 
@@ -68,18 +69,8 @@ def main() -> None:
     """The entry point: known errors become a message and their exit code."""
     try:
         cli(standalone_mode=False)
-    except click.ClickException as problem:
-        problem.show()
-        sys.exit(problem.exit_code)
     except click.Abort:
         sys.exit(130)
-    except SettingsError as problem:
-        click.echo(f"adserve cannot start; please mend these settings:\n{problem}", err=True)
-        sys.exit(problem.exit_code)
-    except Invalid as problem:
-        for one in problem.problems:
-            click.echo(f"{one.pointer.lstrip('/')}: {one.detail}", err=True)
-        sys.exit(problem.exit_code)
-    except AdserveError as problem:
-        click.echo(str(problem), err=True)
-        sys.exit(problem.exit_code)
+    except (click.ClickException, AdserveError) as failure:
+        tell(failure, json_="--json" in sys.argv)  # not what click parsed: it may have failed before that
+        sys.exit(failure.exit_code)

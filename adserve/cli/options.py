@@ -11,9 +11,11 @@ from typing import Any
 import click
 import msgspec
 
+from adserve.errors import NoData, StoreUnavailable
 from adserve.flows.services import Services
 from adserve.serving import store_of
 from adserve.settings import Settings, load
+from adserve.store.client import REPLY_ERRORS
 from adserve.wiring import services_only
 
 _SHARED = [
@@ -30,13 +32,24 @@ def shared(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def with_services(flags: dict[str, Any], work: Callable[[Services, Settings], Awaitable[Any]]) -> Any:
-    """Runs `work` with the management services of the configured store."""
+def with_services(
+    flags: dict[str, Any], work: Callable[[Services, Settings], Awaitable[Any]], *, may_begin: bool = False
+) -> Any:
+    """Runs `work` with the management services of the configured store. Only what `may_begin` makes a
+    data dir: whatever else finds none was meant for another, and an empty store would answer it."""
     settings = load(flags, os.environ)
+    if not may_begin and settings.redis_url is None and not (settings.data_dir / "store").is_dir():
+        raise NoData(
+            f"nothing is kept in {settings.data_dir.absolute()}: name the service's data dir with --data-dir or"
+            " ADSERVE_DATA_DIR, or its store with --redis-url or ADSERVE_REDIS_URL"
+        )
 
     async def run(url: str) -> Any:
         async with services_only(settings, url) as services:
-            return await work(services, settings)
+            try:
+                return await work(services, settings)
+            except REPLY_ERRORS as problem:
+                raise StoreUnavailable(f"the store does not answer; check ADSERVE_REDIS_URL ({problem})") from None
 
     with store_of(settings) as (url, _):
         return asyncio.run(run(url))

@@ -36,11 +36,14 @@ _FIGURES = [
 @click.option("--tz", help="time zone, as Asia/Kolkata")
 @click.option("--site")
 @click.option("--slot")
+@click.option("--advertiser")
 @click.option("--campaign")
 @click.option("--creative")
 @click.option("--csv", "csv_", is_flag=True, help="print CSV")
 def report_command(json_: bool, csv_: bool, data_dir: str | None, redis_url: str | None, **asked: Any) -> None:
     """Figures by day, slot, creative and more: the same as GET /api/v1/report."""
+    if csv_ and json_:
+        raise click.UsageError("--csv and --json are two forms of one report: give one of them")
     params = {name.rstrip("_"): value for name, value in asked.items() if value is not None}
 
     async def work(services: Services, _: Settings) -> Any:

@@ -93,6 +93,11 @@ def moment_label(epoch: int, tz: ZoneInfo) -> str:
     return datetime.fromtimestamp(epoch, tz).isoformat()
 
 
+def utc_label(epoch: int) -> str:
+    """The form in which stored moments are shown: `2026-11-24T09:00:00Z`."""
+    return f"{datetime.fromtimestamp(epoch, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
 def week_start(day: date) -> date:
     """The Monday of the ISO week of a day."""
     return day - timedelta(days=day.weekday())

@@ -7,11 +7,12 @@ import hashlib
 import hmac
 import secrets
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
+from adserve.core.schedule import utc_label
 from adserve.errors import Invalid, NotFound, Problem
 from adserve.store.client import Redis
 from adserve.store.keys import Keys
@@ -32,7 +33,7 @@ class Account:
 
     def as_json(self) -> dict[str, Any]:
         """What may be shown of it."""
-        return {name: value for name, value in asdict(self).items() if name != "digest"}
+        return {"id": self.id, "role": self.role, "name": self.name, "created": utc_label(self.created)}
 
 
 class Accounts:

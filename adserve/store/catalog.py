@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from adserve.core.model import Advertiser, Campaign, Creative, Site, Slot, Thing
+from adserve.core.schedule import utc_label
 from adserve.errors import Stale
 from adserve.store.client import Redis, Script
 from adserve.store.keys import Keys
@@ -124,7 +125,7 @@ class CatalogStore:
         """The newest changes first; `before` is an exclusive cursor."""
         last = before if before == "+" else f"({before}"
         entries: Any = await self._client.xrevrange(self._keys.audit, last, "-", count=limit)
-        return [{"id": id_, **fields} for id_, fields in entries]
+        return [{"id": id_, **fields, "at": utc_label(int(fields["at"]))} for id_, fields in entries]
 
 
 def _digest(text: str) -> str:

@@ -35,6 +35,13 @@ def test_a_local_day_has_its_true_length(day: str, tz: str, hours: int, start: s
     assert (end - begin, begin) == (hours * 3600, s.parse_moment(start, s.zone("UTC")))
 
 
+@given(moments)
+def test_a_stored_moment_is_shown_in_utc_and_read_back(moment: int) -> None:
+    """`2026-11-24T09:00:00Z`, to the second."""
+    assert s.parse_moment(s.utc_label(moment), s.zone("Asia/Kolkata")) == moment
+    assert s.utc_label(1_800_000_001) == "2027-01-15T08:00:01Z"
+
+
 @given(moments, st.sampled_from(ZONES))
 def test_every_moment_lies_in_its_own_day_and_hour(moment: int, name: str) -> None:
     tz = s.zone(name)

@@ -31,6 +31,7 @@ from adserve.web.routes import JSON_LIMIT, ROUTES, build_api
 
 ADMIN = "bootstrap-key-of-the-tests"
 V1 = "/api/v1"
+MOMENT = r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 DOCUMENTED = Path(__file__).resolve().parents[2] / "docs" / "api.md"
 
 
@@ -185,6 +186,7 @@ async def test_a_key_is_shown_once_and_dies_when_revoked(api: Api) -> None:
     assert (await api.call("GET", "/sites", **mine)).status_code == 200
     listed = await api.call("GET", "/keys")
     assert [one["id"] for one in listed.json()["items"]] == [made["id"]]
+    assert re.fullmatch(MOMENT, listed.json()["items"][0]["created"])
     stored = str(await api.services.client.hgetall(api.services.keys.accounts))
     secret = made["key"].removeprefix("adserve_")
     for at in range(len(secret) - 8):
@@ -471,6 +473,7 @@ async def test_every_change_leaves_a_line_in_the_audit(api: Api) -> None:
         ("site:news", "replace"),
     ]
     assert items[1]["actor"] == "bootstrap"
+    assert all(re.fullmatch(MOMENT, one["at"]) for one in items)
     assert items[1]["before"] != items[1]["after"]
     first = await api.call("GET", "/audit?limit=4")
     rest = await api.ok("GET", f"/audit?after={first.json()['items'][-1]['id']}")

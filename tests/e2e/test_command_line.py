@@ -1,0 +1,112 @@
+"""The command line as programs use it: JSON in and out, exit codes, and nothing made by looking."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from adserve.cli.main import cli
+from adserve.store.embedded import EmbeddedStore
+from tests.e2e.test_process import run
+
+SERVING = {"serve", "demo"}
+READING = [("report",), ("creative", "list"), ("keys",), ("keys", "list"), ("creative", "approve", "x")]
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A store that every command of this file shares."""
+    with EmbeddedStore.start(tmp_path_factory.mktemp("store")) as store:
+        yield store.url
+
+
+def commands(group: click.Group, *above: str) -> Iterator[tuple[str, click.Command]]:
+    for name, command in group.commands.items():
+        yield " ".join((*above, name)), command
+        if isinstance(command, click.Group):
+            yield from commands(command, *above, name)
+
+
+def failure(*arguments: str, **environment: str) -> tuple[int, Any]:
+    """Exit code and error of a command that must fail and print nothing else."""
+    done = run(*arguments, "--json", **environment)
+    assert done.stdout == ""
+    (error,) = json.loads(done.stderr).values()
+    assert set(error) == {"code", "detail", "errors"}
+    return done.returncode, error
+
+
+def test_every_command_but_those_that_serve_takes_json() -> None:
+    """Also a group that does something by itself."""
+    acting = {
+        name: command
+        for name, command in commands(cli)
+        if name not in SERVING and (not isinstance(command, click.Group) or command.invoke_without_command)
+    }
+    assert {"keys", "keys revoke", "report", "bench"} <= set(acting)
+    assert [name for name, command in acting.items() if "--json" not in str([p.opts for p in command.params])] == []
+
+
+@pytest.mark.parametrize("command", READING, ids=" ".join)
+def test_a_look_into_an_empty_folder_makes_nothing(tmp_path: Path, command: tuple[str, ...]) -> None:
+    """Exit 66 with the folder and both remedies: an empty store would have answered for another."""
+    done = run(*command, ADSERVE_DATA_DIR=str(tmp_path / "data"))
+    assert done.returncode == 66
+    for part in (str(tmp_path / "data"), "--data-dir", "ADSERVE_DATA_DIR"):
+        assert part in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_key_may_be_made_before_the_first_start(tmp_path: Path) -> None:
+    """It is how a service gets its first one; from then on there is something to look at."""
+    made = json.loads(run("keys", "create", "--name", "CI", "--json", "--data-dir", str(tmp_path / "data")).stdout)
+    listed = json.loads(run("keys", "--json", "--data-dir", str(tmp_path / "data")).stdout)
+    assert [one["id"] for one in listed] == [made["id"]]
+
+
+def test_keys_are_made_listed_and_revoked_in_json(url: str) -> None:
+    """`keys` alone is `keys list`; the time is RFC 3339 in both forms."""
+    where = ("--redis-url", url, "--json")
+    id_ = json.loads(run("keys", "create", "--name", "CI", *where).stdout)["id"]
+    (listed,) = json.loads(run("keys", *where).stdout)
+    assert listed["id"] == id_
+    assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", listed["created"])
+    assert listed["created"] in run("keys", "list", "--redis-url", url).stdout
+    assert json.loads(run("keys", "revoke", id_, *where).stdout) == {"id": id_, "revoked": True}
+    assert json.loads(run("keys", "list", *where).stdout) == []
+
+
+def test_failures_are_json_where_json_was_asked_for(url: str) -> None:
+    """One form for bad usage, bad settings, a bad question, nothing there and no store."""
+    code, error = failure("report", "--tz", "Mars", "--by", "colour", "--redis-url", url)
+    assert (code, error["code"]) == (1, "invalid")
+    assert [(one["pointer"], one["code"]) for one in error["errors"]] == [("/tz", "unknown_tz"), ("/by", "unknown_by")]
+    code, error = failure("keys", ADSERVE_PORT="x", ADSERVE_WORKERS="x")
+    assert (code, error["code"], len(error["errors"])) == (78, "bad_settings", 2)
+    code, error = failure("keys", "revoke", "k-none", "--redis-url", url)
+    assert (code, error["code"], error["errors"]) == (1, "not_found", [])
+    code, error = failure("creative", "list", "--redis-url", "redis://127.0.0.1:1")
+    assert (code, error["code"]) == (69, "store_unavailable")
+    code, error = failure("creative", "list", "--state", "nope")
+    assert (code, error["code"]) == (2, "bad_usage")
+    code, error = failure("keys", "--json", "list")
+    assert "behind the command" in error["detail"]
+
+
+def test_a_report_has_one_form_and_takes_an_advertiser(url: str) -> None:
+    code, error = failure("report", "--csv", "--redis-url", url)
+    assert (code, "--csv and --json" in error["detail"]) == (2, True)
+    code, error = failure("report", "--advertiser", "none", "--redis-url", url)
+    assert (code, error["detail"]) == (1, "there is no advertiser with this id")
+
+
+@pytest.mark.parametrize("url", ["redis://host:port", "redis://[::1"])
+def test_a_store_url_is_looked_at_before_it_is_used(url: str) -> None:
+    code, error = failure("keys", "--redis-url", url)
+    assert (code, "ADSERVE_REDIS_URL" in error["detail"]) == (78, True)
