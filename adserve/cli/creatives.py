@@ -37,7 +37,6 @@ def add(json_: bool, campaign: str, file: str | None, approve: bool, **fields: A
     """Add a creative to CAMPAIGN: an image FILE, or text with --title."""
     flags = {name: fields.pop(name) for name in ("data_dir", "redis_url")}
     body = {name: value for name, value in fields.items() if value not in (None, "")}
-    body["kind"] = "image" if file else "text"
     data = read_bytes(file) if file else None
 
     async def work(services: Services, _: Settings) -> Any:

@@ -46,14 +46,19 @@ def nearest(name: str, known: Iterable[str], prefix: str = "") -> str:
     return f" (did you mean {prefix}{near[0]}?)" if near else ""
 
 
+def members(body: Any) -> dict[str, Any]:
+    """A body that is an object. Of any other nothing more can be said, so Invalid at once."""
+    if not isinstance(body, dict):
+        raise Invalid([Problem("", "the body must be a JSON object")])
+    return body
+
+
 class Form:
     """One body. `problems` grows as fields are taken; `finish` raises them all."""
 
     def __init__(self, body: Any, *, not_supported: Mapping[str, Any] | None = None) -> None:
         self.problems: list[Problem] = []
-        self._body: dict[str, Any] = body if isinstance(body, dict) else {}
-        if not isinstance(body, dict):
-            self.problems.append(Problem("", "the body must be a JSON object"))
+        self._body = members(body)
         self._left = set(self._body)
         for name, neutral in (not_supported or {}).items():
             self._left.discard(name)
@@ -77,6 +82,16 @@ class Form:
             code = "not_supported" if isinstance(problem, NotSupported) else "invalid"
             self.problem(name, str(problem), code)
             return default
+
+    def has(self, name: str) -> bool:
+        """Whether a member was sent with a value."""
+        return self._body.get(name) is not None
+
+    def refuse(self, name: str, detail: str) -> None:
+        """A member that others of its kind have, and this one has not."""
+        self._left.discard(name)
+        if self.has(name):
+            self.problem(name, detail)
 
     def finish(self) -> None:
         """Raises Invalid with all problems. `not_supported` is the code of the whole when any is."""

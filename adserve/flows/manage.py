@@ -112,8 +112,7 @@ async def _put_once(
     build = BUILDERS[kind]
     before = await services.catalog.get(kind, id_)
     check_match(before, if_match)
-    if isinstance(body, dict):
-        body = {name: value for name, value in body.items() if name not in READ_ONLY}
+    body = {name: value for name, value in v.members(body).items() if name not in READ_ONLY}
     made: Thing = await build(services, id_, body, before)
     if made.state == "archived" and before is not None and before.state != "archived":
         await _check_childless(services, kind, id_)
@@ -137,10 +136,8 @@ async def patch_thing(
 async def _patch_once(services: Services, kind: str, id_: str, patch: Any, actor: str, if_match: str | None) -> Thing:
     before = await get_thing(services, kind, id_)
     check_match(before, if_match)
-    if not isinstance(patch, dict):
-        raise Invalid([Problem("", "the body must be a JSON object")])
     current = {n: x for n, x in (await public(services, before)).items() if n not in READ_ONLY}
-    after, _ = await _put_once(services, kind, id_, merge(current, patch), actor, f'"{before.version}"')
+    after, _ = await _put_once(services, kind, id_, merge(current, v.members(patch)), actor, f'"{before.version}"')
     return after
 
 
@@ -253,10 +250,10 @@ async def _campaign(services: Services, id_: str, body: Any, before: Thing | Non
     _same_id(form, id_)
     advertiser = form.take("advertiser", "", v.check_id, required=True)
     owner = await services.catalog.get("advertiser", advertiser) if advertiser else None
-    if advertiser and (owner is None or (owner.state == "archived" and before is None)):
-        form.problem("advertiser", "there is no such advertiser in use", "unknown")
     if isinstance(before, Campaign) and advertiser and before.advertiser != advertiser:
         form.problem("advertiser", "never changes: make another campaign")
+    elif advertiser and (owner is None or (owner.state == "archived" and before is None)):
+        form.problem("advertiser", "there is no such advertiser in use", "unknown")
     places: tuple[str, ...] = form.take("slots", (), v.list_of(v.place, 500))
     sites = {one.partition("/")[0] for one in places}
     stored = {t.id: t for t in await services.catalog.list("site") if isinstance(t, Site)}

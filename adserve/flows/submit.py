@@ -12,7 +12,7 @@ from adserve.core import lifecycle
 from adserve.core import validate as v
 from adserve.core.model import MAX_WEIGHT, Campaign, Content, Creative, Media, Revision, Slot
 from adserve.core.schedule import zone
-from adserve.errors import AdserveError, Conflict, Invalid, Problem
+from adserve.errors import AdserveError, Conflict, Invalid
 from adserve.flows.manage import again, booked_slots, check_match, get_thing, refresh
 from adserve.flows.services import Services
 from adserve.intake.images import encode_off_loop
@@ -30,7 +30,7 @@ async def submit(services: Services, campaign: str, body: Any, data: bytes | Non
         raise Conflict("the campaign is archived: take it into use first")
     form = v.Form(body, not_supported=LATER)
     kinds = v.one_of("image", "text", later=("html", "passback"))
-    kind = form.take("kind", "image" if data is not None else "text", kinds)
+    kind = form.take("kind", "image" if data is not None or _means_image(form) else "text", kinds)
     fields = _take_free(form)
     content, media = await _content(services, form, kind, owner, data, None)
     starts, ends, starts_at, ends_at = v.window(form, await _zone(services, owner))
@@ -69,8 +69,6 @@ async def _patch_once(
 ) -> Creative:
     before = await get_creative(services, id_)
     check_match(before, if_match)
-    if not isinstance(patch, dict):
-        raise Invalid([Problem("", "the body must be a JSON object")])
     owner = await get_thing(services, "campaign", before.campaign)
     assert isinstance(owner, Campaign)  # noqa: S101 - what the store holds under this kind
     content = before.content
@@ -85,7 +83,7 @@ async def _patch_once(
         "body": content.body or None,
     }
     known = {name: value for name, value in current.items() if value is not None}
-    form = v.Form({**known, **patch}, not_supported=LATER)
+    form = v.Form({**known, **v.members(patch)}, not_supported=LATER)
     fields = _take_free(form)
     edited, media = await _content(services, form, before.kind, owner, data, content)
     starts, ends, starts_at, ends_at = v.window(form, await _zone(services, owner))
@@ -112,6 +110,11 @@ async def _store(services: Services, after: Creative, before: Creative | None, a
     return done
 
 
+def _means_image(form: v.Form) -> bool:
+    """What a creative without `kind` and picture was meant to be, so that it is told what it lacks."""
+    return (form.has("alt") or form.has("file")) and not (form.has("title") or form.has("body"))
+
+
 def _take_free(form: v.Form) -> dict[str, Any]:
     """What may change without a review."""
     return {
@@ -129,14 +132,18 @@ async def _content(
     media = before.media if before else None
     alt, title, body = "", "", ""
     keep: tuple[str, bytes] | None = None
+    form.refuse("file", "is sent as the picture itself, in multipart/form-data (curl: -F file=@banner.png)")
     if kind == "text":
+        form.refuse("alt", "belongs to images: a text creative says it in title and body")
         title = form.take("title", "", v.text(120), required=True)
         body = form.take("body", "", v.text(500, empty=True))
         if data is not None:
             form.problem("file", "a text creative has no file")
     else:
+        for name in ("title", "body"):
+            form.refuse(name, "belongs to text creatives: what a picture says is its alt")
         alt = form.take("alt", "", v.text(300), required=True)
-        if data is None and before is None:
+        if data is None and before is None and not form.has("file"):
             form.problem("file", "is required: a PNG, JPEG, GIF, WebP or AVIF picture", "required")
         if data is not None:
             try:

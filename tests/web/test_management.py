@@ -376,11 +376,33 @@ async def test_a_bad_body_gets_every_problem_at_once(api: Api) -> None:
     assert pointers(got) == {"/rotation": "not_supported"}
 
 
+@pytest.mark.parametrize("body", [[], "x", 7, None])
+async def test_of_a_body_that_is_no_object_only_that_is_said(api: Api, body: Any) -> None:
+    """No field of it is missing, because it has none; and the detail begins with no pointer."""
+    await api.world()
+    creative = f"/creatives/{(await api.text()).json()['id']}"
+    for method, path in (
+        ("PUT", "/sites/other"),
+        ("PUT", "/campaigns/spring"),
+        ("PATCH", "/advertisers/acme"),
+        ("POST", "/campaigns/spring/creatives"),
+        ("PATCH", creative),
+        ("PUT", f"{creative}/content"),
+        ("POST", f"{creative}/reject"),
+        ("POST", "/keys"),
+    ):
+        got = await api.call(method, path, json.dumps(body).encode())
+        assert pointers(got) == {"": "invalid"}, path
+        assert got.json()["detail"] == "the body must be a JSON object"
+
+
 async def test_parents_never_change(api: Api) -> None:
     """Neither a campaign's advertiser nor a slot's site."""
     await api.world()
     await api.ok("PUT", "/advertisers/other", {"name": "Other"})
-    assert pointers(await api.call("PATCH", "/campaigns/spring", {"advertiser": "other"})) == {"/advertiser": "invalid"}
+    for id_ in ("other", "none"):
+        got = await api.call("PATCH", "/campaigns/spring", {"advertiser": id_})
+        assert [one["detail"] for one in got.json()["errors"]] == ["never changes: make another campaign"]
     body = {"site": "other", "name": "top", "id": "news/side"}
     assert set(pointers(await api.call("PUT", "/sites/news/slots/top", body))) == {"/site", "/id"}
     pointers(await api.call("PUT", "/sites/none/slots/top", {}), 404)
@@ -534,6 +556,26 @@ async def test_an_upload_with_many_mistakes_gets_them_all(api: Api) -> None:
     assert set(pointers(got)) == {"/name", "/alt", "/click_url", "/weight", "/file", "/colour"}
     got = await api.upload(picture(), weight="9" * 5000)
     assert pointers(got) == {"/weight": "invalid"}
+
+
+async def test_a_creative_is_told_what_its_kind_lacks_and_what_belongs_to_the_other(api: Api) -> None:
+    """The kind is guessed from what was sent, and each field is named once."""
+    await api.world()
+    path, base = "/campaigns/spring/creatives", {"name": "x", "click_url": "https://a.example/"}
+    for fields, found in (
+        ({"kind": "text", "title": "T", "alt": "A"}, {"/alt": "belongs to images"}),
+        ({"alt": "A"}, {"/file": "is required"}),
+        ({"title": "T", "alt": "A"}, {"/alt": "belongs to images"}),
+        ({"kind": "image", "alt": "A", "body": "B"}, {"/file": "is required", "/body": "belongs to text"}),
+        ({"alt": "A", "file": "banner.png"}, {"/file": "curl: -F file=@banner.png"}),
+        ({}, {"/title": "is required"}),
+    ):
+        for got in (
+            await api.call("POST", path, base | fields),
+            await api.http.post(V1 + path, files={name: (None, text) for name, text in (base | fields).items()}),
+        ):
+            assert set(pointers(got)) == set(found), got.text
+            assert all(found[one["pointer"]] in one["detail"] for one in got.json()["errors"])
 
 
 @pytest.mark.parametrize(

@@ -162,7 +162,7 @@ async def put_content(call: Call) -> Response:
         fields, data = await bodies.as_form(call.request, call.body)
     else:
         fields = call.json()
-    strange = [name for name in fields if name not in submit.CONTENT] if isinstance(fields, dict) else []
+    strange = [name for name in v.members(fields) if name not in submit.CONTENT]
     if strange:
         raise Invalid([Problem(v.pointer(name), "is no content", "unknown_field") for name in strange])
     made = await submit.patch_creative(
