@@ -8,7 +8,8 @@
     {{ filled["top"] }}
 
 A page never waits longer than `timeout_s` for a call and never breaks: without an answer in time it
-gets the browser tag's element instead, which `slots.js` fills. This module stands alone, so it can
+gets the browser tag's element instead, which `slots.js` fills. What cannot be a slot's name prints
+nothing and is logged as a warning. This module stands alone, so it can
 be copied into a project that does not install the server.
 
 The context of a call, all optional: `labels`, `url`, `lang`, `country`, `device`, `width`,
@@ -22,6 +23,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import logging
 import os
 import re
 import socket
@@ -39,6 +41,7 @@ from markupsafe import Markup
 Fetch = Callable[[str, Mapping[str, str]], str]
 """URL and headers to the text of a `200` answer; whatever else happens is an exception."""
 
+log = logging.getLogger("adserve.contrib.jinja2")
 _KEY = re.compile(r"([a-z0-9-]{1,64})(?::[0-9]{1,4})?")
 """A slot's name, and which instance of it on the page."""
 _NOT_PARAMETERS = frozenset({"headers", "address", "size", "sizes"})
@@ -59,16 +62,17 @@ class Slots:
 
     def slot(self, name: str, **context: Any) -> Markup:
         """The snippet of one slot, empty when the server has nothing to show."""
-        if not _KEY.fullmatch(str(name)):
-            return _tag(name, context)
+        if not _is_key(name):
+            return Markup("")
         answer = self._ask(f"/v1/slots/{self._site}/{name}", {}, context, accept="text/html")
         return _tag(name, context) if answer is None else Markup(answer)  # noqa: S704 (our own server's HTML)
 
     def page(self, slots: Iterable[str] = (), **context: Any) -> dict[str, Markup]:
         """One call for several slots, keyed as asked (`below-post:2` is a second of its kind); none named: all."""
-        names = [slots] if isinstance(slots, str) else [str(name) for name in slots]
-        asked = [name for name in names if _KEY.fullmatch(name)]
-        filled = {name: _tag(name, context) for name in names}
+        names = [slots] if isinstance(slots, str) else list(slots)
+        asked = [name for name in names if _is_key(name)]
+        filled = {name: Markup("") for name in names if isinstance(name, str)}
+        filled |= {name: _tag(name, context) for name in asked}
         if names and not asked:
             return filled
         answer = self._ask(
@@ -128,9 +132,17 @@ def _headers(context: Mapping[str, Any], accept: str) -> dict[str, str]:
     return headers
 
 
+def _is_key(name: object) -> bool:
+    """Whether a slot can have this name, which a template may have taken from anywhere; said if not."""
+    if isinstance(name, str) and _KEY.fullmatch(name):
+        return True
+    log.warning("%.80r is no name of a slot: it takes 1 to 64 of a-z, 0-9 and -; nothing is shown", name)
+    return False
+
+
 def _tag(key: str, context: Mapping[str, Any]) -> Markup:
     """The element that `slots.js` fills, for when the server did not answer."""
-    name = str(key).partition(":")[0]
+    name = key.partition(":")[0]
     sizes = context.get("sizes")
     size = context.get("size") or (sizes.get(name) if isinstance(sizes, Mapping) else None)
     stated = Markup(' data-size="{}"').format(size) if size else ""

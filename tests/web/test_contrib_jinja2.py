@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -181,16 +182,42 @@ def test_an_error_answer_is_never_shown(server: Site, env: Environment) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ['"><script>alert(1)</script>', "../../api/v1/keys", "top?x=1", "top\r\nX: 1", "", "TOP", "\ud800"]
+    "name",
+    [
+        '"><script>alert(1)</script>',
+        "../../api/v1/keys",
+        "top?x=1",
+        "top\r\nX: 1",
+        "",
+        "TOP",
+        "\ud800",
+        None,
+        [],
+        "x" * 65,
+    ],
 )
-def test_what_cannot_be_a_slot_is_not_asked_for(server: Site, env: Environment, name: str) -> None:
-    """It ends up escaped in the tag's element."""
+def test_what_cannot_be_a_slot_prints_nothing_and_is_logged(
+    server: Site, env: Environment, name: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither asked for nor handed to the tag, which would ask for it; the log has the name, escaped and cut."""
     slots = slots_of(env, server)
-    shown = slots.slot(name, size='"><b>')
-    assert shown == Markup('<div data-slot="{}" data-size="&#34;&gt;&lt;b&gt;"></div>').format(name.partition(":")[0])
-    assert "<script" not in shown
-    assert slots.page([name])[name].startswith("<div data-slot=")
+    assert slots.slot(name, size='"><b>') == ""
+    assert slots.page([name]) == ({name: ""} if isinstance(name, str) else {})
     assert not server.asked
+    assert [record.levelname for record in caplog.records] == ["WARNING"] * 2
+    assert all(repr(name)[:80] in line and "\r" not in line for line in caplog.messages)
+
+
+def test_a_bad_name_costs_the_others_of_a_page_nothing(server: Site, env: Environment) -> None:
+    filled = slots_of(env, server).page(["top", "../x"])
+    assert (filled["top"].startswith(SNIPPET), filled["../x"]) == (True, "")
+    assert server.query() == {"slots": ["top"]}
+
+
+def test_a_size_cannot_leave_its_attribute(server: Site, env: Environment) -> None:
+    server.broken = True
+    shown = slots_of(env, server).slot("top", size='"><b>')
+    assert shown == '<div data-slot="top" data-size="&#34;&gt;&lt;b&gt;"></div>'
 
 
 def test_context_becomes_encoded_parameters(server: Site, env: Environment) -> None:
