@@ -242,15 +242,16 @@ class _Server(uvicorn.Server):
 
 def banner(settings: Settings, store: EmbeddedStore | None, lines: Sequence[str]) -> str:
     """What an operator wants to see at start."""
-    address = settings.public_url or f"http://{settings.host}:{settings.port}"
+    listening = f"[{settings.host}]:{settings.port}" if ":" in settings.host else f"{settings.host}:{settings.port}"
     kept = f"embedded Valkey {store.version}, {store.durability}" if store else "the store of ADSERVE_REDIS_URL"
     rows = [
-        ("serving", address),
+        ("serving", settings.public_url or f"http://{listening}"),
+        ("listening", listening),
         ("data", str(settings.data_dir.resolve())),
         ("store", kept),
         ("workers", str(settings.workers)),
     ]
-    return "\n".join([f"  {name:9}{value}" for name, value in rows] + [f"  {line}" for line in lines])
+    return "\n".join([f"  {name:11}{value}" for name, value in rows] + [f"  {line}" for line in lines])
 
 
 def start_warnings(settings: Settings) -> tuple[str, ...]:

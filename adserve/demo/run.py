@@ -54,13 +54,13 @@ def _demo(flags: Mapping[str, Any], environment: Mapping[str, str], data_dir: Pa
         await seed(held)
         origin = f"http://{settings.host}:{settings.port}"
         lines = [
-            f"page     {origin}/demo/          filled by the server's template",
-            f"page     {origin}/demo/blogger/  filled by the tag alone",
-            f"report   {origin}/demo/report.csv",
-            f"kept     {'for the next start; --reset forgets it' if kept else 'until the demo stops'}",
+            f"page       {origin}/demo/          filled by the server's template",
+            f"page       {origin}/demo/blogger/  filled by the tag alone",
+            f"report     {origin}/demo/report.csv",
+            f"kept       {'for the next start; --reset forgets it' if kept else 'until the demo stops'}",
         ]
         if not given_key:
-            lines.append(f"api key  {admin_key}  (admin, for this run)")
+            lines.append(f"api key    {admin_key}  (admin, for this run)")
         return pages(held, origin), lines
 
     with store_of(settings) as (url, store):
