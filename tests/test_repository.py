@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 import adserve.errors
+from adserve.core.report_query import DIMENSIONS, PARAMETERS, parse_query
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "adserve"
@@ -431,9 +432,43 @@ def error_tree(root: type[adserve.errors.AdserveError]) -> Iterator[type[adserve
         yield from error_tree(child)
 
 
+def codes_in(source: str) -> set[str]:
+    """The codes that a module writes: those of its errors, of `Problem(...)` and `problem(...)`, and every `code=`."""
+    found = set(re.findall(r'^    code = "([a-z_]+)"', source, re.MULTILINE))
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call):
+            texts = [keyword.value for keyword in node.keywords if keyword.arg == "code"]
+            if ast.unparse(node.func).lower().endswith("problem"):
+                texts += node.args[1:]
+            constants = [text.value for text in texts if isinstance(text, ast.Constant)]
+            found |= {text for text in constants if isinstance(text, str) and re.fullmatch("[a-z_]+", text)}
+    return found
+
+
 def test_every_error_code_is_documented() -> None:
-    """A caller finds every stable code in docs/api.md; the root's own is never answered."""
+    """A caller finds every stable code in docs/api.md, also those inside `errors` and of the command line."""
     text = document("docs/api.md")
     codes = {error.code for error in error_tree(adserve.errors.AdserveError)}
-    assert codes, "there are no errors"
+    for path in modules().values():
+        codes |= codes_in(path.read_text("utf-8"))
+    wrong = dict.fromkeys(("from", "period", "by", "tz", "format", "site"), "?")
+    with pytest.raises(adserve.errors.Invalid) as refused:  # some of these codes are put together
+        parse_query(wrong, now=0, default_tz="UTC")
+    codes |= {problem.code for problem in refused.value.problems}
+    assert {"too_many_rows", "bad_picture", "unknown_format", "no_data", "internal", "port_busy"} <= codes
     assert {code for code in codes if f"`{code}`" not in text} == set()
+
+
+def test_every_split_of_a_report_is_documented() -> None:
+    """And every parameter."""
+    text = document("docs/api.md")
+    assert [name for name in (*DIMENSIONS, *PARAMETERS) if f"`{name}`" not in text] == []
+
+
+def test_what_the_tag_sends_is_documented() -> None:
+    """A publisher reads in docs/privacy.md what leaves the reader's browser."""
+    asked = re.search(r"const ask = \{(.*?)\};", document("adserve/web/static/slots.js"), re.DOTALL)
+    assert asked
+    names = re.findall(r"(?:^|,)\s*(\w+)(?=[:,])", asked[1], re.MULTILINE)
+    assert {"slots", "pv", "url", "labels", "width"} <= set(names)
+    assert [name for name in names if f"`{name}`" not in document("docs/privacy.md")] == []

@@ -93,7 +93,7 @@ class Delivery:
             return (200, _JSON, _encode({"slot": "", "filled": False, "html": ""})) if as_json else (200, _EMPTY, b"")
         slot = worker.offers.slots.get(rest)
         if slot is None:
-            return _unknown_json(b"slot") if as_json else (200, _UNKNOWN, b"")
+            return _unknown_json(code="unknown_slot") if as_json else (200, _UNKNOWN, b"")
         query = parameters(scope["query_string"]) if scope["query_string"] else {}
         made = serve_slot(worker, slot, reader_of(worker, scope, headers, query, clients=slot.site.clients))
         if as_json:
@@ -110,7 +110,7 @@ class Delivery:
             return 200, _JSON, _encode({"page_view": "", "slots": {}})
         known = catalog.pages.get(site)
         if known is None:
-            return _unknown_json(b"site")
+            return _unknown_json(code="unknown_site")
         clients = known[0].site.clients if known else "browser"
         reader = reader_of(worker, scope, headers, query, clients=clients)
         slots = self._wanted(catalog, site, known, query)
@@ -169,12 +169,12 @@ class Delivery:
         return verdict_of(self.worker, scope, headers, clients=slot.site.clients if slot else "browser")
 
 
-def _unknown_json(what: bytes) -> Answer:
+def _unknown_json(*, code: str) -> Answer:
     body: dict[str, Any] = {
         "type": "about:blank",
         "title": "Not found",
         "status": 404,
-        "code": f"unknown_{what.decode()}",
+        "code": code,
     }
     problem = [header for header in _JSON if header[0] != b"content-type"]
     return 404, [*problem, (b"content-type", b"application/problem+json")], _encode(body)
