@@ -27,7 +27,7 @@ MAX_README_LINES = 150
 
 _FLOWS = frozenset({"flows", "store", "intake", "snippet", "core", "errors", "version"})
 _WEB = _FLOWS | {"web"}
-_TOP = _WEB | {"settings", "wiring", "app", "serving", "contrib"}
+_TOP = _WEB | {"settings", "wiring", "app", "http", "serving", "contrib"}
 ARROWS: dict[str, frozenset[str]] = {
     "version": frozenset(),
     "errors": frozenset(),
@@ -41,7 +41,8 @@ ARROWS: dict[str, frozenset[str]] = {
     "settings": frozenset({"core", "errors", "version"}),
     "wiring": _FLOWS | {"settings"},
     "app": _WEB | {"settings", "wiring"},
-    "serving": _WEB | {"settings", "wiring", "app"},
+    "http": frozenset({"errors"}),
+    "serving": _WEB | {"settings", "wiring", "app", "http"},
     "demo": _TOP | {"demo"},
     "bench": _TOP | {"bench"},
     "cli": _TOP | {"cli", "demo", "bench"},

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from adserve.serving import http_options
+from adserve.http import http_options
 
 
 def bare_asgi(body: bytes, media_type: str) -> ASGIApp:

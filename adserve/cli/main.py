@@ -17,7 +17,8 @@ from adserve.cli.failures import tell
 from adserve.cli.options import shared
 from adserve.cli.reports import report_command
 from adserve.errors import AdserveError
-from adserve.serving import listen, serve, store_of
+from adserve.http import listen
+from adserve.serving import serve, store_of
 from adserve.settings import load
 
 

@@ -24,7 +24,8 @@ from adserve.demo.pictures import draw
 from adserve.demo.traffic import seed_week
 from adserve.flows import manage, review, submit
 from adserve.flows.report import report
-from adserve.serving import listen, serve, store_of
+from adserve.http import listen
+from adserve.serving import serve, store_of
 from adserve.settings import load
 from adserve.wiring import Running
 

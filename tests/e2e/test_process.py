@@ -207,3 +207,25 @@ def test_a_service_takes_over_while_the_old_one_stops(
         assert new.wait(30) == 0
     totals = figures(folder)
     assert (totals["impressions"], totals["serves"]) == (counted, counted)
+
+
+def test_the_access_log_holds_no_address_no_query_and_no_whole_token(tmp_path: Path) -> None:
+    """Off unless asked for; then a line a request, of a token the part that names the serve."""
+    port, token = free_port(), "A" * 48
+    origin, command = f"http://127.0.0.1:{port}", [sys.executable, "-m", "adserve", "serve", "--port", str(port)]
+    for asked in ("0", "1"):
+        said = tmp_path / asked
+        settings = environment(ADSERVE_ACCESS_LOG=asked, ADSERVE_DATA_DIR=str(tmp_path / "data"))
+        with said.open("w") as out:
+            process = subprocess.Popen(command, env=settings, stderr=out, stdout=out, text=True)
+        until_up(process, origin, said)
+        fetch(f"{origin}/v1/slots/news/top?url=https://secret.example/")
+        fetch(f"{origin}/e/i/{token}")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+        lines = [json.loads(line) for line in said.read_text().splitlines() if '"request"' in line]
+        assert [(one["method"], one["path"], one["status"]) for one in lines if "health" not in one["path"]] == (
+            [("GET", "/v1/slots/news/top", 200), ("GET", f"/e/i/{token[:36]}", 400)] if asked == "1" else []
+        )
+        assert "secret.example" not in said.read_text()
+        assert "127.0.0.1" not in "".join(map(str, lines))

@@ -9,8 +9,8 @@ import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from adserve import serving
-from adserve.serving import BoundedProtocol, _Server, http_options, listen
+from adserve import http
+from adserve.http import BoundedProtocol, Server, http_options, listen
 
 GET = b"GET / HTTP/1.1\r\nhost: localhost\r\n"
 POST = b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 50\r\n\r\n"
@@ -29,7 +29,7 @@ async def port() -> AsyncIterator[int]:
     """A server with our protocol, on the test's own event loop."""
     sock = listen("127.0.0.1", 0)
     options = {**http_options(), "loop": "none", "timeout_graceful_shutdown": 1}
-    server = _Server(uvicorn.Config(app, **options))
+    server = Server(uvicorn.Config(app, **options))
     task = asyncio.create_task(server.serve(sockets=[sock]))
     yield int(sock.getsockname()[1])
     server.should_exit = True
@@ -91,7 +91,7 @@ async def test_a_later_head_has_the_same_limit(port: int) -> None:
 
 async def test_a_head_within_its_size_is_answered(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A hundred headers of 30 KB in all, and a body far larger than any head."""
-    monkeypatch.setattr(serving, "HEADER_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(http, "HEADER_TIMEOUT_S", 0.3)
     large = b"".join(b"x%d: %s\r\n" % (n, b"y" * 290) for n in range(99))
     body = b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 200000\r\n\r\n" + b"z" * 200_000
     answer = await said(port, GET + large + b"\r\n", body, GET)  # a third one that never ends, to be let go
@@ -112,8 +112,8 @@ SLOW = {
 @pytest.mark.parametrize("pieces", SLOW.values(), ids=SLOW)
 async def test_a_silent_client_is_let_go(port: int, monkeypatch: pytest.MonkeyPatch, pieces: list[bytes]) -> None:
     """In whatever place it falls silent; what was whole before is answered."""
-    monkeypatch.setattr(serving, "HEADER_TIMEOUT_S", 0.2)
-    monkeypatch.setattr(serving, "BODY_SILENCE_S", 0.2)
+    monkeypatch.setattr(http, "HEADER_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(http, "BODY_SILENCE_S", 0.2)
     answer = await said(port, *pieces)
     assert answer.count(b"HTTP/1.1 200") == b"".join(pieces).count(GET + b"\r\n")
 
@@ -121,8 +121,8 @@ async def test_a_silent_client_is_let_go(port: int, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("begun", [GET + b"x: ", POST], ids=["head", "body"])
 async def test_a_client_that_drips_is_let_go(port: int, monkeypatch: pytest.MonkeyPatch, begun: bytes) -> None:
     """A byte now and then does not make a request last for ever."""
-    monkeypatch.setattr(serving, "HEADER_TIMEOUT_S", 0.2)
-    monkeypatch.setattr(serving, "BODY_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(http, "HEADER_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(http, "BODY_TIMEOUT_S", 0.2)
     async with asyncio.timeout(10):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(begun)
@@ -148,7 +148,7 @@ async def test_a_request_that_is_cut_off_is_said(monkeypatch: pytest.MonkeyPatch
 
     sock = listen("127.0.0.1", 0)
     options = {**http_options(), "loop": "none", "timeout_graceful_shutdown": 0.1, "log_level": "critical"}
-    server = _Server(uvicorn.Config(endless, **options))
+    server = Server(uvicorn.Config(endless, **options))
     task = asyncio.create_task(server.serve(sockets=[sock]))
     _, writer = await asyncio.open_connection("127.0.0.1", sock.getsockname()[1])
     writer.write(GET + b"\r\n")
