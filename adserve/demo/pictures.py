@@ -17,6 +17,8 @@ _SCALE = 3
 """Drawn this much larger and then reduced, which smooths the edges."""
 _WIDE = 2.6
 """From this ratio on, everything stands in one row."""
+_LOW = 70
+"""Rows lower than this many pixels are for phones."""
 
 Font = ImageFont.FreeTypeFont
 Box = tuple[float, float, float, float]
@@ -51,22 +53,25 @@ def _fade(look: Look, width: int, height: int) -> Image.Image:
 
 
 def _row(canvas: Image.Image, what: Design) -> None:
-    """Picture, words, button from left to right."""
+    """Picture, words, button from left to right. The letters of a low strip take more of its height."""
     draw, (width, height), look = ImageDraw.Draw(canvas), canvas.size, what.look
-    panel = 1.55 * height
+    low = height < _LOW * _SCALE
+    panel, edge = (1.2 * height, 0.16 * height) if low else (1.55 * height, 0.26 * height)
+    small, large = (0.2 * height, 0.3 * height) if low else (0.145 * height, 0.31 * height)
+    side = 0.86 * height
     draw.polygon([(0, 0), (panel, 0), (panel - 0.3 * height, height), (0, height)], fill=_tint(look))
-    what.motif(Pen(draw, 0.24 * height, 0.07 * height, 0.86 * height), look.ink, look.accent, _tint(look))
-    action = _font(0.17 * height)
-    button = action.getlength(what.action) + 0.44 * height
-    right = width - 0.26 * height
-    _button(draw, what, (right - button, 0.32 * height, button, 0.36 * height), action)
-    left, room = panel + 0.06 * height, right - button - panel - 0.3 * height
-    _text(
-        draw, (left, 0.2 * height), what.brand.upper(), _fitting(what.brand.upper(), 0.145 * height, room), look.accent
-    )
-    lines, font = _set(what.line, 0.31 * height, room, 2, 0.5 * height)
+    pen = Pen(draw, (panel - 0.2 * height - side) / 2, 0.07 * height, side)
+    what.motif(pen, look.ink, look.accent, _tint(look))
+    action, tall = _font(0.22 * height if low else 0.17 * height), 0.46 * height if low else 0.36 * height
+    button = action.getlength(what.action) + 1.22 * tall
+    right = width - edge
+    _button(draw, what, (right - button, (height - tall) / 2, button, tall), action)
+    left, room = panel + 0.06 * height, right - button - panel - edge
+    brand = what.brand.upper()
+    _text(draw, (left, (0.12 if low else 0.2) * height), brand, _fitting(brand, small, room), look.accent)
+    lines, font = _set(what.line, large, room, 2, 0.56 * height if low else 0.5 * height)
     step = 1.12 * font.size
-    top = 0.42 * height + (0.46 * height - step * len(lines)) / 2
+    top = (0.37 if low else 0.42) * height + ((0.56 if low else 0.46) * height - step * len(lines)) / 2
     for n, line in enumerate(lines):
         _text(draw, (left, top + n * step), line, font, look.ink)
 

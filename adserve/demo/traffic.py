@@ -11,10 +11,11 @@ import random
 
 from adserve.core.catalog import CompiledSlot
 from adserve.core.decide import SlotRequest, decide
+from adserve.core.model import DEVICES
 from adserve.core.rotation import Draws
 from adserve.core.schedule import day_bounds, local_day, zone
 from adserve.core.token import Serve
-from adserve.flows.serve import money_of
+from adserve.flows.serve import MOBILE_WIDTH, money_of
 from adserve.store.keys import tag_of
 from adserve.store.ledger import Event, Ledger, Spaces
 from adserve.wiring import Running
@@ -59,7 +60,8 @@ def page_views(hour: int, today: int, chance: random.Random) -> int:
 
 
 def _serve(ledger: Ledger, slot: CompiledSlot, issued: int, device: int, draws: Draws) -> Serve | None:
-    choice = decide(slot, SlotRequest(), None, issued, draws)
+    width = MOBILE_WIDTH if DEVICES[device] == "mobile" else None
+    choice = decide(slot, SlotRequest(width, device), None, issued, draws)
     if choice is None:
         return None
     tag = tag_of(choice.campaign.serial)

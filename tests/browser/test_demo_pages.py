@@ -3,59 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import signal
-import subprocess
-import sys
 import time
 import urllib.request
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Error, sync_playwright
+from playwright.sync_api import Browser, Error
 
-from tests.e2e.test_process import BROWSER, environment, fetch, free_port
-
-KEY = "an-admin-key-for-the-browser-tests"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None and not os.environ.get("ADSERVE_REQUIRE_BROWSER"),
-    reason="no Chromium is installed, and ADSERVE_REQUIRE_BROWSER is not set",
-)
-
-
-@pytest.fixture(scope="module")
-def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A demo of its own."""
-    folder, port = tmp_path_factory.mktemp("demo"), free_port()
-    command = [sys.executable, "-m", "adserve", "demo", "--port", str(port), "--data-dir", str(folder / "data")]
-    with (folder / "stderr").open("w") as errors:
-        process = subprocess.Popen(command, env=environment(ADSERVE_ADMIN_KEY=KEY), stderr=errors)
-    found, deadline = f"http://127.0.0.1:{port}", time.monotonic() + 40
-    while True:
-        try:
-            fetch(f"{found}/healthz")
-            break
-        except OSError:
-            assert process.poll() is None, (folder / "stderr").read_text()
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-    yield found
-    process.send_signal(signal.SIGTERM)
-    process.wait(30)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """The system's Chromium. Headless names itself a robot, so pages set a plain user agent."""
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-    with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
-        yield found
-        found.close()
+from tests.browser.conftest import KEY
+from tests.e2e.test_process import BROWSER
 
 
 def totals(origin: str) -> dict[str, Any]:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import io
 import re
-from collections import defaultdict
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 from markupsafe import Markup
 from PIL import Image
 
 import adserve.web.public
+from adserve.core.model import TIERS
 from adserve.demo.catalog import ADVERTISERS, CAMPAIGNS, CREATIVES, SITE, SLOTS
 from adserve.demo.designs import DESIGNS
 from adserve.demo.pages import blogger_page, picture, render_page
@@ -72,20 +73,35 @@ def test_no_other_name_is_a_picture(name: str) -> None:
     assert picture(name) is None
 
 
-def test_each_slot_has_two_approved_creatives_of_unequal_weight_and_a_house_one() -> None:
-    """In one tier, so that they rotate; the house creatives wait behind them."""
+def shown(slot: dict[str, Any], width: int) -> tuple[str, list[int]]:
+    """The tier that fills a slot of a box of `width` pixels, and the weights in it."""
     campaigns = {campaign["id"]: campaign for campaign in CAMPAIGNS}
-    for slot in SLOTS:
-        weights = defaultdict(list)
-        for creative in CREATIVES:
-            campaign = campaigns[creative["campaign"]]
-            fits = f"{SITE['id']}/{slot['name']}" in campaign["slots"] and creative["size"] in slot["sizes"]
-            if fits and creative["state"] == "approved":
-                weights[campaign["tier"]].append(creative["weight"])
-        assert weights.pop("house"), slot["name"]
-        ((tier, shown),) = weights.items()
-        assert len(shown) >= 2, (slot["name"], tier)
-        assert len(set(shown)) > 1, (slot["name"], tier)
+    weights: dict[str, list[int]] = {tier: [] for tier in TIERS}
+    for creative in CREATIVES:
+        campaign = campaigns[creative["campaign"]]
+        booked = f"{SITE['id']}/{slot['name']}" in campaign["slots"]
+        fits = creative["size"] in slot["sizes"] and int(creative["size"].partition("x")[0]) <= width
+        if booked and fits and creative["state"] == "approved":
+            weights[campaign["tier"]].append(creative["weight"])
+    assert weights["house"], (slot["name"], width)
+    return next((tier, found) for tier, found in weights.items() if found)
+
+
+@pytest.mark.parametrize("width", [1112, 744, 366, 320])
+@pytest.mark.parametrize("slot", SLOTS, ids=NAMES)
+def test_each_slot_rotates_two_creatives_of_unequal_weight_at_any_width(slot: dict[str, Any], width: int) -> None:
+    """In one tier, on a desktop, a tablet and two phones; the house creatives wait behind them."""
+    tier, weights = shown(slot, width)
+    assert tier != "house"
+    assert len(weights) >= 2
+    assert len(set(weights)) > 1
+
+
+def test_a_wide_page_never_shows_what_was_drawn_for_a_phone() -> None:
+    """The pictures for phones stand in a lower tier, which a page that has room never reaches."""
+    phone = {campaign["id"] for campaign in CAMPAIGNS if campaign["id"].endswith("-phone")}
+    assert {creative["campaign"] for creative in CREATIVES if creative["size"] == "320x50"} - phone == {"courier-house"}
+    assert {shown(slot, 744)[0] for slot in SLOTS} == {"sponsor", "standard"}
 
 
 def test_no_campaign_but_the_house_is_in_two_slots() -> None:

@@ -1,0 +1,64 @@
+"""How the demo's pages are laid out in a real Chromium, from the narrowest phone to a desktop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page
+
+from tests.e2e.test_process import BROWSER
+
+PHONE = BROWSER.replace("X11; Linux x86_64", "Linux; Android 16; Pixel 10").replace("Safari", "Mobile Safari")
+PATHS = ("/demo/", "/demo/blogger/")
+WIDTHS = (320, 390, 768, 1280)
+Opener = Callable[..., Page]
+
+
+@pytest.fixture
+def opened(browser: Browser, origin: str) -> Iterator[Opener]:
+    """Opens a page of the demo in a window of a given width; up to 600 pixels it is a phone's."""
+    contexts: list[BrowserContext] = []
+
+    def open_(path: str, width: int, **options: object) -> Page:
+        phone = width <= 600
+        context = browser.new_context(
+            user_agent=PHONE if phone else BROWSER,
+            viewport={"width": width, "height": 900},
+            is_mobile=phone,
+            has_touch=phone,
+            **options,  # type: ignore[arg-type]
+        )
+        context.set_default_timeout(5000)
+        contexts.append(context)
+        page = context.new_page()
+        page.goto(origin + path)
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("path", PATHS)
+def test_five_slots_fill_at_any_width_and_nothing_is_cut_off(opened: Opener, path: str, width: int) -> None:
+    """Each place holds a picture that lies within the window, none is the page's own fallback."""
+    page = opened(path, width)
+    page.wait_for_function("document.querySelectorAll('.place [data-decision] a img').length === 5")
+    edges = page.evaluate(
+        "[...document.querySelectorAll('.place a img')].map(e => e.getBoundingClientRect()).map(r => [r.left, r.right])"
+    )
+    assert all(left >= 0 and right <= width for left, right in edges), edges
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    assert page.locator(".own").count() == 0
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_desktop_shows_no_picture_of_a_phone(opened: Opener, path: str) -> None:
+    """Where something large fits, the small strips are not picked."""
+    for _ in range(5):
+        page = opened(path, 1280)
+        page.wait_for_function("document.querySelectorAll('.place [data-decision] a img').length === 5")
+        sizes = page.evaluate("[...document.querySelectorAll('.place a img')].map(e => e.height)")
+        assert min(sizes) >= 90
