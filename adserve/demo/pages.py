@@ -11,9 +11,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from adserve.demo.landscapes import SCENES, draw_article
+from adserve.demo.picks import Group
 
 TEMPLATES = Path(__file__).parent / "templates"
-REPORT_URL = "/api/v1/report?period=today&by=slot,creative&format=csv"
 _PICTURE = re.compile(r"article-([1-9])\.png")
 
 _env = Environment(
@@ -25,21 +25,23 @@ _env = Environment(
 )
 
 
-def render_page(
-    slots: Mapping[str, Markup], picks: Sequence[Mapping[str, object]], *, report_url: str = REPORT_URL
-) -> str:
-    """The news page. A slot without HTML shows the paper's own words.
+def render_page(slots: Mapping[str, Markup], picks: Sequence[Group] | None) -> str:
+    """The news page. A slot without HTML shows the paper's own words."""
+    return _env.get_template("page.html.j2").render(slots=slots, picks=picks)
 
-    `picks`: rows of `creative`, `slot`, `weight`, `picks` and `share` (0 to 1 of the slot's picks, or None).
-    """
-    return _env.get_template("page.html.j2").render(slots=slots, picks=picks, report_url=report_url)
+
+def render_picks(picks: Sequence[Group] | None) -> str:
+    """The table of picks alone, for a page that was there before its slots were filled."""
+    return _env.get_template("picks.html.j2").render(picks=picks)
 
 
 @cache
 def blogger_page() -> str:
     """The static page, its theme put in as blog hosts have it."""
-    page, theme = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("blogger.html", "theme.css"))
-    return page.replace("/* theme.css */", theme)
+    page, theme, links = (
+        (TEMPLATES / name).read_text(encoding="utf-8") for name in ("blogger.html", "theme.css", "links.html")
+    )
+    return page.replace("/* theme.css */", theme).replace("<!-- links.html -->", links.rstrip())
 
 
 def picture(name: str) -> bytes | None:

@@ -19,7 +19,8 @@ from starlette.routing import BaseRoute, Route
 
 from adserve.contrib.jinja2 import install
 from adserve.demo.catalog import ADVERTISERS, CAMPAIGNS, CREATIVES, SITE, SLOTS
-from adserve.demo.pages import blogger_page, picture, render_page
+from adserve.demo.pages import blogger_page, picture, render_page, render_picks
+from adserve.demo.picks import picks
 from adserve.demo.pictures import draw
 from adserve.demo.traffic import seed_week
 from adserve.flows import manage, review, submit
@@ -57,7 +58,7 @@ def _demo(flags: Mapping[str, Any], environment: Mapping[str, str], data_dir: Pa
         lines = [
             f"page       {origin}/demo/          filled by the server's template",
             f"page       {origin}/demo/blogger/  filled by the tag alone",
-            f"report     {origin}/demo/report.csv",
+            f"report     {origin}/demo/report.csv by creative, {origin}/demo/slots.csv by slot",
             f"kept       {'for the next start; --reset forgets it' if kept else 'until the demo stops'}",
         ]
         if not given_key:
@@ -107,7 +108,7 @@ def pages(held: Running, origin: str) -> list[BaseRoute]:
     async def page(request: Request) -> Response:
         """The page as a site's own template would make it: one call to the service over HTTP."""
         filled = await slots.apage(headers=dict(request.headers))
-        return HTMLResponse(render_page(filled, await picks(held), report_url="/demo/report.csv"), headers=_FRESH)
+        return HTMLResponse(render_page(filled, await picks(held)), headers=_FRESH)
 
     async def blogger(_: Request) -> Response:
         return HTMLResponse(blogger_page(), headers=_FRESH)
@@ -116,10 +117,14 @@ def pages(held: Running, origin: str) -> list[BaseRoute]:
         data = await run_in_threadpool(picture, request.path_params["name"])
         return Response(data, 200, media_type="image/png") if data else Response("not found\n", 404)
 
-    async def figures(_: Request) -> Response:
-        """The demo site's own report, open because the demo is."""
-        text = await report(held.services, {"site": SITE["id"], "by": "day,slot,creative", "format": "csv"})
-        return Response(str(text), 200, _FRESH, "text/csv; charset=utf-8")
+    async def table(_: Request) -> Response:
+        return HTMLResponse(render_picks(await picks(held)), headers=_FRESH)
+
+    async def by_slot(_: Request) -> Response:
+        return await _csv(held, "day,slot")
+
+    async def by_creative(_: Request) -> Response:
+        return await _csv(held, "day,slot,creative")
 
     async def home(_: Request) -> Response:
         return RedirectResponse("/demo/", 307)
@@ -128,7 +133,9 @@ def pages(held: Running, origin: str) -> list[BaseRoute]:
         Route("/", home),
         Route("/demo/", page),
         Route("/demo/blogger/", blogger),
-        Route("/demo/report.csv", figures),
+        Route("/demo/picks.html", table),
+        Route("/demo/slots.csv", by_slot),
+        Route("/demo/report.csv", by_creative),
         Route("/demo/pictures/{name}", drawn),
     ]
 
@@ -136,21 +143,7 @@ def pages(held: Running, origin: str) -> list[BaseRoute]:
 _FRESH = {"Cache-Control": "no-store"}
 
 
-async def picks(held: Running) -> list[dict[str, object]]:
-    """What each creative was picked for today, beside its weight."""
-    found = await report(held.services, {"site": SITE["id"], "by": "slot,creative", "period": "today"})
-    assert isinstance(found, dict)  # noqa: S101 - CSV was not asked for
-    weights = {one.id: getattr(one, "weight", 0) for one in await held.services.catalog.list("creative")}
-    of_slot: dict[str, int] = {}
-    for row in found["rows"]:
-        of_slot[row["slot"]] = of_slot.get(row["slot"], 0) + row["serves"]
-    return [
-        {
-            "creative": row["creative_name"],
-            "slot": row["slot"],
-            "weight": weights.get(row["creative"], 0),
-            "picks": row["serves"],
-            "share": row["serves"] / of_slot[row["slot"]] if of_slot[row["slot"]] else None,
-        }
-        for row in found["rows"]
-    ]
+async def _csv(held: Running, by: str) -> Response:
+    """The demo site's own report, open because the demo is. Requests belong to slots: a split by creative has none."""
+    text = await report(held.services, {"site": SITE["id"], "by": by, "format": "csv"})
+    return Response(str(text), 200, _FRESH, "text/csv; charset=utf-8")

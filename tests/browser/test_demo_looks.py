@@ -62,3 +62,52 @@ def test_a_desktop_shows_no_picture_of_a_phone(opened: Opener, path: str) -> Non
         page.wait_for_function("document.querySelectorAll('.place [data-decision] a img').length === 5")
         sizes = page.evaluate("[...document.querySelectorAll('.place a img')].map(e => e.height)")
         assert min(sizes) >= 90
+
+
+def picked(page: Page) -> int:
+    """The sum of the column of picks."""
+    page.wait_for_selector(".picks")
+    cells: list[str] = page.locator(".picks td:nth-child(3)").all_inner_texts()
+    return sum(map(int, cells))
+
+
+def test_the_table_of_picks_counts_the_page_that_shows_it(opened: Opener, origin: str) -> None:
+    """Each reload of either page adds its own five picks, no fewer and no others."""
+    page = opened(PATHS[0], 1280)
+    before = picked(page)
+    for n in range(1, 11):
+        page.goto(origin + PATHS[n % 2])
+        assert picked(page) == before + 5 * n
+
+
+def test_the_table_of_picks_needs_no_script(opened: Opener) -> None:
+    """The server's page has it in its HTML; the tag's page says what is missing."""
+    assert picked(opened(PATHS[0], 390, java_script_enabled=False)) >= 5
+    assert opened(PATHS[1], 390, java_script_enabled=False).get_by_text("Without scripts").is_visible()
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_tables_are_whole_on_the_narrowest_phone(opened: Opener, path: str) -> None:
+    """No cell is cut off or lies outside of the panel."""
+    page = opened(path, 320)
+    page.wait_for_selector(".picks td")
+    outside = page.evaluate(
+        """() => {
+            const panel = document.querySelector('.panel').getBoundingClientRect();
+            return [...document.querySelectorAll('.panel td, .panel th, .panel pre')].filter((e) => {
+                const box = e.getBoundingClientRect();
+                return box.right > panel.right || e.scrollWidth > e.clientWidth + 1;
+            }).map((e) => e.textContent);
+        }"""
+    )
+    assert outside == []
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_footer_s_rule_keeps_off_the_text(opened: Opener, width: int) -> None:
+    """There is room between the last line above and the rule."""
+    gap = opened(PATHS[0], width).evaluate(
+        """document.querySelector('.foot .small').getBoundingClientRect().top
+           - document.querySelector('.foot .three').getBoundingClientRect().bottom"""
+    )
+    assert gap >= 16

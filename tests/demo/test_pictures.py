@@ -17,6 +17,7 @@ from adserve.core.model import TIERS
 from adserve.demo.catalog import ADVERTISERS, CAMPAIGNS, CREATIVES, SITE, SLOTS
 from adserve.demo.designs import DESIGNS
 from adserve.demo.pages import blogger_page, picture, render_page
+from adserve.demo.picks import Group, Row
 from adserve.demo.pictures import draw
 
 TAG = Path(adserve.web.public.__file__).parent / "static" / "slots.js"
@@ -139,12 +140,12 @@ class Slots(HTMLParser):
 def test_the_server_s_page_shows_snippets_as_they_are_and_text_escaped() -> None:
     """Markup goes in, a creative's name does not."""
     snippets = {name: Markup('<i data-decision="{}"></i>').format(name) for name in NAMES}
-    row = {"creative": "<script>x</script>", "slot": "top", "weight": 3, "picks": 30, "share": 0.75}
-    page = render_page(snippets, [row, row | {"share": None}])
+    group = Group("top", "Tea", {"a": Row("<script>x</script>", 3, 30), "b": Row("Plain", 1, 10)})
+    page = render_page(snippets, [group])
     assert all(f'<i data-decision="{name}"></i>' in page for name in NAMES)
     assert "<script>x" not in page
     assert "&lt;script&gt;x" in page
-    assert "75.0 %" in page
+    assert "75.0&nbsp;%" in page
     assert Slots(page).slots == []
     assert all(picture(name) for name in Slots(page).pictures)
 
@@ -154,6 +155,7 @@ def test_the_server_s_page_does_without_snippets() -> None:
     page = render_page({}, [])
     assert page.count('class="own"') == len(NAMES)
     assert "Nothing yet." in page
+    assert "The store does not answer" in render_page({}, None)
 
 
 def test_the_static_page_has_the_tag_s_elements() -> None:
@@ -164,7 +166,16 @@ def test_the_static_page_has_the_tag_s_elements() -> None:
     assert page.count("min-height:") >= 5
     assert "{{" not in page
     assert "/* theme.css */" not in page
+    assert "<!--" not in page
     assert all(picture(name) for name in Slots(page).pictures)
+
+
+def test_both_pages_link_the_same() -> None:
+    """Each page leads to the other and to the figures by slot, which have requests, and by creative."""
+    links = {"/demo/", "/demo/blogger/", "/demo/slots.csv", "/demo/report.csv"}
+    for page in (render_page({}, []), blogger_page()):
+        (nav,) = re.findall(r'<nav aria-label="Demonstration">(.*?)</nav>', page, re.DOTALL)
+        assert set(re.findall(r'href="([^"]*)"', nav)) == links
 
 
 def test_no_name_of_ours_is_on_filter_lists() -> None:
