@@ -18,6 +18,11 @@ from adserve.core.model import Content, Slot
 _HOLES = {"decision": "\ue000", "view": "\ue001", "click": "\ue002", "base": "\ue003"}
 _CUT = re.compile("([\ue000-\ue003])")
 
+TEXT_LINE_PX, TEXT_FRAME_PX = 18, 18
+"""The height of a line, and of padding and border together, as `text.html.j2` has them."""
+TEXT_ALONE_PX = 250
+"""The height of a text in a slot without sizes."""
+
 templates = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
     autoescape=True,  # for every name: the default of Jinja's selectors skips endings like .j2
@@ -27,7 +32,14 @@ templates = Environment(
 
 
 def compile_snippet(kind: str, content: Content, slot: Slot) -> Snippet:
-    """The snippet of one approved revision in one slot. `kind` is `image` or `text`."""
+    """The snippet of one approved revision in one slot. `kind` is `image` or `text`.
+
+    A text takes no more room than the slot's pictures: it is as wide as the widest, and what does not fit
+    the height of the tallest ends in an ellipsis. Not chosen: growing with its words, which would push the
+    page's own text down after it was there.
+    """
+    sizes = [tuple(map(int, size.split("x"))) for size in slot.sizes]
+    tallest = max((height for _, height in sizes), default=TEXT_ALONE_PX)
     html = (
         templates.get_template(f"{kind}.html.j2")
         .render(
@@ -39,6 +51,8 @@ def compile_snippet(kind: str, content: Content, slot: Slot) -> Snippet:
             body=_plain(content.body),
             file=content.media.file if content.media else "",
             label=_plain(slot.label),
+            widest=max((width for width, _ in sizes), default=0),
+            lines=max(1, (tallest - TEXT_FRAME_PX) // TEXT_LINE_PX),
         )
         .strip()
     )

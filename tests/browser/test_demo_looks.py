@@ -111,3 +111,50 @@ def test_the_footer_s_rule_keeps_off_the_text(opened: Opener, width: int) -> Non
            - document.querySelector('.foot .three').getBoundingClientRect().bottom"""
     )
     assert gap >= 16
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("path", PATHS)
+def test_nothing_moves_while_a_page_fills(browser: Browser, origin: str, path: str, width: int) -> None:
+    """The browser's own count of shifts in what is in sight stays nought."""
+    context = browser.new_context(user_agent=BROWSER, viewport={"width": width, "height": 900})
+    context.add_init_script(
+        "window.shifts = []; new PerformanceObserver((list) => shifts.push(...list.getEntries().map((e) => e.value)))"
+        ".observe({ type: 'layout-shift', buffered: true })"
+    )
+    page = context.new_page()
+    page.goto(origin + path)
+    page.wait_for_selector(".picks")
+    page.wait_for_load_state("networkidle")
+    assert page.evaluate("shifts") == []
+    context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", PATHS)
+def test_words_stand_out_from_their_ground(opened: Opener, path: str, scheme: str) -> None:
+    """Every piece of text has the contrast of WCAG AA, 4.5 to 1, in both modes."""
+    page = opened(path, 1280, color_scheme=scheme)
+    page.wait_for_selector(".picks td")
+    assert page.evaluate(FAINT) == []
+
+
+FAINT = """() => {
+    const parse = (css) => css.match(/[0-9.]+/g).map(Number);
+    const linear = (c) => c <= 10 ? c / 255 / 12.92 : ((c / 255 + .055) / 1.055) ** 2.4;
+    const light = ([r, g, b]) => .2126 * linear(r) + .7152 * linear(g) + .0722 * linear(b);
+    const over = (top, alpha, ground) => top.slice(0, 3).map((c, n) => c * alpha + ground[n] * (1 - alpha));
+    const found = [];
+    const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (walk.nextNode()) {
+        const el = walk.currentNode.parentElement, text = walk.currentNode.textContent.trim();
+        if (!text || !el.checkVisibility()) continue;
+        let ground = el, alpha = 1;
+        for (let e = el; e; e = e.parentElement) alpha *= getComputedStyle(e).opacity;
+        while (parse(getComputedStyle(ground).backgroundColor)[3] === 0) ground = ground.parentElement;
+        const under = parse(getComputedStyle(ground).backgroundColor);
+        const one = light(over(parse(getComputedStyle(el).color), alpha, under)) + .05, other = light(under) + .05;
+        if (Math.max(one / other, other / one) < 4.5) found.push(text.slice(0, 40));
+    }
+    return found;
+}"""
