@@ -170,6 +170,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("keep_quarters_days", "35", _number(3, 3650), "days for which quarter-hours are kept"),
     Setting("stale_limit_s", "3600", _number(0, 604_800), "seconds a worker serves its copy without the store"),
     Setting("max_upload_bytes", "5000000", _number(1000, 50_000_000), "largest file that is taken"),
+    Setting("spool_max_bytes", "256000000", _number(0, 100_000_000_000), "bytes that the spool may hold; 0 does without it"),
     Setting("access_log", "0", _number(0, 1), "1 logs every request: method, path, status; no address, no query"),
 )
 
@@ -197,6 +198,7 @@ class Settings:
     keep_quarters_days: int
     stale_limit_s: int
     max_upload_bytes: int
+    spool_max_bytes: int
     access_log: int
 
 

@@ -30,8 +30,11 @@ from adserve.store.accounts import Accounts
 from adserve.store.catalog import CatalogStore
 from adserve.store.client import HOT_TIMEOUT_S, REPLY_ERRORS, Redis, connect, end
 from adserve.store.keys import Keys
-from adserve.store.ledger import Ledger, Spaces
+from adserve.store.ledger import Ledger
 from adserve.store.media import MediaStore
+from adserve.store.replay import Replay
+from adserve.store.spaces import Spaces
+from adserve.store.spool import Spool
 
 log = structlog.get_logger("adserve")
 POLL_S = 0.2
@@ -109,7 +112,10 @@ async def running(
         make_secret(settings)
         secret_stamp = _stamp(settings)
         signing = signing_keys(settings)
-        ledger = Ledger(hot, keys, Spaces(), click_lifetime_s=settings.click_lifetime_s)
+        spaces = Spaces()
+        spool = Spool(settings.data_dir / "spool", keys.prefix, spaces.incarnation, limit=settings.spool_max_bytes)
+        ledger = Ledger(hot, keys, spaces, spool, click_lifetime_s=settings.click_lifetime_s)
+        replay = Replay(ledger, keys.prefix, clock)
         lifetimes = Lifetimes(settings.impression_lifetime_s, settings.view_lifetime_s, settings.click_lifetime_s)
         worker = Worker(
             ledger,
@@ -141,6 +147,7 @@ async def running(
                 lambda: _follow(held, services.catalog),
                 lambda: _keep_house(held),
                 lambda: _follow_secret(held, secret_stamp),
+                replay.run,
             )
         ]
         try:
@@ -150,7 +157,7 @@ async def running(
             clean = await ledger.close()
             log.info("drained", flushed=clean, events=ledger.committed)
             if not clean:
-                raise StoreError("the store did not take the last counters before the end")
+                raise StoreError("neither the store nor the spool took the last counters")
 
 
 @asynccontextmanager

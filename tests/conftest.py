@@ -107,7 +107,7 @@ class Api:
 
     async def totals(self, **query: str) -> dict[str, Any]:
         """The figures of the whole time around the frozen clock."""
-        await self.held.worker.ledger.flush()
+        await self.held.worker.ledger.counts.flush()
         asked = {"from": "2027-01-01", "to": "2027-03-01", "site": "news", "by": "site", **query}
         reply = await self.http.get("/api/v1/report", params=asked, headers={"Authorization": f"Bearer {ADMIN}"})
         assert reply.status_code == 200, reply.text

@@ -41,7 +41,7 @@ class Group:
 async def picks(held: Running) -> list[Group] | None:
     """Today's picks up to this moment, or None while the store does not answer. What this process has
     served and not sent yet is flushed first: a page that was filled just now is counted."""
-    flushed = await held.worker.ledger.flush()
+    flushed = await held.worker.ledger.counts.flush()
     catalog = held.worker.catalog
     if not flushed or catalog is None:
         return None

@@ -71,7 +71,7 @@ def _demo(flags: Mapping[str, Any], environment: Mapping[str, str], data_dir: Pa
 
 def _forget(data_dir: Path) -> None:
     """Removes what the demo keeps in a data dir, and nothing else that lies there."""
-    for name in ("store", "media", "secret", "store.lock", "owner.lock", "users.lock"):
+    for name in ("store", "media", "spool", "secret", "store.lock", "owner.lock", "users.lock"):
         path = data_dir / name
         if path.is_dir():
             shutil.rmtree(path)

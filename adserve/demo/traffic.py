@@ -17,7 +17,9 @@ from adserve.core.schedule import day_bounds, local_day, zone
 from adserve.core.token import Serve
 from adserve.flows.serve import MOBILE_WIDTH, money_of
 from adserve.store.keys import tag_of
-from adserve.store.ledger import Event, Ledger, Spaces
+from adserve.store.ledger import Ledger
+from adserve.store.spaces import Spaces
+from adserve.store.spool import Event, Spool
 from adserve.wiring import Running
 
 DAYS = 7
@@ -33,7 +35,9 @@ async def seed_week(held: Running) -> None:
     chance = random.Random(7)  # noqa: S311 - figures, not secrets
     draws = Draws(chance)
     # a ledger of its own: the past week's hours are not in the spaces of the worker
-    ledger = Ledger(held.services.client, held.services.keys, Spaces(), click_lifetime_s=worker.lifetimes.click_s)
+    client, keys, spaces = held.services.client, held.services.keys, Spaces()
+    spool = Spool(held.settings.data_dir / "spool", keys.prefix, spaces.incarnation)
+    ledger = Ledger(client, keys, spaces, spool, click_lifetime_s=worker.lifetimes.click_s)
     ledger.start()
     today = day_bounds(local_day(int(worker.clock()), zone("Asia/Kolkata")), zone("Asia/Kolkata"))[0]
     waiting: list[asyncio.Future[str]] = []
@@ -77,7 +81,7 @@ def _serve(ledger: Ledger, slot: CompiledSlot, issued: int, device: int, draws: 
         choice.tier,
         device,
     )
-    ledger.served(serve)
+    ledger.counts.served(serve)
     return serve
 
 

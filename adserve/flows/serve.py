@@ -12,7 +12,7 @@ from adserve.core.token import FLAG_SERVED_COUNTS, Serve, decision_id
 from adserve.flows.worker import Worker
 from adserve.snippet import impression_image
 from adserve.store.keys import tag_of
-from adserve.store.ledger import Event
+from adserve.store.spool import Event
 
 MOBILE_WIDTH = 360
 """CSS pixels of a slot's box on a mobile device whose request says none."""
@@ -104,7 +104,7 @@ def serve_slot(worker: Worker, slot: CompiledSlot, reader: Reader, page: PageVie
     choice = decide(slot, request, page, now, worker.draws)
     ledger, serial = worker.ledger, slot.slot.serial
     if choice is None:
-        ledger.stayed_empty(serial, reader.device, why_empty(slot, request, page, now), now)
+        ledger.counts.stayed_empty(serial, reader.device, why_empty(slot, request, page, now), now)
         return Empty(slot.slot.name, secrets.token_urlsafe(12), reader.page_view)
     if page is not None:
         page.add(choice)
@@ -123,7 +123,7 @@ def serve_slot(worker: Worker, slot: CompiledSlot, reader: Reader, page: PageVie
         reader.device,
         FLAG_SERVED_COUNTS if at_serve else 0,
     )
-    ledger.served(serve)
+    ledger.counts.served(serve)
     if at_serve:
         verdict = reader.verdict or "count"
         ledger.enqueue(Event("i", serve, verdict, *money_of(choice.campaign)), now)

@@ -12,7 +12,8 @@ from adserve.core.urls import fill_macros
 from adserve.errors import BadToken, StoreUnavailable
 from adserve.flows.serve import money_of
 from adserve.flows.worker import Worker
-from adserve.store.ledger import LATE_S, Event
+from adserve.store.ledger import LATE_S
+from adserve.store.spool import Event
 
 
 class Tracked(NamedTuple):
@@ -45,7 +46,7 @@ async def track(worker: Worker, token: str, kind: str, verdict: str | None) -> T
     if late:
         verdict = "late"
     event = Event(kind, serve, verdict or "count", cpm, cpc)
-    return Tracked(late, await worker.ledger.count(event, int(worker.clock())))
+    return Tracked(late, await worker.ledger.enqueue(event, int(worker.clock())))
 
 
 async def click(worker: Worker, token: str, verdict: str | None, client: Address | None, *, count: bool) -> str | None:
@@ -60,7 +61,7 @@ async def click(worker: Worker, token: str, verdict: str | None, client: Address
         who = worker.client_digest(client_network(client), landing.creative.serial, now // 86_400)
         event = Event("c", serve, "late" if late else verdict or "count", *money_of(landing.campaign), who)
         try:
-            await worker.ledger.count(event, now)
+            await worker.ledger.enqueue(event, now)
         except StoreUnavailable:
             worker.clicks_uncounted += 1  # the reader's way is never blocked by our store
     return fill_macros(landing.parts, _macros(worker, serve, landing, token))

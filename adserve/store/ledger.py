@@ -1,4 +1,4 @@
-"""Counting: events by group commit, served counts by idempotent flushes.
+"""Counting events: group commit, answered when the store or the spool has them.
 
 DESIGN. A serve is one bit: (incarnation of the worker, hash tag, hour, ordinal). `event.lua` sets
 it and adds to the counters in one step, only if it was 0, so no race, repeat or retry counts twice.
@@ -7,241 +7,227 @@ flight per worker, one script call per ledger space and quarter-hour in it, and 
 when the store has committed it. A task of the ledger owns the connection; requests only await
 futures, so a client that goes away cannot leave a half-read reply behind.
 
-Served counts are gathered in memory and flushed at least every 50 ms. A flush carries a sequence
-per hash tag and is sent again, unchanged, until the store has answered: `serves.lua` applies it once.
-It also says how far it reaches in the ledger, so that an event can tell whether its serve is counted:
-if not, the event counts it, and the flush leaves it out. So impressions <= serves at every moment,
-and a killed worker loses only serves of which nothing else is known either.
+A batch that fails is sent again. An event that is not committed after 250 ms is written to the spool,
+answered, and replayed later as of its arrival; while the breaker is open it goes there at once. If the
+store may have had it already, it is marked: its bit is then no duplicate.
+
+An event proves its serve: if the serve is not flushed yet (and may never be), the event counts it,
+and the flush leaves it out. So views <= impressions <= serves holds in the store at every moment.
 """
 
 from __future__ import annotations
 
 import asyncio
-import secrets
-from collections import defaultdict
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Sequence
+
+from redis.exceptions import ResponseError
 
 from adserve.core.schedule import bucket_of
-from adserve.core.token import Serve
 from adserve.errors import StoreUnavailable
+from adserve.store.breaker import Breaker
 from adserve.store.client import Redis, Script, end
-from adserve.store.keys import HOUR_S, TAGS, Keys, tag_of
+from adserve.store.counts import Counts, cell_prefix
+from adserve.store.keys import HOUR_S, Keys
+from adserve.store.spaces import Spaces
+from adserve.store.spool import Event, Spool
 
-FLUSH_S = 0.05
 COMMIT_S = 0.25
-"""How long an event waits for its commit."""
+"""How long an event waits for its commit before it goes to the spool."""
+SWEEP_S = 0.025
+RETRY_S = 0.02
 BATCH = 400
 LATE_S = 48 * HOUR_S
-FLUSH_MEMORY_S = 72 * HOUR_S
+FAILED = "failed"
+"""The outcome of an event that the store can never take: a key of its ledger holds something else."""
+SPOOLED = "spooled"
 
 
-class Spaces:
-    """The ordinals of this worker: counted up per (hash tag, hour), granted by nobody."""
+class Item:
+    """An event on its way. `again`: the store may have it already."""
 
-    def __init__(self, incarnation: int | None = None) -> None:
-        self.incarnation = incarnation if incarnation is not None else secrets.randbits(40)
-        self._hours = [-1] * TAGS
-        self._next = [0] * TAGS
+    __slots__ = ("again", "arrival", "event", "future", "since")
 
-    def take(self, tag: int, now: int) -> tuple[int, int]:
-        """`(moment, ordinal)` for a serve: the moment is `now`, or the start of the newest hour when
-        the clock stepped back across it, because no ordinal is given twice in one space."""
-        hour = now // HOUR_S
-        newest = self._hours[tag]
-        if hour > newest:
-            self._hours[tag] = hour
-            self._next[tag] = 0
-        elif hour < newest:
-            now = newest * HOUR_S
-        ordinal = self._next[tag]
-        self._next[tag] = ordinal + 1
-        return now, ordinal
-
-    def reached(self, tag: int) -> tuple[int, int]:
-        """`(hour, next ordinal)`: every serve given so far lies before it."""
-        return self._hours[tag], self._next[tag]
-
-
-class Flush(NamedTuple):
-    """A batch of counts of one tag: all of its serves before the `next` ordinal of `hour`."""
-
-    sequence: int
-    hour: int
-    next: int
-    cells: dict[tuple[int, str], int]
-
-
-class Event(NamedTuple):
-    """One event to count. `verdict`: `count`, `late`, or the reason it is set aside for."""
-
-    kind: str
-    serve: Serve
-    verdict: str
-    cpm: str = ""
-    cpc: str = ""
-    client: str = ""
-    """Keyed hash of client and creative, for the click rate rule; empty: no rule."""
+    def __init__(self, event: Event, arrival: int, future: asyncio.Future[str], since: float, again: bool) -> None:
+        self.event, self.arrival, self.future, self.since, self.again = event, arrival, future, since, again
 
 
 class Ledger:
-    """The counting side of one worker. `run` is its task; `close` flushes everything."""
+    """The counting side of one worker. `start` begins its tasks; `close` leaves nothing uncounted."""
 
-    def __init__(self, client: Redis, keys: Keys, spaces: Spaces, *, click_lifetime_s: int) -> None:
-        self._client, self._keys, self.spaces = client, keys, spaces
+    def __init__(
+        self,
+        client: Redis,
+        keys: Keys,
+        spaces: Spaces,
+        spool: Spool,
+        *,
+        click_lifetime_s: int,
+        breaker: Breaker | None = None,
+    ) -> None:
+        self._client, self._keys, self.spaces, self.spool = client, keys, spaces, spool
+        self.breaker = breaker or Breaker()
+        self.counts = Counts(client, keys, spaces, spool, self.breaker)
         self._retain_s = HOUR_S + click_lifetime_s + LATE_S + HOUR_S
-        self._event, self._serves = Script("cells", "event"), Script("cells", "serves")
-        self._waiting: list[tuple[Event, int, asyncio.Future[str]]] = []
+        self._script = Script("cells", "event")
+        self._waiting: list[Item] = []
+        self._in_flight: list[Item] = []
         self._wake = asyncio.Event()
-        self._counts: defaultdict[tuple[int, int, str], int] = defaultdict(int)
-        self._unsent: dict[int, Flush] = {}
-        self._sequence = [0] * TAGS
-        self._flushing = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
         self.committed = 0
         self.failures = 0
 
     def start(self) -> None:
-        self._tasks = [asyncio.create_task(self._commit_forever()), asyncio.create_task(self._flush_forever())]
-
-    def served(self, serve: Serve) -> None:
-        """Counts a serve, with the next flush."""
-        self._counts[serve.tag, bucket_of(serve.issued), cell_prefix(serve) + "s"] += 1
-
-    def stayed_empty(self, slot: int, device: int, reason: str, now: int) -> None:
-        """Counts a request that stayed empty, with the next flush. `slot` is a serial."""
-        self._counts[tag_of(slot), bucket_of(now), f"{slot}.0.0.{device}.e.{reason}"] += 1
+        self._tasks = [asyncio.create_task(work) for work in (self._commit_forever(), self._sweep(), self.counts.run())]
 
     def enqueue(self, event: Event, now: int) -> asyncio.Future[str]:
-        """The outcome of an event: `counted`, `duplicate`, `late` or `filtered:<reason>`."""
-        future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._waiting.append((event, now, future))
-        self._wake.set()
-        return future
+        """The outcome of an event: `counted`, `duplicate`, `late`, `filtered:<reason>`, or `spooled`,
+        which becomes one of the others later. StoreUnavailable when it can be neither counted nor
+        spooled: then it may have been counted all the same, and sending it again is safe."""
+        loop = asyncio.get_running_loop()
+        item = Item(event, now, loop.create_future(), loop.time(), again=False)
+        if self.breaker.refuses():
+            self._put_by(item)
+        else:
+            self._waiting.append(item)
+            self._wake.set()
+        return item.future
 
-    async def count(self, event: Event, now: int) -> str:
-        """Counts an event and waits for the commit. StoreUnavailable when there is none in time; it
-        may have been committed all the same, and sending it again is safe."""
-        try:
-            return await asyncio.wait_for(asyncio.shield(self.enqueue(event, now)), COMMIT_S)
-        except TimeoutError:
-            raise StoreUnavailable("the store did not commit in time") from None
+    async def apply(self, items: Sequence[Item], now: int) -> list[str]:
+        """Counts events as of their arrivals; the outcomes in their order, `FAILED` and `expired` (too
+        old to tell whether it was counted) among them. StoreUnavailable when the store did not answer
+        for some: send them all again, with `again`."""
+        replies = await self._call(items, now)
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise StoreUnavailable(type(reply).__name__)
+        return [str(reply) for reply in replies]
 
     async def _commit_forever(self) -> None:
         while True:
             await self._wake.wait()
-            batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
+            if not self._waiting:  # all of them were spooled meanwhile
+                self._wake.clear()
+                continue
+            if not self.breaker.allows():
+                await asyncio.sleep(RETRY_S)
+                continue
+            self._in_flight, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
             if not self._waiting:
                 self._wake.clear()
-            await self._commit(batch)
+            again = await self._commit(self._in_flight)
+            self._in_flight = []
+            if again:
+                self._waiting[:0] = again
+                self._wake.set()
+                await asyncio.sleep(RETRY_S)
 
-    async def _commit(self, batch: list[tuple[Event, int, asyncio.Future[str]]]) -> None:
-        groups: dict[tuple[int, int, int], list[tuple[Event, int, asyncio.Future[str]]]] = {}
-        for item in batch:
-            serve = item[0].serve
-            groups.setdefault((serve.incarnation, serve.tag, bucket_of(serve.issued)), []).append(item)
+    async def _commit(self, items: list[Item]) -> list[Item]:
+        """Commits a batch; what has to be sent again."""
+        again: list[Item] = []
+        replies = await self._call(items, max(item.arrival for item in items))
+        for item, reply in zip(items, replies, strict=True):
+            if reply == FAILED:
+                self.failures += 1
+                _refuse(item.future, StoreUnavailable("a key of the ledger is spoilt"))
+            elif isinstance(reply, Exception):
+                item.again = item.again or not isinstance(reply, ResponseError)  # that one says: not done
+                if not item.future.done():
+                    again.append(item)
+            else:
+                self.committed += 1
+                if not item.future.done():
+                    item.future.set_result(str(reply))
+        if all(isinstance(reply, Exception) for reply in replies):
+            self.failures += 1
+            self.breaker.failed()
+        else:
+            self.breaker.succeeded()
+        return again
+
+    async def _call(self, items: Sequence[Item], now: int) -> list[str | Exception]:
+        """One pipeline, one script call per ledger space and quarter-hour; a reply for each item."""
+        groups: dict[tuple[int, int, int], list[int]] = {}
+        for place, item in enumerate(items):
+            serve = item.event.serve
+            groups.setdefault((serve.incarnation, serve.tag, bucket_of(serve.issued)), []).append(place)
         try:
-            sha = await self._event.load(self._client)
+            sha = await self._script.load(self._client)
             pipe = self._client.pipeline(transaction=False)
-            for (incarnation, tag, bucket), items in groups.items():
-                keys, args = self._call(incarnation, tag, bucket, items)
+            for space, places in groups.items():
+                keys, args = self._arguments(*space, [items[place] for place in places], now)
                 pipe.evalsha(sha, len(keys), *keys, *args)
             replies = await pipe.execute(raise_on_error=False)
-        except Exception as problem:  # whatever a strange reply raises: this loop must go on
-            self._event.sha = None
+        except Exception as problem:  # whatever a strange reply raises: counting must go on
             replies = [problem] * len(groups)
-        for items, reply in zip(groups.values(), replies, strict=True):
-            if not isinstance(reply, list) or len(reply) != len(items):
-                self.failures += 1
-                self._event.sha = None
-                failure = StoreUnavailable(type(reply).__name__)
-                for _, _, future in items:
-                    _refuse(future, failure)
-                continue
-            self.committed += len(items)
-            for (_, _, future), answer in zip(items, reply, strict=True):
-                if answer == "failed":
-                    self.failures += 1
-                    _refuse(future, StoreUnavailable("a key of the ledger is spoilt"))
-                elif not future.done():
-                    future.set_result(answer)
+        found: list[str | Exception] = [""] * len(items)
+        for places, reply in zip(groups.values(), replies, strict=True):
+            answers: Sequence[str | Exception]
+            if isinstance(reply, list) and len(reply) == len(places):
+                answers = reply
+            else:
+                self._script.sha = None
+                failure = reply if isinstance(reply, Exception) else StoreUnavailable("a reply of another shape")
+                answers = [FAILED if "WRONGTYPE" in str(failure) else failure] * len(places)
+            for place, answer in zip(places, answers, strict=True):
+                found[place] = answer
+        return found
 
-    def _call(
-        self, incarnation: int, tag: int, bucket: int, items: Iterable[tuple[Event, int, asyncio.Future[str]]]
+    def _arguments(
+        self, incarnation: int, tag: int, bucket: int, items: Sequence[Item], now: int
     ) -> tuple[list[str], list[str | int]]:
         hour = bucket // HOUR_S
         keys = [self._keys.ledger(tag, kind + what, incarnation, hour) for kind in "ivc" for what in "vfpl"]
         keys += [self._keys.counters(tag, bucket), self._keys.buckets(tag)]
         keys += [self._keys.flushed(tag, incarnation), self._keys.proven(tag, incarnation)]
-        args: list[str | int] = [0, hour * HOUR_S + self._retain_s, bucket]
-        for event, now, _ in items:
-            args[0] = max(int(args[0]), now)
-            place = 0
+        args: list[str | int] = [now, hour * HOUR_S + self._retain_s, bucket]
+        for item in items:
+            event, place = item.event, 0
             if event.client:
                 keys.append(self._keys.click_rate(tag, event.client))
                 place = len(keys)
-            args += [
-                event.kind,
-                event.serve.ordinal,
-                event.verdict,
-                cell_prefix(event.serve),
-                event.cpm,
-                event.cpc,
-                place,
-            ]
+            cell = cell_prefix(event.serve)
+            args += [event.kind, event.serve.ordinal, event.verdict, cell, event.cpm, event.cpc, place]
+            args += [item.arrival, int(item.again)]
         return keys, args
 
-    async def _flush_forever(self) -> None:
+    async def _sweep(self) -> None:
+        """Sends what has waited for `COMMIT_S` to the spool."""
         while True:
-            await asyncio.sleep(FLUSH_S)
-            if self._counts or self._unsent:
-                await self.flush()
+            await asyncio.sleep(SWEEP_S)
+            limit = asyncio.get_running_loop().time() - COMMIT_S
+            for item in self._in_flight:
+                if item.since < limit and not item.future.done():
+                    self.breaker.failed(at_once=True)
+                    item.again = True
+                    self._put_by(item)
+            if self._waiting and (self._waiting[0].since < limit or self.breaker.refuses()):
+                for item in self._waiting:
+                    if item.since < limit or self.breaker.refuses():
+                        self._put_by(item)
+                self._waiting = [item for item in self._waiting if not item.future.done()]
 
-    async def flush(self) -> bool:
-        """Sends the gathered counts; False when some have to be sent again. A tag whose last batch
-        is not confirmed yet sends that one again first, unchanged."""
-        async with self._flushing:
-            fresh: set[int] = set()
-            for tag, bucket, cell in list(self._counts):
-                if tag not in self._unsent:
-                    self._sequence[tag] += 1
-                    self._unsent[tag] = Flush(self._sequence[tag], *self.spaces.reached(tag), {})
-                    fresh.add(tag)
-                if tag in fresh:
-                    self._unsent[tag].cells[bucket, cell] = self._counts.pop((tag, bucket, cell))
-            return await self._send()
+    def _put_by(self, item: Item) -> None:
+        try:
+            self.spool.put_event(item.event, item.arrival, again=item.again)
+        except StoreUnavailable as problem:
+            _refuse(item.future, problem)
+        else:
+            item.future.set_result(SPOOLED)
 
-    async def _send(self) -> bool:
-        own = self.spaces.incarnation
-        for tag, batch in list(self._unsent.items()):
-            buckets = sorted({bucket for bucket, _ in batch.cells})
-            keys = [self._keys.flushed(tag, own), self._keys.proven(tag, own), self._keys.buckets(tag)]
-            keys += [self._keys.counters(tag, bucket) for bucket in buckets]
-            args: list[str | int] = [batch.sequence, batch.hour, batch.next, FLUSH_MEMORY_S, len(buckets), *buckets]
-            for (bucket, cell), count in batch.cells.items():
-                args += [buckets.index(bucket) + 1, cell, count]
-            try:
-                await self._serves.call(self._client, keys, args)
-            except Exception:
-                self.failures += 1
-                self._serves.sha = None
-                return False
-            del self._unsent[tag]
-        return True
-
-    async def close(self, *, within_s: float = 10.0) -> bool:
-        """Commits and flushes what is left; False when the store would not take it in time."""
-        deadline = asyncio.get_running_loop().time() + within_s
-        clean = False
-        while asyncio.get_running_loop().time() < deadline:
-            waiting = [future for _, _, future in self._waiting]
+    async def close(self, *, within_s: float = 3.0) -> bool:
+        """Commits and flushes what is left, or spools it; False when it could do neither."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + within_s
+        while loop.time() < deadline:
+            waiting = [item.future for item in (*self._waiting, *self._in_flight) if not item.future.done()]
             if waiting:
                 await asyncio.wait(waiting, timeout=1)
-            clean = await self.flush() and not self._counts and not self._waiting
-            if clean:
+            if await self.counts.flush() and not self._waiting:
                 break
-            await asyncio.sleep(FLUSH_S)
+            await asyncio.sleep(RETRY_S)
         await end(self._tasks)
+        clean = self.counts.put_by(0)
+        self.spool.close()
         return clean
 
 
@@ -249,8 +235,3 @@ def _refuse(future: asyncio.Future[str], failure: StoreUnavailable) -> None:
     if not future.done():
         future.set_exception(failure)
         future.exception()  # a waiter that gave up already must not make asyncio complain
-
-
-def cell_prefix(serve: Serve) -> str:
-    """The cell of a serve, without its metric."""
-    return f"{serve.slot}.{serve.revision}.{serve.tier}.{serve.device}."

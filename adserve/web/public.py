@@ -102,9 +102,15 @@ class _Figures:
 
     def collect(self) -> list[Metric]:
         worker = self.worker
+        ledger, spool = worker.ledger, worker.ledger.spool
         counters = {
-            "events_committed": ("Events that the store has committed", worker.ledger.committed),
-            "store_failures": ("Calls of the hot path that the store did not answer", worker.ledger.failures),
+            "events_committed": ("Events that the store has committed", ledger.committed),
+            "store_failures": ("Calls of the hot path that failed", ledger.failures + ledger.counts.failures),
+            "breaker_opened": ("How often the breaker before the store has opened", ledger.breaker.opened),
+            "events_spooled": ("Events written to the spool", spool.events),
+            "events_replayed": ("Events taken from a spool to the store", spool.replayed),
+            "events_expired": ("Spooled events that came too late to be counted", spool.expired),
+            "events_refused": ("Spooled events that the store can never take", spool.refused),
             "malformed_parameters": ("Query parameters that were ignored", worker.malformed),
             "clock_skew": ("Tokens from the future", worker.clock_skew),
             "clicks_uncounted": ("Clicks that were sent on without the store", worker.clicks_uncounted),
@@ -122,6 +128,7 @@ class _Figures:
                 len(catalog.bad) if catalog else 0,
             ),
             "store_up": ("Whether the store answers", int(self.health.store_up())),
+            "breaker_closed": ("Whether events go to the store at once", int(ledger.breaker.state == "closed")),
         }
         found += [GaugeMetricFamily(f"adserve_{name}", text, value=value) for name, (text, value) in gauges.items()]
         return found

@@ -220,7 +220,7 @@ async def test_every_key_is_declared_and_expires(api: Api, served: Any) -> None:
     """Ledger, flush and rate keys expire; nothing lies outside the prefix."""
     await api.http.get(path(served["impression_url"]))
     await api.http.get(path(served["click_url"]))
-    await api.held.worker.ledger.flush()
+    await api.held.worker.ledger.counts.flush()
     client, prefix = api.held.services.client, api.held.settings.key_prefix
     for key in [key async for key in client.scan_iter(f"{prefix}*")]:
         lasting = any(part in key for part in ("{cat}", ":media", ":c:", ":buckets", ":days", ":d:"))

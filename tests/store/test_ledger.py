@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import copy
 import os
+import tempfile
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +19,9 @@ from adserve.core.token import Serve
 from adserve.store.client import Redis, connect
 from adserve.store.embedded import EmbeddedStore
 from adserve.store.keys import HOUR_S, Keys
-from adserve.store.ledger import Event, Flush, Ledger, Spaces
+from adserve.store.ledger import FAILED, Item, Ledger
+from adserve.store.spaces import Spaces
+from adserve.store.spool import Event, Spool
 
 NOW = 1_800_000_000 - 1_800_000_000 % HOUR_S
 TAG = 3
@@ -32,19 +38,25 @@ class Worker:
     """A ledger whose tasks a test runs by hand."""
 
     def __init__(self, client: Redis, keys: Keys) -> None:
-        self.ledger = Ledger(client, keys, Spaces(), click_lifetime_s=86_400)
+        spaces = Spaces()
+        self.spool = Spool(Path(tempfile.mkdtemp()), keys.prefix, spaces.incarnation)
+        self.ledger = Ledger(client, keys, spaces, self.spool, click_lifetime_s=86_400)
 
     def serve(self, now: int) -> Serve:
         issued, ordinal = self.ledger.spaces.take(TAG, now)
         serve = Serve(self.ledger.spaces.incarnation, ordinal, issued, 1, 11, 0, TAG, 1, 1)
-        self.ledger.served(serve)
+        self.ledger.counts.served(serve)
         return serve
 
-    async def event(self, serve: Serve, kind: str, verdict: str = "count") -> str:
-        future = self.ledger.enqueue(Event(kind, serve, verdict), serve.issued + 1)
-        batch, self.ledger._waiting = self.ledger._waiting, []
-        await self.ledger._commit(batch)
-        return await future
+    async def event(self, serve: Serve, kind: str, verdict: str = "count", *, again: bool = False) -> str:
+        return (await self.events([(serve, kind)], verdict, again=again))[0]
+
+    async def events(self, some: list[tuple[Serve, str]], verdict: str = "count", *, again: bool = False) -> list[str]:
+        """The outcomes of one batch."""
+        loop = asyncio.get_running_loop()
+        now = max(serve.issued for serve, _ in some) + 1
+        items = [Item(Event(kind, serve, verdict), now, loop.create_future(), 0.0, again) for serve, kind in some]
+        return await self.ledger.apply(items, now)
 
 
 async def figures(client: Any, keys: Keys) -> dict[str, int]:
@@ -69,7 +81,7 @@ async def test_an_event_before_the_flush_counts_its_serve_once(client: Redis) ->
     assert [await worker.event(shown, "i") for _ in range(3)] == ["counted", "duplicate", "duplicate"]
     assert await worker.event(shown, "c") == "counted"
     assert (await figures(client, keys))["s"] == 1
-    await worker.ledger.flush()
+    await worker.ledger.counts.flush()
     assert (await figures(client, keys))["s"] == 2
     assert await worker.event(unseen, "i") == "counted"
     assert await figures(client, keys) == {"s": 2, "i": 2, "c": 1, "d": 2}
@@ -86,7 +98,7 @@ async def test_a_killed_worker_leaves_no_debt(client: Redis) -> None:
     after = Worker(client, keys)
     for _ in range(5):
         after.serve(NOW)
-    await after.ledger.flush()
+    await after.ledger.counts.flush()
     assert await figures(client, keys) == {"s": 15, "i": 10}
 
 
@@ -104,15 +116,17 @@ async def test_a_flush_that_is_sent_again_adds_nothing(client: Redis) -> None:
     keys = fresh_keys()
     worker = Worker(client, keys)
     ledger, serves = worker.ledger, [worker.serve(NOW) for _ in range(3)]
-    sent = Flush(1, *ledger.spaces.reached(TAG), {(bucket, cell): n for (_, bucket, cell), n in ledger._counts.items()})
-    await ledger.flush()
+    ledger.counts._gather()
+    sent = copy.copy(ledger.counts._pending[TAG][0])
+    sent.sent = True
+    await ledger.counts.flush()
     await worker.event(serves[0], "i")
     later = worker.serve(NOW)
     await worker.event(later, "i")
-    ledger._unsent[TAG] = sent
-    assert await ledger.flush()
+    ledger.counts._pending[TAG].append(sent)
+    assert await ledger.counts.flush()
     assert (await figures(client, keys))["s"] == 4
-    await ledger.flush()
+    await ledger.counts.flush()
     assert (await figures(client, keys))["s"] == 4
 
 
@@ -140,7 +154,7 @@ async def test_serves_are_those_flushed_or_proven(client: Any, plan: list[tuple[
             now += number
             made.append((worker, worker.serve(now)))
         elif what == "flush":
-            await worker.ledger.flush()
+            await worker.ledger.counts.flush()
             counted |= {serve for its, serve in made if its is worker}
         elif what == "kill":
             worker = Worker(client, keys)
@@ -163,7 +177,7 @@ async def test_a_spoilt_figure_is_put_aside_and_counting_goes_on(client: Any, sp
         await client.hset(keys.counters(TAG, NOW), cell, spoilt)
     serves = [worker.serve(NOW) for _ in range(3)]
     assert [await worker.event(serve, kind) for serve in serves[:2] for kind in "ic"] == ["counted"] * 4
-    await worker.ledger.flush()
+    await worker.ledger.counts.flush()
     assert await client.hgetall(keys.counters(TAG, NOW)) == {
         "?1.11.1.1.i": spoilt, "?1.11.1.1.s": spoilt, "1.11.1.1.i": "2", "1.11.1.1.c": "2", "1.11.1.1.s": "3",
     }  # fmt: skip
@@ -175,8 +189,5 @@ async def test_a_spoilt_bitmap_fails_its_own_events_alone(client: Any) -> None:
     worker = Worker(client, keys)
     serves = [worker.serve(NOW) for _ in range(2)]
     await client.rpush(keys.ledger(TAG, "vv", worker.ledger.spaces.incarnation, NOW // HOUR_S), "x")
-    futures = [worker.ledger.enqueue(Event(kind, serve, "count"), NOW) for serve in serves for kind in "iv"]
-    batch, worker.ledger._waiting = worker.ledger._waiting, []
-    await worker.ledger._commit(batch)
-    assert [future.exception() is None for future in futures] == [True, False, True, False]
+    assert await worker.events([(serve, kind) for serve in serves for kind in "iv"]) == ["counted", FAILED] * 2
     assert (await figures(client, keys))["i"] == 2

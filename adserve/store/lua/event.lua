@@ -2,11 +2,14 @@
 -- KEYS 1-12 bitmaps: valid, set aside, prefetch, late of impression, view, click (in that order);
 --      13 counters of the bucket; 14 index of buckets; 15 how far served counts were flushed;
 --      16 serves proven before their flush; 17.. click lists for the rate rule.
--- ARGV 1 now (epoch s); 2 when the bitmaps expire (epoch s); 3 the bucket; then seven an event:
+-- ARGV 1 now (epoch s); 2 when the bitmaps expire (epoch s); 3 the bucket; then nine an event:
 --      kind i|v|c; ordinal; verdict count|late|<reason to set aside>; cell prefix "SLOT.REV.TIER.DEVICE.";
---      impression money field or ""; click money field or "" (each "m.CUR:micros"); index of the click list in KEYS or 0.
--- Returns one word an event: counted, duplicate, late, filtered:<reason>, or failed (a key of another type).
-local now, expires, bucket = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
+--      impression money field or ""; click money field or "" (each "m.CUR:micros"); index of the click list in KEYS or 0;
+--      arrival (epoch s); 1 when this very event may have been here before, so that its bit is no duplicate, else 0.
+-- Returns one word an event: counted, duplicate, late, filtered:<reason>, failed (a key of another type), or
+-- expired (the bitmaps are gone: whether it was counted cannot be told any more, so it is not).
+local expires, bucket = tonumber(ARGV[2]), ARGV[3]
+local FIELDS = 9
 local base = { i = 0, v = 4, c = 8 }
 local VALID, ASIDE, PREFETCH, LATE = 1, 2, 3, 4
 local RATE_LIMIT, RATE_WINDOW_S = 10, 60
@@ -55,7 +58,7 @@ local function impression(n, cell, cpm)
   if bit('c', VALID, n) then add(cell .. 'u', -1) end
 end
 
-local function over_rate(key)
+local function over_rate(key, now)
   local tenth = redis.call('LINDEX', key, RATE_LIMIT - 1)
   if tenth and tonumber(tenth) > now - RATE_WINDOW_S then return true end
   redis.call('LPUSH', key, now)
@@ -64,7 +67,7 @@ local function over_rate(key)
   return false
 end
 
-local function judge(kind, n, verdict, cell, cpm, cpc, list)
+local function judge(kind, n, verdict, cell, cpm, cpc, list, now)
   if bit(kind, VALID, n) then return 'duplicate' end
   if verdict == 'late' then
     if bit(kind, ASIDE, n) or bit(kind, LATE, n) then return 'duplicate' end
@@ -74,7 +77,7 @@ local function judge(kind, n, verdict, cell, cpm, cpc, list)
   end
   if bit(kind, LATE, n) then return 'duplicate' end
   if bit(kind, ASIDE, n) and not (verdict == 'count' and bit(kind, PREFETCH, n)) then return 'duplicate' end
-  if verdict == 'count' and list > 0 and over_rate(KEYS[list]) then verdict = 'rate' end
+  if verdict == 'count' and list > 0 and over_rate(KEYS[list], now) then verdict = 'rate' end
   -- a view of an impression that was set aside is set aside too, so that views <= impressions
   if verdict == 'count' and kind == 'v' and bit('i', ASIDE, n) and not bit('i', PREFETCH, n) then verdict = 'bot' end
   local was_prefetch = bit(kind, PREFETCH, n)
@@ -103,11 +106,21 @@ end
 
 if not open_counters(KEYS[13], KEYS[14], bucket) then return redis.error_reply('WRONGTYPE counters') end
 local answers = {}
-for at = 4, #ARGV, 7 do
+if tonumber(ARGV[1]) >= expires then
+  for at = 4, #ARGV, FIELDS do answers[#answers + 1] = 'expired' end
+  return answers
+end
+for at = 4, #ARGV, FIELDS do
   local n, cell = tonumber(ARGV[at + 1]), ARGV[at + 3]
   prove(n, cell)
-  local done, answer = pcall(judge, ARGV[at], n, ARGV[at + 2], cell, ARGV[at + 4], ARGV[at + 5], tonumber(ARGV[at + 6]))
-  if answer == 'duplicate' then add(cell .. 'd', 1) end
+  local done, answer = pcall(
+    judge, ARGV[at], n, ARGV[at + 2], cell, ARGV[at + 4], ARGV[at + 5], tonumber(ARGV[at + 6]), tonumber(ARGV[at + 7]))
+  if not done then
+    local text = type(answer) == 'table' and answer['err'] or tostring(answer)
+    -- out of memory, read-only, no disk: nothing of the batch was written, and it may come again
+    if not text:find('WRONGTYPE', 1, true) then return redis.error_reply(text) end
+  end
+  if answer == 'duplicate' and ARGV[at + 8] == '0' then add(cell .. 'd', 1) end
   answers[#answers + 1] = done and answer or 'failed'
 end
 for cell, n in pairs(sums) do

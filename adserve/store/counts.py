@@ -1,0 +1,160 @@
+"""Served counts: gathered in memory, flushed at least every 50 ms, each batch applied once.
+
+A flush carries a sequence per hash tag and is sent again, unchanged, until the store has answered:
+`serves.lua` applies it once. It also says how far it reaches in the ledger, so that an event can tell
+whether its serve is counted (see `ledger`).
+
+What the store has not taken after 100 ms is written to the spool too: should this process be killed,
+another one sends it, with the same sequence. As long as it lives it sends from memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, defaultdict, deque
+from typing import Any
+
+from adserve.core.schedule import bucket_of
+from adserve.core.token import Serve
+from adserve.errors import StoreUnavailable
+from adserve.store.breaker import Breaker
+from adserve.store.client import Redis, Script, end
+from adserve.store.keys import HOUR_S, TAGS, Keys, tag_of
+from adserve.store.spaces import Spaces
+from adserve.store.spool import Flush, Spool
+
+FLUSH_S = 0.05
+SPOOL_S = 0.1
+"""How long served counts may stand in memory alone: what a killed worker can lose."""
+MEMORY_S = 72 * HOUR_S
+
+
+class _Batch:
+    """A flush on its way. `sent`: the store may have it, so it is never changed any more."""
+
+    __slots__ = ("flush", "sent", "since", "spooled")
+
+    def __init__(self, flush: Flush, since: float) -> None:
+        self.flush, self.since = flush, since
+        self.sent = self.spooled = False
+
+
+class Counts:
+    """The served counts of one worker. `run` is its task."""
+
+    def __init__(self, client: Redis, keys: Keys, spaces: Spaces, spool: Spool, breaker: Breaker) -> None:
+        self._client, self._keys, self._spaces, self._spool, self._breaker = client, keys, spaces, spool, breaker
+        self._script = Script("cells", "serves")
+        self._fresh: defaultdict[int, Counter[str]] = defaultdict(Counter)
+        self._since = 0.0
+        self._pending: defaultdict[int, deque[_Batch]] = defaultdict(deque)
+        self._sequence = [0] * TAGS
+        self._lock = asyncio.Lock()
+        self._sending: asyncio.Task[Any] | None = None
+        self.failures = 0
+
+    def served(self, serve: Serve) -> None:
+        """Counts a serve, with the next flush."""
+        self._fresh[serve.tag][f"{bucket_of(serve.issued)} {cell_prefix(serve)}s"] += 1
+
+    def stayed_empty(self, slot: int, device: int, reason: str, now: int) -> None:
+        """Counts a request that stayed empty, with the next flush. `slot` is a serial."""
+        self._fresh[tag_of(slot)][f"{bucket_of(now)} {slot}.0.0.{device}.e.{reason}"] += 1
+
+    async def run(self) -> None:
+        """Flushes for ever. A store that hangs does not keep what comes meanwhile from the spool."""
+        try:
+            while True:
+                await asyncio.sleep(FLUSH_S)
+                self._gather()
+                self.put_by()
+                if self._pending and not self._lock.locked() and not self._breaker.refuses():
+                    self._sending = asyncio.create_task(self._send())
+        finally:
+            if self._sending is not None:
+                await end([self._sending])
+
+    async def flush(self) -> bool:
+        """Sends everything gathered so far; False when some has to be sent again."""
+        self._gather()
+        return await self._send()
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing stands in the spool that the store does not have yet."""
+        return not any(batch.spooled for batches in self._pending.values() for batch in batches)
+
+    def put_by(self, older_s: float = SPOOL_S) -> bool:
+        """Writes what has waited too long to the spool; False when that cannot be written."""
+        now = asyncio.get_running_loop().time()
+        try:
+            for batches in self._pending.values():
+                for batch in batches:
+                    if not batch.spooled and now - batch.since >= older_s:
+                        self._spool.put_flush(batch.flush)
+                        batch.spooled = True
+                _merge(batches)
+        except StoreUnavailable:
+            return False
+        return True
+
+    def _gather(self) -> None:
+        now = asyncio.get_running_loop().time()
+        for tag, cells in self._fresh.items():
+            self._sequence[tag] += 1
+            hour, ordinal = self._spaces.reached(tag)
+            flush = Flush(self._spaces.incarnation, tag, self._sequence[tag], hour, ordinal, dict(cells))
+            self._pending[tag].append(_Batch(flush, now))
+            _merge(self._pending[tag])
+        self._fresh.clear()
+
+    async def _send(self) -> bool:
+        async with self._lock:
+            for tag, batches in list(self._pending.items()):
+                while batches:
+                    if not self._breaker.allows():
+                        return False
+                    batch = batches[0]
+                    batch.sent = True
+                    try:
+                        await self.apply(batch.flush)
+                    except Exception:  # whatever a strange reply raises
+                        self.failures += 1
+                        self._breaker.failed()
+                        return False
+                    self._breaker.succeeded()
+                    batches.popleft()
+                if not self._pending[tag]:
+                    del self._pending[tag]
+            return True
+
+    async def apply(self, flush: Flush) -> bool:
+        """One call of the script; False when the store had this sequence already."""
+        cells = [
+            (int(bucket), cell, n) for field, n in flush.cells.items() for bucket, _, cell in [field.partition(" ")]
+        ]
+        buckets = sorted({bucket for bucket, _, _ in cells})
+        own = (flush.tag, flush.incarnation)
+        keys = [self._keys.flushed(*own), self._keys.proven(*own), self._keys.buckets(flush.tag)]
+        keys += [self._keys.counters(flush.tag, bucket) for bucket in buckets]
+        args: list[str | int] = [flush.sequence, flush.hour, flush.next, MEMORY_S, len(buckets), *buckets]
+        for bucket, cell, count in cells:
+            args += [buckets.index(bucket) + 1, cell, count]
+        return bool(int(await self._script.call(self._client, keys, args)))
+
+
+def _merge(batches: deque[_Batch]) -> None:
+    """Makes one of the last batches as long as neither was sent and both are in the same place."""
+    while len(batches) > 1:
+        before, last = batches[-2], batches[-1]
+        if before.sent or before.spooled != last.spooled:
+            return
+        cells = Counter(before.flush.cells)
+        cells.update(last.flush.cells)
+        batches.pop()
+        before.flush = last.flush._replace(cells=dict(cells))
+
+
+def cell_prefix(serve: Serve) -> str:
+    """The cell of a serve, without its metric."""
+    return f"{serve.slot}.{serve.revision}.{serve.tier}.{serve.device}."

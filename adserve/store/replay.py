@@ -1,0 +1,92 @@
+"""From the spool to the store, when that answers again; also what dead workers have left."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Iterable
+
+from adserve.errors import StoreUnavailable
+from adserve.store.client import REPLY_ERRORS
+from adserve.store.ledger import BATCH, FAILED, Item, Ledger
+from adserve.store.spool import Flush, Record, Replayable, SpooledEvent
+
+EVERY_S = 0.5
+
+
+class Replay:
+    """The replaying side of a worker. `run` is its task."""
+
+    def __init__(self, ledger: Ledger, prefix: str, clock: Callable[[], float]) -> None:
+        self._ledger, self._prefix, self._clock = ledger, prefix, clock
+
+    async def run(self) -> None:
+        spool = self._ledger.spool
+        while True:
+            await asyncio.sleep(EVERY_S)
+            if (copy := spool.unsynced()) is not None:
+                await asyncio.to_thread(_sync, copy)
+            await self.once()
+
+    async def once(self) -> None:
+        """Replays what there is, while the store takes it."""
+        ledger, spool = self._ledger, self._ledger.spool
+        if ledger.breaker.refuses():
+            return
+        if ledger.counts.settled and (own := spool.rotate()) is not None and not await self._file(own):
+            return
+        for file in spool.orphans():
+            if not await self._file(file):
+                return
+
+    async def _file(self, file: Replayable) -> bool:
+        try:
+            records = await asyncio.to_thread(file.records, self._prefix)
+            for chunk in _chunks(records):
+                await self._chunk(chunk)
+        except (*REPLY_ERRORS, StoreUnavailable):
+            self._ledger.breaker.failed()
+            file.leave()  # the next round finds it, and knows that some may have been taken
+            return False
+        except BaseException:
+            file.leave()
+            raise
+        self._ledger.spool.torn += file.torn
+        file.end()
+        return True
+
+    async def _chunk(self, records: list[Record]) -> None:
+        """Flushes one by one, events together."""
+        if isinstance(records[0], Flush):
+            await self._ledger.counts.apply(records[0])
+            return
+        loop, spool = asyncio.get_running_loop(), self._ledger.spool
+        events = [one for one in records if isinstance(one, SpooledEvent)]
+        items = [Item(one.event, one.arrival, loop.create_future(), 0.0, one.again) for one in events]
+        for record, answer in zip(events, await self._ledger.apply(items, int(self._clock())), strict=True):
+            if answer == FAILED:
+                spool.refused += 1
+                spool.refuse(record, "a key of the ledger is spoilt")
+            elif answer == "expired":
+                spool.expired += 1
+            else:
+                spool.replayed += 1
+        self._ledger.breaker.succeeded()
+
+
+def _chunks(records: Iterable[Record]) -> Iterable[list[Record]]:
+    chunk: list[Record] = []
+    for record in records:
+        if chunk and (isinstance(record, Flush) or isinstance(chunk[0], Flush) or len(chunk) >= BATCH):
+            yield chunk
+            chunk = []
+        chunk.append(record)
+    if chunk:
+        yield chunk
+
+
+def _sync(file: int) -> None:
+    try:
+        os.fdatasync(file)
+    finally:
+        os.close(file)

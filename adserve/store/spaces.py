@@ -1,0 +1,34 @@
+"""The ordinals of a worker's serves."""
+
+from __future__ import annotations
+
+import secrets
+
+from adserve.store.keys import HOUR_S, TAGS
+
+
+class Spaces:
+    """Ordinals, counted up per (hash tag, hour) of one incarnation, granted by nobody."""
+
+    def __init__(self, incarnation: int | None = None) -> None:
+        self.incarnation = incarnation if incarnation is not None else secrets.randbits(40)
+        self._hours = [-1] * TAGS
+        self._next = [0] * TAGS
+
+    def take(self, tag: int, now: int) -> tuple[int, int]:
+        """`(moment, ordinal)` for a serve: the moment is `now`, or the start of the newest hour when
+        the clock stepped back across it, because no ordinal is given twice in one space."""
+        hour = now // HOUR_S
+        newest = self._hours[tag]
+        if hour > newest:
+            self._hours[tag] = hour
+            self._next[tag] = 0
+        elif hour < newest:
+            now = newest * HOUR_S
+        ordinal = self._next[tag]
+        self._next[tag] = ordinal + 1
+        return now, ordinal
+
+    def reached(self, tag: int) -> tuple[int, int]:
+        """`(hour, next ordinal)`: every serve given so far lies before it."""
+        return self._hours[tag], self._next[tag]
