@@ -25,6 +25,7 @@ MAX_HEADERS = 100
 HEADER_TIMEOUT_S = 10.0
 BODY_SILENCE_S = 10.0
 BODY_TIMEOUT_S = 60.0
+LINGER_S = 1.0
 TOKEN = re.compile(r"^(/e/[iv]/|/c/)([A-Za-z0-9_-]{36}).*")
 DRAIN_S = 20
 
@@ -51,6 +52,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._body_until = 0.0
         self._too_big = False
         self._timer: asyncio.TimerHandle | None = None
+        self._last = False  # the next response is the last one
         self._wait(HEADER_TIMEOUT_S)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -76,6 +78,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._body_until = self.loop.time() + BODY_TIMEOUT_S
         self._cancel()
         super().on_headers_complete()
+        if self._last:
+            self._say_close()
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
@@ -96,6 +100,24 @@ class BoundedProtocol(HttpToolsProtocol):
             if self._raw_bytes > MAX_HEADER_BYTES:  # a name or value without an end: the parser tells nothing of it
                 self._too_big = True
                 self.send_400_response("too large")
+
+    def shutdown(self) -> None:
+        """The server drains. A response says that it is the last one; a connection between two requests
+        has a moment to send another, so that a request that is on its way is not answered by a reset."""
+        self._last = True
+        if self.cycle is None or self.cycle.response_complete:
+            self.loop.call_later(LINGER_S, self._end_between)
+        else:
+            self._say_close()
+
+    def _say_close(self) -> None:
+        self.headers.append((b"connection", b"close"))  # what a client sends that wants it: uvicorn then says so
+        if self.cycle is not None:
+            self.cycle.keep_alive = False
+
+    def _end_between(self) -> None:
+        if not self.transport.is_closing() and (self.cycle is None or self.cycle.response_complete):
+            self.transport.close()
 
     def send_400_response(self, msg: str) -> None:
         """What uvicorn calls for a request that the parser refuses; ours are refused through it too."""

@@ -1,10 +1,12 @@
-"""One process that serves: the store, the worker, the HTTP server, and its orderly end."""
+"""One process that serves, alone or as one worker of several: the store, the HTTP server, its orderly end."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 
@@ -23,6 +25,7 @@ from adserve.wiring import Running, running
 
 log = structlog.get_logger("adserve")
 SUPERVISE_S = 0.5
+CATALOG_S = 3.0
 
 
 @contextmanager
@@ -92,27 +95,59 @@ def sharing(store: EmbeddedStore | None) -> tuple[str, ...]:
     )
 
 
+Prepare = Callable[[Running], Awaitable[tuple[Sequence[BaseRoute], Sequence[str]]]]
+
+
 async def serve(
-    settings: Settings,
-    store_url: str,
-    store: EmbeddedStore | None,
-    sock: socket.socket,
-    *,
-    prepare: Callable[[Running], Awaitable[tuple[Sequence[BaseRoute], Sequence[str]]]] | None = None,
+    settings: Settings, store_url: str, store: EmbeddedStore | None, sock: socket.socket, prepare: Prepare
 ) -> None:
-    """Serves until SIGTERM or SIGINT, then drains. `prepare` may add routes and banner lines."""
-    warnings = start_warnings(settings)
+    """Serves in this one process until SIGTERM or SIGINT, then drains. `prepare` adds routes and banner lines."""
     async with supervised(store), running(settings, store_url) as held:
-        extra, lines = await prepare(held) if prepare is not None else ((), ())
-        app = create_app(held, extra=extra, warnings=warnings)
-        config = uvicorn.Config(app, access_log=bool(settings.access_log), **http_options())
-        if settings.access_log:
-            log_requests()
-        said = [*lines, *(f"warning: {text}" for text in (*warnings, *sharing(store)))]
+        extra, lines = await prepare(held)
+        said = [*lines, *(f"warning: {text}" for text in (*start_warnings(settings), *sharing(store)))]
         print(banner(settings, store, said), file=sys.stderr, flush=True)
-        server = Server(config)
-        await server.serve(sockets=[sock])
-    finished = (
-        f"{server.cut_off} requests cut off after {DRAIN_S} s" if server.cut_off else "in-flight requests finished"
-    )
-    print(f"  drained: {finished}, every counter flushed", file=sys.stderr, flush=True)
+        cut_off = await _accept(held, sock, extra)
+    if not cut_off:
+        say("drained: in-flight requests finished, every counter flushed")
+
+
+async def work(
+    settings: Settings, store_url: str, store: EmbeddedStore | None, sock: socket.socket, *, life: int, ready: int
+) -> None:
+    """One worker of several: says on `ready` that it accepts, and drains when `life` ends or on SIGTERM."""
+    async with supervised(store), running(settings, store_url) as held:
+        await _accept(held, sock, (), life=life, ready=ready)
+
+
+async def _accept(
+    held: Running, sock: socket.socket, extra: Sequence[BaseRoute], *, life: int | None = None, ready: int | None = None
+) -> int:
+    """Runs the HTTP server to its orderly end; how many requests it had to cut off."""
+    app = create_app(held, extra=extra, warnings=start_warnings(held.settings))
+    config = uvicorn.Config(app, access_log=bool(held.settings.access_log), **http_options())
+    if held.settings.access_log:
+        log_requests()
+    server = Server(config)
+    if life is not None:
+        asyncio.get_running_loop().add_reader(life, setattr, server, "should_exit", True)
+    waiting = asyncio.create_task(_tell(held, server, ready)) if ready is not None else None
+    await server.serve(sockets=[sock])
+    if waiting is not None:
+        await end([waiting])
+    if server.cut_off:
+        say(f"{server.cut_off} requests cut off after {DRAIN_S} s")
+    return server.cut_off
+
+
+async def _tell(held: Running, server: Server, ready: int) -> None:
+    """Tells the supervisor when slots fill, or, with the store away, when it has been waited for long enough."""
+    until = time.monotonic() + CATALOG_S
+    while not server.started or (held.worker.catalog is None and time.monotonic() < until):  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    os.write(ready, b"1")
+    os.close(ready)
+
+
+def say(text: str) -> None:
+    """A line for the operator."""
+    print(f"  {text}", file=sys.stderr, flush=True)

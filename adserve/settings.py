@@ -9,7 +9,7 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_network
 from pathlib import Path
 from typing import Any
@@ -57,13 +57,6 @@ def _number(low: int, high: int) -> Callable[[str], int]:
         return int(text)
 
     return parse
-
-
-def _workers(text: str) -> int:
-    count = _number(1, 256)(text)
-    if count != 1:
-        raise ValueError("more than one worker is not supported yet: use 1")
-    return count
 
 
 def _public_url(text: str) -> str:
@@ -155,7 +148,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("data_dir", "./adserve-data", Path, "where the embedded store, secret and media cache live"),
     Setting("host", "127.0.0.1", _host, "address to listen on"),
     Setting("port", "8000", _number(1, 65535), "port to listen on"),
-    Setting("workers", "1", _workers, "number of serving processes"),
+    Setting("workers", "1", _number(1, 256), "number of serving processes"),
     Setting("public_url", None, _public_url, "what snippets link to"),
     Setting("secret", None, _secret, "signs tokens; unset: made once, kept in the data dir"),
     Setting("secret_file", None, Path, "file with one key a line: the first signs, all verify"),
@@ -170,7 +163,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("keep_quarters_days", "35", _number(3, 3650), "days for which quarter-hours are kept"),
     Setting("stale_limit_s", "3600", _number(0, 604_800), "seconds a worker serves its copy without the store"),
     Setting("max_upload_bytes", "5000000", _number(1000, 50_000_000), "largest file that is taken"),
-    Setting("spool_max_bytes", "256000000", _number(0, 100_000_000_000), "bytes that the spool may hold; 0 does without it"),
+    Setting("spool_max_bytes", "256000000", _number(0, 100_000_000_000), "bytes that the spool may hold; 0: none"),
     Setting("access_log", "0", _number(0, 1), "1 logs every request: method, path, status; no address, no query"),
 )
 
@@ -200,6 +193,12 @@ class Settings:
     max_upload_bytes: int
     spool_max_bytes: int
     access_log: int
+    texts: Mapping[str, str] = field(repr=False)
+    """What was set, as text, by variable; where it was left out the default holds."""
+
+    def environment(self) -> dict[str, str]:
+        """The same settings as an environment, for a process started from this one."""
+        return dict(self.texts)
 
 
 def load(flags: Mapping[str, Any], environment: Mapping[str, str], file: Path = Path("adserve.toml")) -> Settings:
@@ -250,7 +249,8 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str], file: Path = 
         problems.append(f"ADSERVE_DATA_DIR: {values['data_dir']} cannot be used: {reason}")
     if problems:
         raise SettingsError(problems)
-    return Settings(**{field.name: values[field.name] for field in fields(Settings)})
+    texts = {setting.env: given[setting.name][0] for setting in SETTINGS if setting.name in given}
+    return Settings(**{setting.name: values[setting.name] for setting in SETTINGS}, texts=texts)
 
 
 def _unusable(folder: Path) -> str | None:

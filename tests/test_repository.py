@@ -27,7 +27,7 @@ MAX_README_LINES = 150
 
 _FLOWS = frozenset({"flows", "store", "intake", "snippet", "core", "errors", "version"})
 _WEB = _FLOWS | {"web"}
-_TOP = _WEB | {"settings", "wiring", "app", "http", "serving", "contrib"}
+_TOP = _WEB | {"settings", "wiring", "app", "http", "serving", "supervisor", "contrib"}
 ARROWS: dict[str, frozenset[str]] = {
     "version": frozenset(),
     "errors": frozenset(),
@@ -43,6 +43,7 @@ ARROWS: dict[str, frozenset[str]] = {
     "app": _WEB | {"settings", "wiring"},
     "http": frozenset({"errors"}),
     "serving": _WEB | {"settings", "wiring", "app", "http"},
+    "supervisor": frozenset({"settings", "http", "serving", "store", "errors"}),
     "demo": _TOP | {"demo"},
     "bench": _TOP | {"bench"},
     "cli": _TOP | {"cli", "demo", "bench"},

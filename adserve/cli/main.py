@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import socket
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -18,8 +21,9 @@ from adserve.cli.options import shared
 from adserve.cli.reports import report_command
 from adserve.errors import AdserveError
 from adserve.http import listen
-from adserve.serving import serve, store_of
+from adserve.serving import store_of, work
 from adserve.settings import load
+from adserve.supervisor import Supervisor
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -46,8 +50,18 @@ def serve_command(**flags: Any) -> None:
     """Serve, with settings from flags, the environment and adserve.toml."""
     settings = load(flags, os.environ)
     sock = listen(settings.host, settings.port)
+    with store_of(settings) as (_, store):
+        asyncio.run(Supervisor(settings, store, sock, lambda: load(flags, os.environ)).run())
+
+
+@cli.command("worker", hidden=True)
+@click.argument("files", nargs=3, type=int)
+def worker_command(files: tuple[int, int, int]) -> None:
+    """One worker of `serve`, which starts it: with its socket, its life and where to say that it is ready."""
+    sock, life, ready = files
+    settings = load({}, os.environ, Path(os.devnull))
     with store_of(settings) as (url, store):
-        uvloop.run(serve(settings, url, store, sock))
+        uvloop.run(work(settings, url, store, socket.socket(fileno=sock), life=life, ready=ready))
 
 
 @cli.command("demo")

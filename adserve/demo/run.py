@@ -66,7 +66,7 @@ def _demo(flags: Mapping[str, Any], environment: Mapping[str, str], data_dir: Pa
         return pages(held, origin), lines
 
     with store_of(settings) as (url, store):
-        uvloop.run(serve(settings, url, store, sock, prepare=prepare))
+        uvloop.run(serve(settings, url, store, sock, prepare))
 
 
 def _forget(data_dir: Path) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.e2e.test_process import environment, fetch, free_port
+from tests.service import environment, fetch, free_port
 
 KEY = "an-admin-key-for-the-browser-tests"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

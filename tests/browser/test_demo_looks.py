@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
-from tests.e2e.test_process import BROWSER
+from tests.service import BROWSER
 
 PHONE = BROWSER.replace("X11; Linux x86_64", "Linux; Android 16; Pixel 10").replace("Safari", "Mobile Safari")
 PATHS = ("/demo/", "/demo/blogger/")

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Error
 
 from tests.browser.conftest import KEY
-from tests.e2e.test_process import BROWSER
+from tests.service import BROWSER
 
 
 def totals(origin: str) -> dict[str, Any]:

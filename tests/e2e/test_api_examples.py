@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from adserve.web.routes import ROUTES
-from tests.e2e.test_process import environment, fetch, free_port
+from tests.service import environment, fetch, free_port
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "api.md"
 ADMIN = "a-key-for-the-examples-of-the-docs"

@@ -3,58 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-BROWSER = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 Safari/537.36"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def environment(**extra: str) -> dict[str, str]:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("ADSERVE_")}
-    return {**clean, **extra}
-
-
-def fetch(url: str, **headers: str) -> tuple[int, bytes]:
-    request = urllib.request.Request(url, headers={"User-Agent": BROWSER, **headers})
-    try:
-        with urllib.request.urlopen(request, timeout=10) as reply:
-            return reply.status, reply.read()
-    except urllib.error.HTTPError as refused:
-        return refused.code, refused.read()
+from tests.service import environment, fetch, free_port, until_up
 
 
 def run(*arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "adserve", *arguments]
     return subprocess.run(command, env=environment(**extra), capture_output=True, text=True, timeout=60, check=False)
-
-
-def until_up(process: subprocess.Popen[str], origin: str, errors: Path) -> None:
-    deadline = time.monotonic() + 40
-    while True:
-        try:
-            fetch(f"{origin}/healthz")
-            return
-        except OSError:
-            assert process.poll() is None, errors.read_text()
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
 
 
 @pytest.fixture

@@ -162,3 +162,31 @@ async def test_a_request_that_is_cut_off_is_said(monkeypatch: pytest.MonkeyPatch
 def test_our_protocol_is_the_one_that_serves() -> None:
     """The limits above are those of the service and of the targets it is measured against."""
     assert http_options()["http"] is BoundedProtocol
+
+
+async def test_a_draining_server_answers_one_more_request_and_says_that_it_is_the_last() -> None:
+    """On a connection that was idle when the drain began: no reset for a request on its way. One that stays
+    idle is let go, and a new connection is not taken."""
+    sock = listen("127.0.0.1", 0)
+    port = int(sock.getsockname()[1])
+    server = Server(uvicorn.Config(app, **{**http_options(), "loop": "none"}))
+    task = asyncio.create_task(server.serve(sockets=[sock]))
+    async with asyncio.timeout(10):
+        pairs = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
+        for reader, writer in pairs:
+            writer.write(GET + b"\r\n")
+            assert b"connection: close" not in await reader.readuntil(b"ok")
+        server.should_exit = True
+        await asyncio.sleep(0.3)
+        (reader, writer), (idle, other) = pairs
+        writer.write(GET + b"\r\n")
+        answer = await reader.read()
+        assert answer.startswith(b"HTTP/1.1 200")
+        assert b"connection: close\r\n" in answer
+        assert await idle.read() == b""
+        with pytest.raises(OSError, match=r".*"):
+            await asyncio.open_connection("127.0.0.1", port)
+        await task
+    assert server.cut_off == 0
+    for one in (writer, other):
+        one.close()

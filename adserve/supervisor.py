@@ -1,0 +1,217 @@
+"""The process above the workers: starts them on one socket, restarts what dies, replaces them one by one.
+
+DESIGN. The supervisor owns the listening socket and the embedded store; workers are processes of their
+own that accept from the same socket, so a page is answered as long as one of them lives. Each holds the
+reading end of a pipe whose writing end only the supervisor has: when that is gone, however it went, the
+worker drains and ends, and the last one ends the store. Workers get the settings as environment, so a
+replacement after SIGHUP runs the code and the settings of that moment.
+
+Not chosen: a socket per worker (SO_REUSEPORT): what waits in the queue of one that dies is lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from adserve.errors import AdserveError, SettingsError
+from adserve.http import DRAIN_S
+from adserve.serving import banner, say, sharing, start_warnings, supervised
+from adserve.settings import Settings
+from adserve.store.embedded import EmbeddedStore
+
+log = structlog.get_logger("adserve")
+READY_S = 30.0
+"""How long a worker may take until it accepts."""
+END_S = DRAIN_S + 10.0
+"""How long a worker may take to drain and to flush before it is killed."""
+STEADY_S = 5.0
+"""A worker that lived this long is started again at once; one that did not waits longer each time."""
+SLOWEST_S = 5.0
+
+
+class WorkerFailed(AdserveError):
+    """A worker that could not start; it has said why."""
+
+    code = "worker_failed"
+
+
+@dataclass(slots=True)
+class Place:
+    """Where a worker runs: the same number again after a restart."""
+
+    number: int
+    process: asyncio.subprocess.Process | None = None
+    born: float = 0.0
+    failures: int = 0
+
+
+class Supervisor:
+    """N workers over one socket. `run` returns when all have drained."""
+
+    def __init__(
+        self, settings: Settings, store: EmbeddedStore | None, sock: socket.socket, reload: Callable[[], Settings]
+    ) -> None:
+        self._settings, self._store, self._sock, self._reload = settings, store, sock, reload
+        self._places = [Place(number) for number in range(settings.workers)]
+        self._stopping = asyncio.Event()
+        self._replacing = asyncio.Lock()
+        self._read_life, self._write_life = os.pipe()
+        self._failed: AdserveError | None = None
+
+    async def run(self) -> None:
+        """Serves until SIGTERM or SIGINT. SIGHUP replaces the workers. Raises what kept a worker from its
+        first start, or that one has lost its last counters."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stopping.set)
+        tasks: list[asyncio.Task[None]] = []
+        loop.add_signal_handler(signal.SIGHUP, lambda: tasks.append(asyncio.create_task(self._replace_all())))
+        try:
+            async with supervised(self._store):
+                await self._begin()
+                tasks += [asyncio.create_task(self._keep(place)) for place in self._places]
+                await self._stopping.wait()
+                codes = await self._end()
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+        finally:
+            os.close(self._write_life)
+            os.close(self._read_life)
+        if self._failed is not None:
+            raise self._failed
+        if any(codes):
+            raise WorkerFailed(f"workers ended with {', '.join(str(code) for code in codes if code)}")
+        say("drained: in-flight requests finished, every counter flushed")
+
+    async def _begin(self) -> None:
+        """The first start: all workers, or none and the reason."""
+        started = await asyncio.gather(*(self._start(place) for place in self._places))
+        for place, ready in zip(self._places, started, strict=True):
+            if not ready and place.process is not None:
+                self._failed = _failure(await place.process.wait())
+        if self._failed is not None:
+            self._stopping.set()
+            return
+        warnings = [f"warning: {text}" for text in (*start_warnings(self._settings), *sharing(self._store))]
+        print(banner(self._settings, self._store, warnings), file=sys.stderr, flush=True)
+
+    async def _start(self, place: Place) -> bool:
+        """A new worker in a place; whether it accepts. One that was there is left to the caller."""
+        told, tell = os.pipe()
+        files = (self._sock.fileno(), self._read_life, tell)
+        try:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "adserve", "worker",
+                *(str(file) for file in files),
+                env={**_plain_environment(), **self._settings.environment()},
+                pass_fds=files,
+                stdin=asyncio.subprocess.DEVNULL,
+            )  # fmt: skip
+        finally:
+            os.close(tell)
+        place.process, place.born = process, time.monotonic()
+        try:
+            return await _told(told, READY_S)
+        finally:
+            os.close(told)
+
+    async def _keep(self, place: Place) -> None:
+        """Starts a worker again whenever it is gone."""
+        while not self._stopping.is_set():
+            process = place.process
+            assert process is not None  # noqa: S101 - started before
+            code = await process.wait()
+            async with self._replacing:
+                if self._stopping.is_set() or place.process is not process:
+                    continue  # replaced meanwhile
+                log.warning("worker_died", worker=place.number, code=code)
+                if code == SettingsError.exit_code:
+                    self._failed = _failure(code)
+                    self._stopping.set()
+                    return
+                steady = time.monotonic() - place.born >= STEADY_S
+                place.failures = 0 if steady else place.failures + 1
+                if place.failures > 1:
+                    await asyncio.sleep(min(SLOWEST_S, 0.1 * 2**place.failures))
+                await self._start(place)
+
+    async def _replace_all(self) -> None:
+        """A new worker in each place, then the end of the old one; the first that fails ends the replacing."""
+        async with self._replacing:
+            try:
+                settings = self._reload()
+            except SettingsError as problem:
+                log.error("settings_not_reloaded", problems=problem.problems)
+                return
+            before, self._settings = self._settings, settings
+            for place in self._places:
+                old = place.process
+                if self._stopping.is_set():
+                    return
+                if not await self._start(place):
+                    new, place.process = place.process, old
+                    if new is not None:
+                        await _end(new, 0)
+                    self._settings = before
+                    log.error("worker_not_replaced", worker=place.number)
+                    return
+                if old is not None:
+                    await _end(old, END_S)
+            log.info("workers_replaced", workers=len(self._places))
+
+    async def _end(self) -> list[int]:
+        """Ends all workers; the codes with which they ended."""
+        alive = [place.process for place in self._places if place.process is not None]
+        return list(await asyncio.gather(*(_end(process, END_S) for process in alive)))
+
+
+async def _end(process: asyncio.subprocess.Process, patience_s: float) -> int:
+    """Asks a worker to drain; kills it when it does not."""
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        return await asyncio.wait_for(process.wait(), patience_s or 1.0)
+    except TimeoutError:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        return await process.wait()
+
+
+async def _told(file: int, patience_s: float) -> bool:
+    """Whether a worker says that it accepts before it is gone or late."""
+    loop = asyncio.get_running_loop()
+    heard: asyncio.Future[bool] = loop.create_future()
+
+    def hear() -> None:
+        if not heard.done():
+            heard.set_result(bool(os.read(file, 1)))
+
+    loop.add_reader(file, hear)
+    try:
+        return await asyncio.wait_for(heard, patience_s)
+    except TimeoutError:
+        return False
+    finally:
+        loop.remove_reader(file)
+
+
+def _failure(code: int) -> AdserveError:
+    """What a worker's exit code means; its own words stand above."""
+    failure = WorkerFailed("a worker could not start")
+    failure.exit_code = code if code > 0 else 1
+    return failure
+
+
+def _plain_environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("ADSERVE_")}

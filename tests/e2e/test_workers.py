@@ -1,0 +1,145 @@
+"""Several workers on one socket: they die, are replaced, and end, and no reader notices."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.service import Crowd, Service, fetch, service, until
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+async def test_killed_workers_are_back_and_every_answer_counts(tmp_path: Path) -> None:
+    """Each of four is killed in turn while beacons arrive: all are answered in the end, and counted once."""
+    with service(tmp_path, workers=4) as running:
+        running.world()
+        first = running.worker_pids()
+        assert len(first) == 4
+        crowd = Crowd(running.origin)
+        shown = await crowd.serves(400)
+
+        async def kill() -> None:
+            for pid in first:
+                await asyncio.sleep(0.2)
+                os.kill(pid, signal.SIGKILL)
+
+        killing = asyncio.create_task(kill())
+        await asyncio.gather(*(crowd.get(one["impression_url"]) for one in shown))
+        await killing
+        until(lambda: len(running.worker_pids()) == 4, 3)
+        assert not set(first) & set(running.worker_pids())
+        totals = running.at_rest()
+        assert totals["impressions"] == 400
+        assert crowd.refused == 0
+        await crowd.http.aclose()
+
+
+async def test_a_rolling_restart_fails_no_request(tmp_path: Path) -> None:
+    """SIGHUP under load: every worker is a new one, no request was refused, reset or left unanswered."""
+    with service(tmp_path, workers=2) as running:
+        running.world()
+        assert running.process is not None
+        before = running.worker_pids()
+        crowd = Crowd(running.origin, 8)
+        done = asyncio.Event()
+        answered = 0
+
+        async def browse() -> None:
+            nonlocal answered
+            while not done.is_set():
+                one = await crowd.decide()
+                assert one["filled"]
+                assert (await crowd.get(one["impression_url"])).status_code == 200
+                answered += 1
+
+        browsing = [asyncio.create_task(browse()) for _ in range(8)]
+        await asyncio.sleep(0.3)
+        running.process.send_signal(signal.SIGHUP)
+        async with asyncio.timeout(30):
+            while set(before) & set(running.worker_pids()) or len(running.worker_pids()) != 2:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        await asyncio.sleep(0.3)
+        done.set()
+        await asyncio.gather(*browsing)
+        assert (crowd.unanswered, crowd.refused) == (0, 0)
+        totals = running.at_rest()
+        assert (totals["impressions"], totals["serves"]) == (answered, answered)
+        await crowd.http.aclose()
+
+
+def test_bad_settings_at_a_rolling_restart_change_nothing(tmp_path: Path) -> None:
+    """They are said, and the old workers stay; with the file mended the next signal replaces them."""
+    with service(tmp_path, workers=1) as running:
+        assert running.process is not None
+        secret = running.data / "secret"
+        good, before = secret.read_text(), running.worker_pids()
+        os.kill(running.process.pid, signal.SIGHUP)
+        until(lambda: running.worker_pids() and not set(before) & set(running.worker_pids()))
+        secret.chmod(0o600)
+        secret.write_text("short\n")
+        between = running.worker_pids()
+        os.kill(running.process.pid, signal.SIGHUP)
+        until(lambda: "worker_not_replaced" in running.said.read_text())
+        assert running.worker_pids() == between
+        secret.write_text(good)
+        os.kill(running.process.pid, signal.SIGHUP)
+        until(lambda: running.worker_pids() and not set(between) & set(running.worker_pids()))
+
+
+def test_a_killed_supervisor_leaves_nothing_behind(tmp_path: Path) -> None:
+    """Its workers drain and end, the last one ends the store, and what they counted is there."""
+    with service(tmp_path, workers=2) as running:
+        running.world()
+        pids = [*running.worker_pids(), running.store_pid()]
+        assert all(pids)
+        running.stop(signal.SIGKILL)
+        until(lambda: not any(alive(pid) for pid in pids))
+        running.start()
+        assert running.call("GET", "/sites/news")["name"] == "News"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_orderly_end_leaves_nothing_behind(tmp_path: Path, number: int) -> None:
+    with service(tmp_path, workers=3) as running:
+        pids = [*running.worker_pids(), running.store_pid()]
+        assert len(pids) == 4
+        assert running.stop(number) == 0
+        assert not any(alive(pid) for pid in pids)
+        assert "drained" in running.said.read_text()
+
+
+def test_a_store_that_dies_is_back_and_pages_fill_meanwhile(tmp_path: Path) -> None:
+    """From memory in every worker, within a second and without a single empty slot."""
+    with service(tmp_path, workers=2) as running:
+        running.world()
+        os.kill(dead := running.store_pid(), signal.SIGKILL)
+        begun, back = time.monotonic(), 0.0
+        while time.monotonic() < begun + 3:
+            status, body = fetch(f"{running.origin}/v1/slots/news/top")
+            assert (status, b"data-decision" in body) == (200, True)
+            if not back and running.store_pid() not in (0, dead):
+                back = time.monotonic() - begun
+        assert back
+
+
+def test_a_worker_with_another_secret_than_the_store_ends_the_start(tmp_path: Path) -> None:
+    """78, its reason on stderr, and no process left."""
+    with service(tmp_path) as running:
+        running.stop()
+    other = Service(tmp_path, ADSERVE_SECRET="0123456789abcdef0123456789abcdef-another")
+    with pytest.raises(AssertionError, match="another secret"):
+        other.start()
+    assert other.process is not None
+    assert other.process.wait(20) == 78
+    assert not alive(other.store_pid())
