@@ -4,7 +4,7 @@ PYTHON ?= python3
 PORT ?= 8000
 STAMP := .venv/.installed
 
-.PHONY: install demo test lint
+.PHONY: install demo test lint chaos
 install: $(STAMP)
 	@:
 
@@ -27,7 +27,10 @@ demo: install
 	.venv/bin/adserve demo --port $(PORT)
 
 test: lint
-	.venv/bin/pytest -q
+	.venv/bin/pytest -q -n 3 --dist worksteal
+
+chaos: install
+	ADSERVE_CHAOS_RUNS=10 .venv/bin/pytest -q tests/chaos
 
 lint: install
 	.venv/bin/ruff check

@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 import signal
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -25,22 +22,15 @@ from redis.retry import Retry
 
 from adserve.store import embedded
 from adserve.store.embedded import EmbeddedStore
+from tests.slow import build
 
-SHIM = Path(__file__).parent / "slow_fsync.c"
 RUNS = 5
 
 
 @pytest.fixture(scope="module")
 def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The preloaded library, built for this machine."""
-    compiler = shutil.which("cc") or shutil.which("gcc")
-    if sys.platform != "linux" or compiler is None:
-        if os.environ.get("ADSERVE_REQUIRE_BROWSER"):
-            pytest.fail("a C compiler is required where everything must run (Debian: apt install gcc libc6-dev)")
-        pytest.skip("needs Linux and a C compiler (Debian: apt install gcc libc6-dev) to slow a sync down")
-    built = tmp_path_factory.mktemp("shim") / "slow_fsync.so"
-    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", built, SHIM, "-ldl"], check=True)
-    return built
+    return build(tmp_path_factory.mktemp("shim"))
 
 
 def client(store: EmbeddedStore) -> Any:
