@@ -52,6 +52,7 @@ class Place:
     number: int
     process: asyncio.subprocess.Process | None = None
     born: float = 0.0
+    accepts: bool = False
     failures: int = 0
 
 
@@ -120,11 +121,12 @@ class Supervisor:
             )  # fmt: skip
         finally:
             os.close(tell)
-        place.process, place.born = process, time.monotonic()
+        place.process, place.born, place.accepts = process, time.monotonic(), False
         try:
-            return await _told(told, READY_S)
+            place.accepts = await _told(told, READY_S)
         finally:
             os.close(told)
+        return place.accepts
 
     async def _keep(self, place: Place) -> None:
         """Starts a worker again whenever it is gone."""
@@ -171,9 +173,10 @@ class Supervisor:
             log.info("workers_replaced", workers=len(self._places))
 
     async def _end(self) -> list[int]:
-        """Ends all workers; the codes with which they ended."""
-        alive = [place.process for place in self._places if place.process is not None]
-        return list(await asyncio.gather(*(_end(process, END_S) for process in alive)))
+        """Ends all workers; the codes of those that had anything to lose."""
+        alive = [(place.process, place.accepts) for place in self._places if place.process is not None]
+        codes = await asyncio.gather(*(_end(process, END_S) for process, _ in alive))
+        return [code for code, (_, accepts) in zip(codes, alive, strict=True) if accepts]
 
 
 async def _end(process: asyncio.subprocess.Process, patience_s: float) -> int:
