@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -48,10 +49,14 @@ def cli() -> None:
 @click.option("--public-url")
 def serve_command(**flags: Any) -> None:
     """Serve, with settings from flags, the environment and adserve.toml."""
+    signal.signal(signal.SIGTERM, _stop)
     settings = load(flags, os.environ)
     sock = listen(settings.host, settings.port)
     with store_of(settings) as (_, store):
-        asyncio.run(Supervisor(settings, store, sock, lambda: load(flags, os.environ)).run())
+        try:
+            asyncio.run(Supervisor(settings, store, sock, lambda: load(flags, os.environ)).run())
+        finally:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not leave the store behind
 
 
 @cli.command("worker", hidden=True)
@@ -73,6 +78,7 @@ def demo_command(reset: bool, **flags: Any) -> None:
     """Serve a news page with its five placements filled, and a week of synthetic figures."""
     from adserve.demo.run import demo
 
+    signal.signal(signal.SIGTERM, _stop)
     demo(flags, os.environ, reset=reset)
 
 
@@ -80,8 +86,14 @@ for command in (bench_command, creative, keys, report_command):
     cli.add_command(command)
 
 
+def _stop(number: int, _: object) -> None:
+    """SIGTERM before anything is served: whatever was opened is closed, the store too, and nothing is lost."""
+    sys.exit(0)
+
+
 def main() -> None:
     """The entry point: known errors become a message and their exit code."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # the store is stopped on the way out
     try:
         cli(standalone_mode=False)
     except click.Abort:

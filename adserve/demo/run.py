@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
+import signal
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -23,17 +24,28 @@ from adserve.demo.pages import blogger_page, picture, render_page, render_picks
 from adserve.demo.picks import picks
 from adserve.demo.pictures import draw
 from adserve.demo.traffic import seed_week
+from adserve.errors import AdserveError
 from adserve.flows import manage, review, submit
 from adserve.flows.report import report
 from adserve.http import listen
 from adserve.serving import serve, store_of
-from adserve.settings import load
+from adserve.settings import Settings, load
+from adserve.store.embedded import alone
 from adserve.wiring import Running
 
 ACTOR = "demo"
+MARK = "demo"
+"""A file that says that a data dir is a demo's."""
 SYNTHETIC = "(figures before today are synthetic)"
 PAGE_TIMEOUT_S = 1.0
 """The demo's page may wait longer than a real one: its first call also warms the process up."""
+
+
+class NotTheDemos(AdserveError):
+    """What the demo would write into, or forget, is not its own."""
+
+    code = "not_the_demos"
+    exit_code = 1
 
 
 def demo(flags: Mapping[str, Any], environment: Mapping[str, str], *, reset: bool = False) -> None:
@@ -48,9 +60,13 @@ def _demo(flags: Mapping[str, Any], environment: Mapping[str, str], data_dir: Pa
     given_key = environment.get("ADSERVE_ADMIN_KEY")
     admin_key = given_key or f"demo-{secrets.token_urlsafe(24)}"
     settings = load({**flags, "data_dir": data_dir, "admin_key": admin_key}, environment)
+    _check(settings, kept=kept, reset=reset)
     sock = listen(settings.host, settings.port)
     if reset and kept:
         _forget(data_dir)
+    if settings.redis_url is None:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (data_dir / MARK).touch()
 
     async def prepare(held: Running) -> tuple[Sequence[BaseRoute], Sequence[str]]:
         await seed(held)
@@ -66,24 +82,49 @@ def _demo(flags: Mapping[str, Any], environment: Mapping[str, str], data_dir: Pa
         return pages(held, origin), lines
 
     with store_of(settings) as (url, store):
-        uvloop.run(serve(settings, url, store, sock, prepare))
+        try:
+            uvloop.run(serve(settings, url, store, sock, prepare))
+        finally:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not leave the store behind
+
+
+def _check(settings: Settings, *, kept: bool, reset: bool) -> None:
+    """The demo keeps out of what is somebody's own: it takes a data dir that is new or a demo's. Invalid."""
+    data_dir = settings.data_dir
+    if settings.redis_url is not None:
+        if reset:
+            raise NotTheDemos("--reset forgets a data dir; the store of --redis-url has to be emptied by hand")
+        if not kept and settings.secret is None and settings.secret_file is None:
+            raise NotTheDemos(
+                "with --redis-url the demo needs --data-dir or ADSERVE_SECRET too: the store remembers the secret, "
+                "and a throw-away one would be gone at the next start"
+            )
+    elif (data_dir / "store").exists() and not (data_dir / MARK).exists():
+        raise NotTheDemos(f"{data_dir} holds a service's data, not a demo's: give the demo a --data-dir of its own")
 
 
 def _forget(data_dir: Path) -> None:
-    """Removes what the demo keeps in a data dir, and nothing else that lies there."""
-    for name in ("store", "media", "spool", "secret", "store.lock", "owner.lock", "users.lock"):
-        path = data_dir / name
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+    """Removes what the demo keeps in a data dir that nobody uses, and nothing else that lies there. The
+    lock files stay: they are what tells whether somebody does."""
+    if not data_dir.exists():
+        return
+    with alone(data_dir):
+        for name in ("store", "media", "spool", "secret"):
+            path = data_dir / name
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
 
 
 async def seed(held: Running) -> None:
     """The demo's catalog and week, once per data dir."""
     services = held.services
-    if await services.catalog.get("site", SITE["id"]) is not None:
-        return
+    sites = await services.catalog.list("site")
+    if sites:
+        if held.settings.redis_url is None or any(getattr(site, "name", "").endswith(SYNTHETIC) for site in sites):
+            return
+        raise NotTheDemos(f"the store holds a site {sites[0].id} of somebody else: give the demo a store of its own")
     await manage.put_thing(services, "site", SITE["id"], {**SITE, "name": f"{SITE['name']} {SYNTHETIC}"}, actor=ACTOR)
     for slot in SLOTS:
         await manage.put_thing(services, "slot", f"{SITE['id']}/{slot['name']}", slot, actor=ACTOR)

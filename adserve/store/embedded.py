@@ -22,7 +22,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
-import json
 import os
 import re
 import shlex
@@ -31,6 +30,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -41,6 +41,7 @@ from redis.retry import Retry
 
 from adserve.errors import StoreError
 from adserve.store.binary import find_binary
+from adserve.store.locks import facts, take, write_facts
 
 Fsync = Literal["second", "always"]
 APPENDFSYNC: dict[Fsync, str] = {"second": "no", "always": "always"}
@@ -50,29 +51,6 @@ OPTIONS = """--port 0 --unixsocketperm 700 --protected-mode yes --daemonize no -
 SILENCE_S = 20.0  # how long a server may say nothing while it starts; one that says LOADING is waited for
 STOP_S, SYNC_S, POLL_S = 10.0, 1.0, 0.02
 PLAIN_SOCKET = re.compile(r"/[A-Za-z0-9/._-]{1,102}")  # no escape needed in a URL, short enough everywhere
-
-
-def _take(path: Path, mode: int = fcntl.LOCK_EX) -> int | None:
-    """The file, open and locked, or None if somebody has the lock."""
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-    try:
-        fcntl.flock(handle, mode | fcntl.LOCK_NB)
-        return handle
-    except BlockingIOError:
-        os.close(handle)
-        return None
-
-
-def _write_facts(lock: int, **facts: object) -> None:
-    """Writes into a taken lock file what `_facts` reads."""
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, json.dumps(facts).encode(), 0)
-
-
-def _facts(path: Path) -> dict[str, Any]:
-    with contextlib.suppress(OSError, ValueError):  # not there, or just being written
-        return dict(json.loads(path.read_bytes()))
-    return {}
 
 
 def _socket_for(directory: Path) -> Path:
@@ -152,7 +130,7 @@ class EmbeddedStore:
     @property
     def owner_pid(self) -> int:
         """The process that owns the server, this one or another; 0 while that is not known."""
-        return int(_facts(self.data_dir / "owner.lock").get("pid", 0))
+        return int(facts(self.data_dir / "owner.lock").get("pid", 0))
 
     def stop(self) -> None:
         """Leaves the server, and ends it if nobody else uses it."""
@@ -163,25 +141,38 @@ class EmbeddedStore:
             if self._user_lock is None:
                 return
             os.close(self._user_lock)
-            alone = _take(self.data_dir / "users.lock")
+            last = take(self.data_dir / "users.lock")
+            self._user_lock = None
+            if last is None:
+                self.sync()  # what was written until here; whoever stays owns it within a second
+                if self._owner_lock is not None:
+                    os.close(self._owner_lock)
+                    self._owner_lock, self.owner = None, False
+                return
             try:
-                if alone is None:
-                    self.sync()  # what was written until here; whoever stays owns it within a second
-                else:
-                    until = time.monotonic() + STOP_S
-                    while not self._claim() and time.monotonic() < until:  # one that is leaving too gives way
-                        time.sleep(POLL_S)
-                    self._end_server()
+                with self.claimed():
+                    pass
             finally:
-                for lock in (self._owner_lock, alone):
-                    if lock is not None:
-                        os.close(lock)
-                self._user_lock, self._owner_lock, self.owner = None, None, False
+                os.close(last)
+
+    @contextlib.contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Owned, with its server ended, by one who holds `users.lock` alone."""
+        until = time.monotonic() + STOP_S
+        while not self._claim() and time.monotonic() < until:  # one that is leaving too gives way
+            time.sleep(POLL_S)
+        try:
+            self._end_server()
+            yield
+        finally:
+            if self._owner_lock is not None:
+                os.close(self._owner_lock)
+                self._owner_lock, self.owner = None, False
 
     def _join(self) -> None:
         """Becomes one of the users; waits for one that is just ending the server."""
         until = time.monotonic() + SILENCE_S
-        while (lock := _take(self.data_dir / "users.lock", fcntl.LOCK_SH)) is None:
+        while (lock := take(self.data_dir / "users.lock", fcntl.LOCK_SH)) is None:
             if time.monotonic() > until:
                 raise StoreError(f"{self.directory} is being stopped by another process, which does not end")
             time.sleep(POLL_S)
@@ -209,13 +200,13 @@ class EmbeddedStore:
             self.sync()
 
     def _claim(self) -> bool:
-        if not self.owner and (lock := _take(self.data_dir / "owner.lock")) is not None:
-            _write_facts(lock, pid=os.getpid())
+        if not self.owner and (lock := take(self.data_dir / "owner.lock")) is not None:
+            write_facts(lock, pid=os.getpid())
             self._owner_lock, self.owner, self._ready = lock, True, False
         return self.owner
 
     def _dead(self) -> bool:
-        if (lock := _take(self.data_dir / "store.lock")) is not None:
+        if (lock := take(self.data_dir / "store.lock")) is not None:
             os.close(lock)
         return lock is not None
 
@@ -224,7 +215,7 @@ class EmbeddedStore:
         self._process = self._process if self._process and self._process.poll() is None else None
         self.adopted, self._ready, until = True, False, time.monotonic() + SILENCE_S
         while True:
-            lock = _take(self.data_dir / "store.lock") if self._claim() and self._process is None else None
+            lock = take(self.data_dir / "store.lock") if self._claim() and self._process is None else None
             if lock is not None:
                 self._spawn(lock)
             if self._process is not None and self._process.poll() is not None:
@@ -249,7 +240,7 @@ class EmbeddedStore:
 
     def _record(self) -> dict[str, Any]:
         """What store.lock says about the server."""
-        return _facts(self.data_dir / "store.lock")
+        return facts(self.data_dir / "store.lock")
 
     def _spawn(self, lock: int) -> None:
         """Starts the server with `lock` as its inheritance; ours is closed, so that only it holds it."""
@@ -259,7 +250,7 @@ class EmbeddedStore:
             socket, env = str(self.socket_path), os.environ.items()
             own = f"--unixsocket {socket} --appendfsync {APPENDFSYNC[self._fsync]}"
             command = [str(find_binary()), *shlex.split(f"{OPTIONS} {own}")]
-            _write_facts(lock, socket=socket)
+            write_facts(lock, socket=socket)
             with open(self.log_path, "ab", opener=lambda path, flags: os.open(path, flags, 0o600)) as log:
                 self._process = subprocess.Popen(
                     command, cwd=self.directory, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log,
@@ -267,7 +258,7 @@ class EmbeddedStore:
                     start_new_session=True, umask=0o077, pass_fds=(lock,),
                 )  # fmt: skip
             self.pid, self.adopted = self._process.pid, False
-            _write_facts(lock, socket=socket, pid=self.pid)
+            write_facts(lock, socket=socket, pid=self.pid)
         finally:
             os.close(lock)
 
@@ -308,3 +299,17 @@ class EmbeddedStore:
         if self.socket_path.name and self.socket_path.parent != self.directory:
             with contextlib.suppress(OSError):
                 self.socket_path.parent.rmdir()  # the server has removed its socket, or the next one will
+
+
+@contextlib.contextmanager
+def alone(data_dir: Path) -> Iterator[None]:
+    """Nobody uses the embedded store of this data dir meanwhile, and no server runs; one that a killed
+    launcher has left is ended. StoreError names who does use it."""
+    if (lock := take(data_dir / "users.lock")) is None:
+        pid = facts(data_dir / "owner.lock").get("pid", "unknown")
+        raise StoreError(f"{data_dir} is in use by process {pid}: stop that first")
+    try:
+        with EmbeddedStore(data_dir, "second").claimed():
+            yield
+    finally:
+        os.close(lock)

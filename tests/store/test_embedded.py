@@ -28,6 +28,7 @@ from adserve.errors import StoreError, StoreMissing
 from adserve.store import binary, embedded
 from adserve.store.binary import find_binary
 from adserve.store.embedded import EmbeddedStore, Fsync
+from adserve.store.locks import take
 
 ROOT = Path(__file__).parents[2]
 OWNER = """
@@ -59,7 +60,7 @@ def client(store: EmbeddedStore) -> Any:
 
 def free(data_dir: Path) -> bool:
     """Whether no server holds the data dir."""
-    handle = embedded._take(data_dir / "store.lock")
+    handle = take(data_dir / "store.lock")
     if handle is not None:
         os.close(handle)
     return handle is not None
@@ -529,7 +530,7 @@ def test_a_copied_data_dir_is_another_store(tmp_path: Path, start: Start, monkey
     with client(first) as redis:
         redis.set("key", "value")
     shutil.copytree(tmp_path / "one", tmp_path / "two", ignore=shutil.ignore_patterns("*.sock"))
-    handle = embedded._take(tmp_path / "two" / "owner.lock")
+    handle = take(tmp_path / "two" / "owner.lock")
     assert handle is not None
     monkeypatch.setattr(embedded, "SILENCE_S", 0.2)
     with pytest.raises(StoreError, match="another data dir"):
