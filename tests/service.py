@@ -123,6 +123,17 @@ class Service:
         time.sleep(0.3)
         return self.totals()
 
+    def audit(self) -> Any:
+        """The verdict of `adserve audit`, beside the running service."""
+        done = subprocess.run(
+            [sys.executable, "-m", "adserve", "audit", "--json"],
+            env=environment(**self.settings), capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert done.returncode in (0, 1), done.stderr
+        found = json.loads(done.stdout)
+        assert found["agrees"] is (done.returncode == 0)
+        return found
+
     def worker_pids(self) -> list[int]:
         assert self.process is not None
         return children(self.process.pid, "worker")

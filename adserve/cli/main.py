@@ -15,6 +15,7 @@ import structlog
 import uvloop
 
 from adserve import __version__
+from adserve.cli.audit import audit_command
 from adserve.cli.bench import bench_command
 from adserve.cli.creatives import creative, keys
 from adserve.cli.failures import tell
@@ -82,7 +83,7 @@ def demo_command(reset: bool, **flags: Any) -> None:
     demo(flags, os.environ, reset=reset)
 
 
-for command in (bench_command, creative, keys, report_command):
+for command in (audit_command, bench_command, creative, keys, report_command):
     cli.add_command(command)
 
 

@@ -67,7 +67,7 @@ class Ledger:
         self._client, self._keys, self.spaces, self.spool = client, keys, spaces, spool
         self.breaker = breaker or Breaker()
         self.counts = Counts(client, keys, spaces, spool, self.breaker)
-        self._retain_s = HOUR_S + click_lifetime_s + LATE_S + HOUR_S
+        self._retain_s = retained_s(click_lifetime_s)
         self._script = Script("cells", "event")
         self._waiting: list[Item] = []
         self._in_flight: list[Item] = []
@@ -229,6 +229,11 @@ class Ledger:
         clean = self.counts.put_by(0)
         self.spool.close()
         return clean
+
+
+def retained_s(click_lifetime_s: int) -> int:
+    """How long after the beginning of an hour its ledger is kept."""
+    return HOUR_S + click_lifetime_s + LATE_S + HOUR_S
 
 
 def _refuse(future: asyncio.Future[str], failure: StoreUnavailable) -> None:

@@ -15,6 +15,7 @@ Not chosen: SQLite (an fsync or a journal per answer), one file per event.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import zlib
@@ -176,6 +177,16 @@ class Spool:
         line = {"reason": reason, "event": event, "flush": flush}
         with (self.directory / "refused.events").open("ab") as file:
             file.write(_encode(line) + b"\n")
+
+
+def waiting(directory: Path, prefix: str) -> int:
+    """Events that stand in the spools of a directory, whoever writes them."""
+    count = 0
+    for path in directory.glob("*-*.*"):
+        with contextlib.suppress(OSError):  # replayed meanwhile
+            lines = map(_read, path.read_bytes().splitlines())
+            count += sum(line is not None and line.event is not None and line.prefix == prefix for line in lines)
+    return count
 
 
 def _renamed(path: Path) -> Path:

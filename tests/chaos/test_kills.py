@@ -92,5 +92,8 @@ async def test_answered_is_counted(tmp_path: Path, disturb: Disturb, run: int) -
         assert totals["requests"] == totals["serves"] + totals["empty"], context
         assert (totals["filtered"], totals["late"]) == (0, 0), context
         assert crowd.refused == 0, context
+        verdict = running.audit()
+        assert (verdict["agrees"], verdict["pending"]) == (True, 0), verdict["differences"]
+        assert sum(row["impressions"] for row in verdict["rows"]) == BEACONS
         assert running.stop() == 0
         await crowd.http.aclose()

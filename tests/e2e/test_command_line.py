@@ -51,7 +51,7 @@ def test_every_command_but_those_that_serve_takes_json() -> None:
         and not command.hidden
         and (not isinstance(command, click.Group) or command.invoke_without_command)
     }
-    assert {"keys", "keys revoke", "report", "bench"} <= set(acting)
+    assert {"audit", "keys", "keys revoke", "report", "bench"} <= set(acting)
     assert [name for name, command in acting.items() if "--json" not in str([p.opts for p in command.params])] == []
 
 
