@@ -30,17 +30,17 @@ class Verdict(NamedTuple):
     """Counted, set aside and late."""
 
 
-def compare(bits: Mapping[str, int], cells: Iterable[tuple[str, str]]) -> Verdict:
-    """`bits` by kind and state as in the keys of the ledger (`iv`, `cf`), `cells` as stored.
+def compare(bits: Mapping[str, int], quarters: Iterable[Iterable[tuple[str, str]]]) -> Verdict:
+    """`bits` by kind and state as in the keys of the ledger (`iv`, `cf`), the cells of each quarter-hour as stored.
 
-    >>> compare({"iv": 2}, [("1.11.1.1.i", "3"), ("1.11.1.1.s", "3")]).differences
+    >>> compare({"iv": 2}, [[("1.11.1.1.i", "3"), ("1.11.1.1.s", "3")]]).differences
     [Difference(figure='impressions counted', bits=2, counted=3)]
     """
     sums: Counter[str] = Counter()
     revisions: dict[int, Counter[str]] = {}
-    steps: dict[Where, Counter[str]] = {}
+    steps: dict[tuple[int, Where], Counter[str]] = {}
     spoilt = 0
-    for field, value in cells:
+    for quarter, field, value in ((n, *cell) for n, cells in enumerate(quarters) for cell in cells):
         cell, count = decode_cell(field), decode_count(value)
         if cell is None or count is None:
             spoilt += 1
@@ -50,14 +50,14 @@ def compare(bits: Mapping[str, int], cells: Iterable[tuple[str, str]]) -> Verdic
             if metric == kind:
                 sums[kind + "v"] += count
                 revisions.setdefault(cell.where.revision, Counter())[name] += count
-                steps.setdefault(cell.where, Counter())[kind] += count
+                steps.setdefault((quarter, cell.where), Counter())[kind] += count
             elif metric == f"l{kind}":
                 sums[kind + "l"] += count
             elif metric.startswith(f"f{kind}."):
                 sums[kind + "f"] += count
                 sums[kind + "p"] += count if metric == f"f{kind}.prefetch" else 0
         if metric == "s":
-            steps.setdefault(cell.where, Counter())["s"] += count
+            steps.setdefault((quarter, cell.where), Counter())["s"] += count
     found = [
         Difference(f"{KINDS[kind]} {STATES[state]}", bits.get(kind + state, 0), sums[kind + state])
         for kind in KINDS

@@ -31,7 +31,7 @@ async def audit(services: Services, spool: Path) -> dict[str, Any]:
         _, things = await services.catalog.load_all()
         names = Names(things.values())
         async for hour in read_hours(services.client, services.keys, since):
-            verdict = compare(hour.bits, hour.cells)
+            verdict = compare(hour.bits, hour.quarters)
             hours, events = hours + 1, events + verdict.events
             found = [*verdict.differences]
             if hour.unreadable:

@@ -22,7 +22,7 @@ class Hour(NamedTuple):
     tag: int
     hour: int
     bits: dict[str, int]
-    cells: list[tuple[str, str]]
+    quarters: list[list[tuple[str, str]]]
     unreadable: int
     """Keys that hold something else than they should."""
 
@@ -63,9 +63,9 @@ async def _hour(client: Redis, keys: Keys, tag: int, hour: int, incarnations: li
         state = states[at // len(incarnations)]
         bits[state] = bits.get(state, 0) + int(reply or 0)
         unreadable += reply is None
-    cells: list[tuple[str, str]] = []
+    quarters: list[list[tuple[str, str]]] = []
     for reply in replies[len(names) :]:
         unreadable += reply is None
         flat = [one.decode("ascii", "replace") for one in reply or ()]
-        cells += zip(flat[::2], flat[1::2], strict=True)
-    return Hour(tag, hour, bits, cells, unreadable)
+        quarters.append(list(zip(flat[::2], flat[1::2], strict=True)))
+    return Hour(tag, hour, bits, quarters, unreadable)

@@ -17,7 +17,7 @@ PREFETCH = {"Sec-Purpose": "prefetch"}
 
 
 async def verdict(api: Api) -> dict[str, Any]:
-    await api.held.worker.ledger.counts.flush()
+    await api.settle()
     return await audit(api.held.services, api.held.settings.data_dir / "spool")
 
 
