@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import os
 import secrets
@@ -28,7 +27,7 @@ from adserve.settings import Settings, read_keys
 from adserve.snippet import compile_snippet
 from adserve.store.accounts import Accounts
 from adserve.store.catalog import CatalogStore
-from adserve.store.client import HOT_TIMEOUT_S, REPLY_ERRORS, Redis, connect, end
+from adserve.store.client import HOT_TIMEOUT_S, REPLY_ERRORS, Redis, connect, end, recover
 from adserve.store.keys import Keys
 from adserve.store.ledger import Ledger
 from adserve.store.media import MediaStore
@@ -294,8 +293,7 @@ async def _follow(held: Running, store: CatalogStore) -> None:
                 held.store_up = False
                 log.warning("store_away", problem=type(problem).__name__)
             # idle connections of the pool may be dead too, and each would fail one call when the store is back
-            with contextlib.suppress(*REPLY_ERRORS):
-                await held.services.client.connection_pool.disconnect(inuse_connections=False)
+            await recover(held.services.client)
             silent_s = time.monotonic() - held.last_contact
             held.worker.stale = silent_s > held.settings.stale_limit_s
 

@@ -25,7 +25,7 @@ from redis.exceptions import ResponseError
 from adserve.core.schedule import bucket_of
 from adserve.errors import StoreUnavailable
 from adserve.store.breaker import Breaker
-from adserve.store.client import Redis, Script, end
+from adserve.store.client import Redis, Script, end, recover
 from adserve.store.counts import Counts, cell_prefix
 from adserve.store.keys import HOUR_S, Keys
 from adserve.store.spaces import Spaces
@@ -137,6 +137,8 @@ class Ledger:
                 self.committed += 1
                 if not item.future.done():
                     item.future.set_result(str(reply))
+        if again:
+            await recover(self._client)
         if all(isinstance(reply, Exception) for reply in replies):
             self.failures += 1
             self.breaker.failed()
@@ -155,7 +157,7 @@ class Ledger:
             pipe = self._client.pipeline(transaction=False)
             for space, places in groups.items():
                 keys, args = self._arguments(*space, [items[place] for place in places], now)
-                pipe.evalsha(sha, len(keys), *keys, *args)
+                pipe.execute_command("EVALSHA", sha, len(keys), *keys, *args)  # a Cluster refuses pipe.evalsha
             replies = await pipe.execute(raise_on_error=False)
         except Exception as problem:  # whatever a strange reply raises: counting must go on
             replies = [problem] * len(groups)

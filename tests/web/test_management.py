@@ -9,7 +9,7 @@ import json
 import re
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,6 @@ from adserve.flows.services import Services
 from adserve.store.accounts import Accounts
 from adserve.store.catalog import CatalogStore
 from adserve.store.client import connect
-from adserve.store.embedded import EmbeddedStore
 from adserve.store.keys import Keys
 from adserve.store.media import MediaStore
 from adserve.web.routes import JSON_LIMIT, ROUTES, build_api
@@ -33,13 +32,6 @@ ADMIN = "bootstrap-key-of-the-tests"
 V1 = "/api/v1"
 MOMENT = r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 DOCUMENTED = Path(__file__).resolve().parents[2] / "docs" / "api.md"
-
-
-@pytest.fixture(scope="module")
-def store_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """One real store for this file."""
-    with EmbeddedStore.start(tmp_path_factory.mktemp("store")) as store:
-        yield store.url
 
 
 @dataclass
