@@ -5,8 +5,9 @@ it spans. A row is found by a tuple of values in the order of `by`; None stands 
 not have (passbacks of an empty slot have no campaign) or what the catalog does not know any more.
 
 *Currencies.* A figure belongs to the currency counted beside it in its hash, else to that of its
-campaign's price, else to none. A row with two currencies becomes one row each, and what belongs to
-none joins the first by name; so sums agree however a report is split, and no row mixes money.
+campaign's price, else to none. A row with two currencies becomes one row each, the request of a serve
+stands beside it, and what belongs to none (what stayed empty, too) joins the first by name; so sums
+agree however a report is split, and no row mixes money.
 
 *Flat prices* are spread evenly over the flight, up to the present quarter-hour. They have no share
 below the campaign nor by slot, tier or device, and by site only where the campaign books one site:
@@ -122,7 +123,7 @@ class Folding:
             for row in rows:
                 row.counts[currency][cell.figure] += count
                 if cell.figure in OF_A_REQUEST:
-                    row.counts[None]["requests"] += count
+                    row.counts[currency]["requests"] += count
         if ad and price and price.model == "flat":
             self._leave_open(ad.campaign, price.currency, self._row(parts, end), span)
 

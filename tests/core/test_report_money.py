@@ -38,14 +38,15 @@ def test_money_is_decimal_text() -> None:
 
 
 def test_rows_never_mix_currencies() -> None:
-    """A row with two becomes two; what belongs to none joins the first, and sums still agree."""
+    """A row with two becomes two, each with the requests of its serves; what belongs to none (and what
+    stayed empty) joins the first, and sums still agree."""
     cells = {"1.11.1.1.i": "8", "1.11.1.1.m.INR": "16000", "1.31.1.1.i": "5", "1.31.1.1.c": "1",
              "1.31.1.1.m.USD": "5000000", "1.99.1.1.i": "3",
              "1.11.1.1.s": "8", "1.31.1.1.s": "5", "1.99.1.1.s": "3", "1.0.0.1.e.paused": "4"}  # fmt: skip
     report = make([Batch(TODAY, cells)], "slot", catalog=things(second=CPC))
     assert rows(report, "slot", "currency", "impressions", "requests", "fill_rate", "revenue", "ecpm") == [
-        ("news/top", "INR", 11, 20, None, "0.016", "1.454545"),
-        ("news/top", "USD", 5, 0, None, "5.00", "1000.00"),
+        ("news/top", "INR", 11, 15, None, "0.016", "1.454545"),
+        ("news/top", "USD", 5, 5, None, "5.00", "1000.00"),
     ]
     totals = report["totals"]
     assert (totals["revenue"], totals["currency"], totals["ecpm"], totals["fill_rate"]) == (None, None, None, 0.8)
