@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from adserve.core import validate as v
 from adserve.core.model import MAX_WEIGHT, Advertiser, Campaign, Creative, Site, Slot, Thing
+from adserve.core.pricing import remember
 from adserve.core.schedule import zone
 from adserve.errors import Conflict, Invalid, NotFound, Problem, Stale
 from adserve.flows.services import Services
@@ -21,7 +22,7 @@ from adserve.store.client import REPLY_ERRORS
 T = TypeVar("T")
 ATTEMPTS = 5
 """How often a change without If-Match is made again on what another writer stored meanwhile."""
-HIDDEN = {"serial", "starts_at", "ends_at", "content", "live", "revisions"}
+HIDDEN = {"serial", "starts_at", "ends_at", "priced", "content", "live", "revisions"}
 LATER_CAMPAIGN = dict.fromkeys(("goal", "caps", "frequency", "target", "categories", "excludes")) | {"pacing": "asap"}
 READ_ONLY = ("version", "accepts")
 
@@ -245,12 +246,12 @@ async def _advertiser(_: Services, id_: str, body: Any, before: Thing | None) ->
     return advertiser
 
 
-async def _campaign(services: Services, id_: str, body: Any, before: Thing | None) -> Campaign:
+async def _campaign(services: Services, id_: str, body: Any, before: Campaign | None) -> Campaign:
     form = v.Form(body, not_supported=LATER_CAMPAIGN)
     _same_id(form, id_)
     advertiser = form.take("advertiser", "", v.check_id, required=True)
     owner = await services.catalog.get("advertiser", advertiser) if advertiser else None
-    if isinstance(before, Campaign) and advertiser and before.advertiser != advertiser:
+    if before is not None and advertiser and before.advertiser != advertiser:
         form.problem("advertiser", "never changes: make another campaign")
     elif advertiser and (owner is None or (owner.state == "archived" and before is None)):
         form.problem("advertiser", "there is no such advertiser in use", "unknown")
@@ -285,7 +286,7 @@ async def _campaign(services: Services, id_: str, body: Any, before: Thing | Non
         state=form.take("state", "active", v.one_of("active", "paused", "archived")),
     )
     form.finish()
-    return campaign
+    return replace(campaign, priced=remember(before, campaign, int(services.clock())))
 
 
 BUILDERS: dict[str, Callable[[Services, str, Any, Any], Awaitable[Thing]]] = {

@@ -95,6 +95,15 @@ def test_a_flat_price_of_one_site_is_told_by_site() -> None:
     assert (rows(both, "site", "revenue"), both["totals"]["revenue"]) == ([("news", None)], None)
 
 
+def test_a_flat_price_of_two_sites_hides_only_its_own_campaign() -> None:
+    """The site's row cannot say its money; by campaign the others do."""
+    batches = [Batch(TODAY, {"1.11.1.1.i": "5", "1.31.1.1.i": "5", "1.31.1.1.m.INR": "7000000"})]
+    by_site = make(batches, "site", {"site": "news"}, catalog=FLIGHT)
+    assert (rows(by_site, "site", "revenue"), by_site["totals"]["revenue"]) == ([("news", None)], None)
+    by_campaign = make(batches, "campaign", {"site": "news"}, catalog=FLIGHT)
+    assert rows(by_campaign, "campaign", "revenue") == [("c1", None), ("c2", "7.00")]
+
+
 @pytest.mark.parametrize("name", ["creative", "slot"])
 def test_a_filter_below_a_flat_price_leaves_its_money_unknown(name: str) -> None:
     value = {"creative": "k1", "slot": "news/top"}[name]
