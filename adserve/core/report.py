@@ -191,6 +191,8 @@ class Folding:
 
     def _notes(self) -> list[str]:
         notes = []
+        if self._query.widened:
+            notes.append("from and to are widened to whole quarter-hours, in which events are counted")
         if self._unreadable:
             notes.append(f"{self._unreadable} stored counters could not be read and are left out")
         if any(name in ("campaign", "creative", "revision") for name in self._query.by):
