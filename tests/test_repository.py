@@ -15,7 +15,9 @@ import pytest
 import yaml
 
 import adserve.errors
+from adserve.core.report_cells import Batch
 from adserve.core.report_query import DIMENSIONS, PARAMETERS, parse_query
+from tests.core.report_world import TODAY, make
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "adserve"
@@ -465,6 +467,16 @@ def test_every_split_of_a_report_is_documented() -> None:
     """And every parameter."""
     text = document("docs/api.md")
     assert [name for name in (*DIMENSIONS, *PARAMETERS) if f"`{name}`" not in text] == []
+
+
+def test_every_member_of_a_report_is_documented() -> None:
+    """A reader finds what each column means; the report is split by everything and holds two currencies."""
+    cells = {"1.11.1.1.s": "1", "1.11.1.1.m.INR": "1", "1.11.1.1.m.USD": "1"}
+    report = make([Batch(TODAY, cells)], ",".join(DIMENSIONS))
+    text = document("docs/api.md").partition("### What a report says")[2].partition("\n### ")[0]
+    members = {*report, *report["totals"], *(name for row in report["rows"] for name in row)} - {*DIMENSIONS}
+    assert {"revenue_by_currency", "final", "slot_name", "notes"} <= members
+    assert {name for name in members if f"`{name}`" not in text} == set()
 
 
 def test_what_the_tag_sends_is_documented() -> None:
