@@ -87,10 +87,14 @@ async def test_a_late_click_still_redirects(api: Api, clock: Clock, served: Any)
 
 
 async def test_a_duplicate_after_its_lifetime_is_no_late_event(api: Api, clock: Clock, served: Any) -> None:
-    """Valid, set aside and late exclude each other."""
-    await api.http.get(path(served["impression_url"]))
+    """Valid, set aside and late exclude each other. The answer is that of a late one, and 48 hours later the
+    repeat counts as nothing."""
+    first = await api.http.get(path(served["impression_url"]))
     clock.now += 5000
-    await api.http.get(path(served["impression_url"]))
+    repeat = await api.http.get(path(served["impression_url"]))
+    clock.now += 48 * 3600
+    forgotten = await api.http.get(path(served["impression_url"]))
+    assert (first.status_code, repeat.status_code, forgotten.status_code) == (200, 410, 410)
     totals = await api.totals()
     assert (totals["impressions"], totals["late"], totals["duplicates"]) == (1, 0, 1)
 
