@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -20,8 +22,11 @@ from adserve.flows.services import Services
 from adserve.store.client import REPLY_ERRORS
 
 T = TypeVar("T")
-ATTEMPTS = 5
+ATTEMPTS = 20
 """How often a change without If-Match is made again on what another writer stored meanwhile."""
+PAUSE_S, MAX_PAUSE_S = 0.004, 0.25
+"""The first pause before that at most, doubled each time, and the longest. A random part of it is waited,
+so that a crowd of writers spreads; together at most 4 seconds."""
 HIDDEN = {"serial", "starts_at", "ends_at", "priced", "content", "live", "revisions"}
 LATER_CAMPAIGN = dict.fromkeys(("goal", "caps", "frequency", "target", "categories", "excludes")) | {"pacing": "asap"}
 READ_ONLY = ("version", "accepts")
@@ -42,12 +47,13 @@ async def list_things(services: Services, kind: str) -> list[Thing]:
 async def again(if_match: str | None, attempt: Callable[[], Awaitable[T]]) -> T:
     """`attempt` reads, changes and stores; it is made anew when another writer came in between, unless
     the caller named a version. Conflict when that happens every time."""
-    for _ in range(ATTEMPTS):
+    for tried in range(ATTEMPTS):
         try:
             return await attempt()
         except Stale:
             if if_match is not None:
                 raise
+        await asyncio.sleep(random.random() * min(PAUSE_S * 2**tried, MAX_PAUSE_S))  # noqa: S311 (a pause, not a secret)
     raise Conflict("others change it all the time: try again")
 
 

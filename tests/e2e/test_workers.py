@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,15 @@ async def test_killed_workers_are_back_and_every_answer_counts(tmp_path: Path) -
         assert totals["impressions"] == 400
         assert crowd.refused == 0
         await crowd.http.aclose()
+
+
+def test_a_crowd_of_writers_over_two_workers_all_succeed(tmp_path: Path) -> None:
+    """16 threads change one campaign at once, without If-Match: a refusal would raise."""
+    with service(tmp_path, workers=2) as running:
+        running.world()
+        with ThreadPoolExecutor(16) as crowd:
+            done = list(crowd.map(lambda n: running.call("PATCH", "/campaigns/c0", {"weight": n + 1}), range(64)))
+        assert len({one["version"] for one in done}) == 64
 
 
 async def test_a_rolling_restart_fails_no_request(tmp_path: Path) -> None:
