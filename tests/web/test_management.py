@@ -599,6 +599,9 @@ async def test_what_is_no_picture_is_refused(api: Api, data: bytes, statuses: se
     [
         b"",
         b"--x",
+        b"--x\r\nfoo",
+        b'--x\r\nContent-Disposition: form-data; name="name"\r\n\r\ny',
+        b'--x\r\nContent-Disposition: form-data; name="name"\r\n\r\ny\r\n--x',
         b"--x\r\n\r\nno header\r\n--x--\r\n",
         b"garbage",
         b"--x\r\nContent-Disposition: form-data\r\n\r\na\r\n--x--",
@@ -615,6 +618,26 @@ async def test_a_bad_form_is_refused(api: Api, body: bytes) -> None:
     headers = {"Content-Type": "multipart/form-data; boundary=x"}
     got = await api.http.post(f"{V1}/campaigns/spring/creatives", content=body, headers=headers)
     assert got.status_code in (400, 422), got.text
+
+
+@pytest.mark.parametrize("body", [b"--x\r\nfoo", b'--x\r\nContent-Disposition: form-data; name="alt"\r\n\r\ny\r\n'])
+async def test_a_torn_form_changes_nothing(api: Api, body: bytes) -> None:
+    """Without its last boundary it is no form, not an empty one."""
+    await api.world()
+    path = f"{V1}/creatives/{(await api.text()).json()['id']}/content"
+    pointers(await api.http.put(path, content=body, headers={"Content-Type": "multipart/form-data; boundary=x"}), 400)
+
+
+async def test_form_fields_that_are_no_utf_8_are_named(api: Api) -> None:
+    """All of them, and none is read as another alphabet; what is UTF-8 is taken as it is."""
+    await api.world()
+    parts = {"name": "Größe".encode(), "title": "Größe".encode("latin-1"), "body": b"\xff\xfe"}
+    field = '--x\r\nContent-Disposition: form-data; name="%s"\r\n\r\n'
+    body = b"".join((field % name).encode() + text + b"\r\n" for name, text in parts.items()) + b"--x--\r\n"
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    got = await api.http.post(f"{V1}/campaigns/spring/creatives", content=body, headers=headers)
+    assert pointers(got) == {"/title": "invalid", "/body": "invalid"}
+    assert (await api.upload(picture(), name="Größe")).json()["name"] == "Größe"
 
 
 @pytest.mark.parametrize(
