@@ -17,6 +17,7 @@ import yaml
 import adserve.errors
 from adserve.core.report_cells import Batch
 from adserve.core.report_query import DIMENSIONS, PARAMETERS, parse_query
+from tests.conftest import Api
 from tests.core.report_world import TODAY, make
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -477,6 +478,16 @@ def test_every_member_of_a_report_is_documented() -> None:
     members = {*report, *report["totals"], *(name for row in report["rows"] for name in row)} - {*DIMENSIONS}
     assert {"revenue_by_currency", "final", "slot_name", "notes"} <= members
     assert {name for name in members if f"`{name}`" not in text} == set()
+
+
+async def test_every_metric_that_a_document_names_is_printed(api: Api) -> None:
+    """An operator who copies a name into a query or an alarm finds figures under it."""
+    lines = (await api.http.get("/metrics")).text.splitlines()
+    printed = {re.split(r"[ {]", line)[0] for line in lines if not line.startswith("#")}
+    files = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+    named = {name for path in files for name in re.findall(r"`(adserve_[a-z_]+)", path.read_text("utf-8"))}
+    assert {"adserve_breaker_closed", "adserve_clicks_uncounted_total"} <= named
+    assert named - printed == set()
 
 
 def test_what_the_tag_sends_is_documented() -> None:
