@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import secrets
@@ -40,6 +41,7 @@ POLL_S = 0.2
 """How often a worker asks for the catalog's version: a change is live everywhere within a second."""
 ROLL_UP_S = 3600
 GO_ON_S = 1.0
+CATCH_UP_S = 0.25
 Stamp = tuple[int, int, int] | None
 SETTLE_S = 5
 """A key that came into the secret file verifies at once and signs after this time: by then every
@@ -133,6 +135,12 @@ async def running(
 
         services = _services(settings, client, keys, clock, refresh)
         held = Running(settings, worker, services)
+
+        async def catch_up() -> None:
+            with contextlib.suppress(*REPLY_ERRORS):
+                await asyncio.wait_for(refresh(), CATCH_UP_S)
+
+        worker.catch_up = catch_up
         await _check_secret(held, signing)
         try:
             await refresh()
@@ -292,7 +300,6 @@ async def _follow(held: Running, store: CatalogStore) -> None:
             if held.store_up:
                 held.store_up = False
                 log.warning("store_away", problem=type(problem).__name__)
-            # idle connections of the pool may be dead too, and each would fail one call when the store is back
             await recover(held.services.client)
             silent_s = time.monotonic() - held.last_contact
             held.worker.stale = silent_s > held.settings.stale_limit_s

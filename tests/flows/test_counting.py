@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from adserve.core.token import Serve
+from adserve.wiring import running
 from tests.conftest import Api, Clock
 
 BOT = {"User-Agent": "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"}
@@ -240,3 +241,19 @@ async def test_only_the_whole_parameter_asks_not_to_be_counted(api: Api, served:
     await api.http.get(path((await api.decide())["impression_url"]) + "?internal=1")
     totals = await api.totals()
     assert (totals["impressions"], totals["filtered"]) == (1, 1)
+
+
+async def test_a_worker_catches_up_with_what_another_has_served(
+    api: Api, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A creative that it has not heard of yet: the click lands, and the impression earns its price."""
+    monkeypatch.setattr("adserve.wiring.POLL_S", 3600)
+    async with running(api.held.settings, store_url, clock=api.held.worker.clock) as held:
+        other = Api(held)
+        await api.world()
+        await api.creative("paid", price={"model": "cpm", "amount": "2.50", "currency": "INR"})
+        one = await api.decide()
+        assert (await other.http.get(path(one["impression_url"]))).status_code == 200
+        assert (await other.http.get(path(one["click_url"]))).headers["location"] == "https://shop.example/tea"
+        await other.http.aclose()
+    assert (await api.totals())["revenue"] == "0.0025"
