@@ -266,7 +266,7 @@ def _unusable(folder: Path) -> str | None:
         if not os.access(place, os.W_OK | os.X_OK):
             return f"{place} is not writable; give it to this user, or name another with --data-dir"
     except OSError as problem:
-        return problem.strerror
+        return f"{problem.strerror}; name another with --data-dir"
     return None
 
 

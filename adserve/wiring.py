@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import os
-import secrets
 import time
 import tomllib
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -24,7 +22,8 @@ from adserve.errors import SettingsError, StoreError
 from adserve.flows.report import roll_up_old
 from adserve.flows.services import Services
 from adserve.flows.worker import Lifetimes, Worker
-from adserve.settings import Settings, read_keys
+from adserve.settings import Settings
+from adserve.signing import Stamp, make_secret, signing_keys, stamp_of
 from adserve.snippet import compile_snippet
 from adserve.store.accounts import Accounts
 from adserve.store.catalog import CatalogStore
@@ -42,7 +41,7 @@ POLL_S = 0.2
 ROLL_UP_S = 3600
 GO_ON_S = 1.0
 CATCH_UP_S = 0.25
-Stamp = tuple[int, int, int] | None
+DRAIN_SPOOL_S = 3.0
 SETTLE_S = 5
 """A key that came into the secret file verifies at once and signs after this time: by then every
 worker has read it, so none refuses a token that another one signed."""
@@ -57,36 +56,6 @@ class Running:
     services: Services
     store_up: bool = True
     last_contact: float = 0.0
-
-
-def secret_path(settings: Settings) -> Path | None:
-    """The file that holds the signing keys; None when the secret is a setting."""
-    return None if settings.secret is not None else settings.secret_file or settings.data_dir / "secret"
-
-
-def make_secret(settings: Settings) -> None:
-    """Makes the secret of a first start, kept 0600 in the data dir. Never later: a file that is gone is
-    an accident, and another secret in its place would refuse every token that is out."""
-    path = settings.data_dir / "secret"
-    if secret_path(settings) != path:
-        return
-    try:
-        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return
-    except OSError as problem:
-        raise SettingsError([f"ADSERVE_DATA_DIR: {settings.data_dir} cannot be used: {problem.strerror}"]) from None
-    with os.fdopen(handle, "w") as file:
-        file.write(secrets.token_hex(32) + "\n")
-
-
-def signing_keys(settings: Settings) -> tuple[Key, ...]:
-    """The keys as they are now, from the setting or its file."""
-    path = secret_path(settings)
-    if path is None:
-        return (Key.derive(str(settings.secret).encode()),)
-    return tuple(Key.derive(key.encode()) for key in read_keys(path))
 
 
 def traffic_rules(data_dir: Path) -> TrafficRules:
@@ -111,7 +80,7 @@ async def running(
         client = connect(store_url)
         stack.push_async_callback(client.aclose)
         make_secret(settings)
-        secret_stamp = _stamp(settings)
+        secret_stamp = stamp_of(settings)
         signing = signing_keys(settings)
         spaces = Spaces()
         spool = Spool(settings.data_dir / "spool", keys.prefix, spaces.incarnation, limit=settings.spool_max_bytes)
@@ -162,6 +131,7 @@ async def running(
         finally:
             await end(tasks)
             clean = await ledger.close()
+            await replay.finish(DRAIN_SPOOL_S)
             log.info("drained", flushed=clean, events=ledger.committed)
             if not clean:
                 raise StoreError("neither the store nor the spool took the last counters")
@@ -220,7 +190,7 @@ async def _follow_secret(held: Running, seen: Stamp) -> None:
     `seen`: the file as it was read at start."""
     while True:
         await asyncio.sleep(POLL_S)
-        stamp = _stamp(held.settings)
+        stamp = stamp_of(held.settings)
         if stamp == seen:
             continue
         try:
@@ -240,18 +210,6 @@ async def _follow_secret(held: Running, seen: Stamp) -> None:
             await asyncio.sleep(SETTLE_S)
         held.worker.use_keys(keys)
         log.info("secret_changed", keys=len(keys))
-
-
-def _stamp(settings: Settings) -> Stamp:
-    """What changes when the secret file does; None without one. Taken before the file is read."""
-    path = secret_path(settings)
-    try:
-        found = path.stat() if path is not None else None
-    except OSError:
-        return None
-    if found is None:
-        return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 async def _load(held: Running, store: CatalogStore) -> None:

@@ -6,15 +6,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import pytest
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
@@ -22,6 +19,7 @@ from redis.retry import Retry
 
 from adserve.store.binary import find_binary
 from adserve.store.embedded import EmbeddedStore
+from tests.needs import need
 from tests.service import free_port
 
 SLOTS = 16384
@@ -185,11 +183,7 @@ def any_store(kind: str, folder: Path) -> Iterator[str]:
         with EmbeddedStore.start(folder) as store:
             yield store.url
     elif kind == "redis":
-        binary = shutil.which("redis-server")
-        if binary is None:
-            if os.environ.get("ADSERVE_REQUIRE_BROWSER"):
-                pytest.fail("redis-server is required where everything must run (Debian: apt install redis-server)")
-            pytest.skip("needs redis-server (Debian: apt install redis-server)")
+        binary = need("redis-server", package="redis-server")
         with nodes() as members:
             members.append(Node(folder / "redis", *LOGGED, binary=binary))
             yield f"redis://127.0.0.1:{members[0].port}"

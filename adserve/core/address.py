@@ -26,15 +26,20 @@ def parse_address(url: str) -> Address:
     credentials, at, hosts = authority.rpartition("@")
     user, colon, password = credentials.partition(":")
     nodes = []
-    for part in hosts.split(","):
+    for number, part in enumerate(hosts.split(","), 1):
         host, _, port = part.rpartition(":")
-        if not host or not port.isdigit() or not 0 < int(port) < 65536:
-            raise ValueError(f"takes nodes as HOST:PORT, with commas between: {part!r} is none")
+        if not host or not _is_number(port, 65535) or port == "0":
+            # not repeated: with a "/" or "@" that is not percent-encoded it can be a piece of the password
+            raise ValueError(f"takes nodes as HOST:PORT, with commas between, and node {number} is none")
         nodes.append((host.strip("[]"), int(port)))
     service, _, db = path.partition("/")
     if scheme == "redis+cluster" and path:
         raise ValueError("a Cluster has no path: it has one database")
-    if scheme == "redis+sentinel" and (not service or not (db or "0").isdigit()):
+    if scheme == "redis+sentinel" and (not service or not _is_number(db or "0", 9999)):
         raise ValueError("takes the name of the primary after the nodes: redis+sentinel://HOST:PORT/SERVICE[/DB]")
     named = (unquote(user) or None, unquote(password) or None) if at and colon else (None, unquote(user) or None)
     return Address(scheme, tuple(nodes), *named, service, int(db or 0))
+
+
+def _is_number(text: str, most: int) -> bool:
+    return text.isascii() and text.isdigit() and int(text[:9]) <= most

@@ -34,11 +34,9 @@ from adserve.core.report_money import flat_share, flight
 from adserve.core.report_names import Names, has_campaign
 from adserve.core.report_query import BELOW_SLOT, TIME, Query
 from adserve.core.report_rows import Sums, finish_row, finish_totals
-from adserve.core.schedule import BUCKET_S, bucket_of, day_bounds, local_day, moment_label
+from adserve.core.schedule import BUCKET_S, LATE_S, bucket_of, day_bounds, local_day, moment_label
 from adserve.errors import Invalid, Problem
 
-LATE_S = 48 * 3600
-"""How long after its lifetime a late event is still counted as late."""
 MAX_ROWS = 50_000
 FLAT_DIMENSIONS = (*TIME, "advertiser", "campaign", "filter_reason", "empty_reason")
 """Splits in which every flat price has its place."""

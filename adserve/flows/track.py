@@ -6,13 +6,13 @@ import hashlib
 from typing import NamedTuple
 
 from adserve.core.catalog import Landing
+from adserve.core.schedule import LATE_S
 from adserve.core.token import SKEW_S, Serve
 from adserve.core.traffic import Address, client_network
 from adserve.core.urls import fill_macros
 from adserve.errors import BadToken, StoreUnavailable
 from adserve.flows.serve import money_of
 from adserve.flows.worker import Worker
-from adserve.store.ledger import LATE_S
 from adserve.store.spool import Event
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from redis.asyncio import BlockingConnectionPool
 from redis.asyncio import Redis as Redis  # the one door to the client library
 from redis.asyncio.cluster import ClusterNode, RedisCluster
 from redis.asyncio.retry import Retry
@@ -25,6 +26,8 @@ from adserve.core.address import parse_address
 LUA = Path(__file__).parent / "lua"
 HOT_TIMEOUT_S = 1.0
 MANAGEMENT_TIMEOUT_S = 5.0
+CROWD = 256
+"""Connections to a Cluster's node or a watched primary, whose clients refuse the next call instead of waiting."""
 REPLY_ERRORS = (RedisError, OSError, TimeoutError)
 """What a call to the store may raise when the store is away, slow or unwilling."""
 
@@ -46,7 +49,7 @@ def connect(url: str, *, timeout_s: float = MANAGEMENT_TIMEOUT_S, connections: i
         "socket_timeout": timeout_s,
         "socket_connect_timeout": timeout_s,
         "retry": Retry(NoBackoff(), 0),
-        "max_connections": connections,
+        "max_connections": CROWD,
         "protocol": 2,
     }
     client: Any
@@ -67,7 +70,10 @@ def connect(url: str, *, timeout_s: float = MANAGEMENT_TIMEOUT_S, connections: i
         sentinels: Any = Sentinel(list(where.nodes), sentinel_kwargs=watchers, **options, **named)  # type: ignore[no-untyped-call]
         client = sentinels.master_for(where.service, redis_class=_Primary)
     else:
-        client = Redis.from_url(url, **options)
+        # a call beyond the last connection waits for one: a crowd of callers is no failure of the store
+        client = Redis.from_pool(
+            BlockingConnectionPool.from_url(url, timeout=timeout_s, **options | {"max_connections": connections})
+        )
     found: Redis = client  # a Cluster's client has the same commands
     return found
 

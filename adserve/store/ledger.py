@@ -22,7 +22,7 @@ from collections.abc import Sequence
 
 from redis.exceptions import ResponseError
 
-from adserve.core.schedule import bucket_of
+from adserve.core.schedule import LATE_S, bucket_of
 from adserve.errors import StoreUnavailable
 from adserve.store.breaker import Breaker
 from adserve.store.client import Redis, Script, end, recover
@@ -36,7 +36,6 @@ COMMIT_S = 0.25
 SWEEP_S = 0.025
 RETRY_S = 0.02
 BATCH = 400
-LATE_S = 48 * HOUR_S
 FAILED = "failed"
 """The outcome of an event that the store can never take: a key of its ledger holds something else."""
 SPOOLED = "spooled"

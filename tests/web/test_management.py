@@ -78,7 +78,7 @@ class Api:
 @pytest.fixture
 async def api(store_url: str, tmp_path: Path) -> AsyncIterator[Api]:
     """An API of its own: another prefix in the store, an empty cache."""
-    client, keys = connect(store_url, connections=40), Keys(f"t{secrets.token_hex(4)}:")
+    client, keys = connect(store_url), Keys(f"t{secrets.token_hex(4)}:")
     refreshed: list[int] = []
 
     async def refresh() -> None:
