@@ -138,10 +138,20 @@ class Service:
         return self.call("GET", f"/report?site=news&period=today&tz=UTC&by={by}")
 
     def at_rest(self) -> dict[str, Any]:
-        """The figures when no worker has anything left to count."""
+        """The figures when no worker has anything left to count, and a store that was just killed is back."""
         until(lambda: not list((self.data / "spool").glob("*-*.*")), 30)
+        until(self._reports)
         time.sleep(0.3)
         return self.totals()
+
+    def _reports(self) -> bool:
+        try:
+            self.totals()
+        except urllib.error.HTTPError as refused:
+            if refused.code != 503:
+                raise
+            return False
+        return True
 
     def audit(self) -> Any:
         """The verdict of `adserve audit`, beside the running service."""
