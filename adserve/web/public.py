@@ -109,7 +109,7 @@ class _Figures:
             "breaker_opened": ("How often the breaker before the store has opened", ledger.breaker.opened),
             "events_spooled": ("Events written to the spool", spool.events),
             "events_replayed": ("Events taken from a spool to the store", spool.replayed),
-            "events_expired": ("Spooled events that came too late to be counted", spool.expired),
+            "events_expired": ("Spooled records that came too late to be counted", spool.expired),
             "events_refused": ("Spooled events that the store can never take", spool.refused),
             "malformed_parameters": ("Query parameters that were ignored", worker.malformed),
             "clock_skew": ("Tokens from the future", worker.clock_skew),
