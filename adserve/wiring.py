@@ -28,6 +28,7 @@ from adserve.snippet import compile_snippet
 from adserve.store.accounts import Accounts
 from adserve.store.catalog import CatalogStore
 from adserve.store.client import HOT_TIMEOUT_S, REPLY_ERRORS, Redis, connect, end, recover
+from adserve.store.clock import StoreClock
 from adserve.store.keys import Keys
 from adserve.store.ledger import Ledger
 from adserve.store.media import MediaStore
@@ -41,6 +42,7 @@ POLL_S = 0.2
 ROLL_UP_S = 3600
 GO_ON_S = 1.0
 CATCH_UP_S = 0.25
+CLOCK_OFF_S = 2.0
 DRAIN_SPOOL_S = 3.0
 SETTLE_S = 5
 """A key that came into the secret file verifies at once and signs after this time: by then every
@@ -70,9 +72,11 @@ def traffic_rules(data_dir: Path) -> TrafficRules:
 
 @asynccontextmanager
 async def running(
-    settings: Settings, store_url: str, *, clock: Callable[[], float] = time.time
+    settings: Settings, store_url: str, *, clock: Callable[[], float] | None = None
 ) -> AsyncIterator[Running]:
-    """A worker with its services. Leaving flushes every counter and says whether that worked."""
+    """A worker with its services, by the store's time unless another clock is given. Leaving flushes every
+    counter and says whether that worked."""
+    clock = clock or StoreClock()
     async with AsyncExitStack() as stack:
         keys = Keys(settings.key_prefix)
         hot = connect(store_url, timeout_s=HOT_TIMEOUT_S, connections=4)
@@ -146,7 +150,7 @@ async def services_only(settings: Settings, store_url: str) -> AsyncIterator[Ser
         return None
 
     try:
-        yield _services(settings, client, Keys(settings.key_prefix), time.time, refresh)
+        yield _services(settings, client, Keys(settings.key_prefix), StoreClock(), refresh)
     finally:
         await client.aclose()
 
@@ -157,7 +161,7 @@ def _services(
     return Services(
         client,
         keys,
-        CatalogStore(client, keys),
+        CatalogStore(client, keys, clock),
         Accounts(client, keys, settings.admin_key),
         MediaStore(client, keys, settings.data_dir / "media"),
         clock,
@@ -212,10 +216,10 @@ async def _follow_secret(held: Running, seen: Stamp) -> None:
         log.info("secret_changed", keys=len(keys))
 
 
-async def _load(held: Running, store: CatalogStore) -> None:
-    """Loads what changed and swaps the compiled copy."""
+async def _load(held: Running, store: CatalogStore, *, whole: bool = False) -> None:
+    """Loads what changed, or the `whole`, and swaps the compiled copy."""
     current = held.worker.catalog
-    if current is None:
+    if current is None or whole:
         version, things = await store.load_all()
     else:
         version, changed = await store.changed_since(current.version)
@@ -243,17 +247,23 @@ async def _go_on(work: Callable[[], Awaitable[None]]) -> None:
 
 
 async def _follow(held: Running, store: CatalogStore) -> None:
-    """Follows the catalog's version; a store that goes and comes is said once each."""
+    """Follows the catalog's version and the store's clock; a store that goes and comes is said once each. One
+    that was away may have come back with an older catalog, of a replica or a backup."""
+    clock_was_off = False
     while True:
         await asyncio.sleep(POLL_S)
         try:
             current = held.worker.catalog
-            if current is None or await store.version() != current.version:
-                await _load(held, store)
+            if current is None or not held.store_up or await store.version() != current.version:
+                await _load(held, store, whole=not held.store_up)
             held.last_contact, held.worker.stale = time.monotonic(), False
             if not held.store_up:
                 held.store_up = True
                 log.info("store_back")
+            off_s = held.worker.clock_off_s
+            if (abs(off_s) > CLOCK_OFF_S) is not clock_was_off:
+                clock_was_off = not clock_was_off
+                log.warning("clock_off" if clock_was_off else "clock_right", store_ahead_s=round(off_s, 1))
         except REPLY_ERRORS as problem:
             if held.store_up:
                 held.store_up = False

@@ -19,7 +19,7 @@ keys, never text from outside; names stand in hash *fields* at most.
 | `{sK}:buckets` | sorted set of the BUCKETs that exist | never | event.lua, serves.lua | store.reports |
 | `{sK}:d:YYYYMMDD` | hash, cell to count, a site-local day | never | rollup.lua | store.reports |
 | `{sK}:days` | sorted set of the days that exist | never | rollup.lua | store.reports |
-| `{sK}:f:INCARNATION` | hash: sequence, place flushed up to, gaps | last lifetime + 48 h | serves.lua | serves.lua, event.lua |
+| `{sK}:f:INCARNATION` | hash: sequence, place, gaps | last lifetime + 48 h | serves.lua | serves.lua, event.lua |
 | `{sK}:p:INCARNATION` | hash: serves proven before their flush | last lifetime + 48 h | event.lua | serves.lua |
 | `{sK}:r:CLIENT` | list, times of the last 10 clicks | 60 s | event.lua | event.lua |
 

@@ -128,6 +128,7 @@ class _Figures:
                 len(catalog.bad) if catalog else 0,
             ),
             "store_up": ("Whether the store answers", int(self.health.store_up())),
+            "clock_off_seconds": ("Seconds by which the store's clock is ahead of this host's", worker.clock_off_s),
             "breaker_closed": ("Whether events go to the store at once", int(ledger.breaker.state == "closed")),
         }
         found += [GaugeMetricFamily(f"adserve_{name}", text, value=value) for name, (text, value) in gauges.items()]
