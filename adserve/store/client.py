@@ -19,7 +19,7 @@ from redis.asyncio.cluster import ClusterNode, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError, RedisClusterException, RedisError
 
 from adserve.core.address import parse_address
 
@@ -28,7 +28,7 @@ HOT_TIMEOUT_S = 1.0
 MANAGEMENT_TIMEOUT_S = 5.0
 CROWD = 256
 """Connections to a Cluster's node or a watched primary, whose clients refuse the next call instead of waiting."""
-REPLY_ERRORS = (RedisError, OSError, TimeoutError)
+REPLY_ERRORS = (RedisError, RedisClusterException, OSError, TimeoutError)
 """What a call to the store may raise when the store is away, slow or unwilling."""
 
 
