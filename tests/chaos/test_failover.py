@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.readers import RUNS, Readers, chance_of
+from tests.chaos.readers import BEACONS, RUNS, Readers, chance_of
 from tests.service import Service, service
 from tests.stores import Cluster, Node, cluster, nodes, until, watched
 
@@ -103,7 +103,7 @@ async def test_a_failover_counts_nothing_twice(tmp_path: Path, kind: str, behind
             await asyncio.to_thread(primary.start)
             await wait(lambda: role(primary) == "slave")
 
-        await readers.browse(disturb())
+        await readers.browse(disturb(), BEACONS // 2)
         answered = len({made["decision"] for made in readers.shown})
         lost = answered - (await readers.figures())["impressions"]
         print(f"{what}: {lost} of {answered} answered impressions were lost")
