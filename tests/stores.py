@@ -23,7 +23,18 @@ from tests.needs import need
 from tests.service import free_port
 
 SLOTS = 16384
-LOGGED = ("--save", "", "--appendonly", "yes", "--appendfsync", "no", "--maxmemory-policy", "noeviction")
+LOGGED = (
+    "--save",
+    "",
+    "--repl-diskless-sync-delay",
+    "0",
+    "--appendonly",
+    "yes",
+    "--appendfsync",
+    "no",
+    "--maxmemory-policy",
+    "noeviction",
+)
 KINDS = ("embedded", "redis", "cluster", "sentinel")
 
 
