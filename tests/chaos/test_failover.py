@@ -15,7 +15,7 @@ import pytest
 
 from tests.chaos.readers import BEACONS, RUNS, Readers, chance_of
 from tests.service import Service, service
-from tests.stores import Cluster, Node, cluster, nodes, until, watched
+from tests.stores import LOGGED, Cluster, Node, cluster, nodes, until, watched
 
 LAG_S = 0.5
 """How long a replica gets nothing before its primary dies."""
@@ -138,16 +138,7 @@ async def test_an_isolated_primary_counts_nothing_it_could_lose(tmp_path: Path) 
     """With `min-replicas-to-write` a primary without its replica takes no event: all wait in the spool, answered,
     and are counted when the replica is back."""
     with nodes() as members:
-        strict = (
-            "--appendonly",
-            "yes",
-            "--appendfsync",
-            "no",
-            "--min-replicas-to-write",
-            "1",
-            "--min-replicas-max-lag",
-            "1",
-        )
+        strict = (*LOGGED, "--min-replicas-to-write", "1", "--min-replicas-max-lag", "1")
         primary = Node(tmp_path / "primary", *strict)
         members.append(primary)
         replica = Node(tmp_path / "replica", "--appendonly", "yes", "--replicaof", f"127.0.0.1 {primary.port}")
