@@ -25,7 +25,7 @@ import structlog
 
 from adserve.errors import AdserveError, SettingsError
 from adserve.http import DRAIN_S
-from adserve.serving import banner, say, sharing, start_warnings, supervised
+from adserve.serving import banner, say, sharing, start_warnings, store_warnings, supervised
 from adserve.settings import Settings
 from adserve.store.embedded import EmbeddedStore
 
@@ -104,7 +104,8 @@ class Supervisor:
         if self._failed is not None:
             self._stopping.set()
             return
-        warnings = [f"warning: {text}" for text in (*start_warnings(self._settings), *sharing(self._store))]
+        said = (*start_warnings(self._settings), *sharing(self._store), *await store_warnings(self._settings))
+        warnings = [f"warning: {text}" for text in said]
         print(banner(self._settings, self._store, warnings), file=sys.stderr, flush=True)
 
     async def _start(self, place: Place) -> bool:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
-import os
-import secrets
 import time
 import tomllib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
@@ -20,15 +17,18 @@ from crawlerdetect import CrawlerDetect
 from adserve.core.catalog import compile_catalog
 from adserve.core.token import Key
 from adserve.core.traffic import TrafficRules
-from adserve.errors import SettingsError, StoreError
+from adserve.errors import AdserveError, OtherSchema, SettingsError, StoreError
+from adserve.flows.admit import Admission, see_schema
 from adserve.flows.report import roll_up_old
 from adserve.flows.services import Services
 from adserve.flows.worker import Lifetimes, Worker
-from adserve.settings import Settings, read_keys
+from adserve.settings import Settings
+from adserve.signing import Stamp, make_secret, proofs, signing_keys, stamp_of
 from adserve.snippet import compile_snippet
 from adserve.store.accounts import Accounts
 from adserve.store.catalog import CatalogStore
 from adserve.store.client import HOT_TIMEOUT_S, REPLY_ERRORS, Redis, connect, end
+from adserve.store.durability import unreachable
 from adserve.store.keys import Keys
 from adserve.store.ledger import Ledger
 from adserve.store.media import MediaStore
@@ -39,9 +39,10 @@ from adserve.store.spool import Spool
 log = structlog.get_logger("adserve")
 POLL_S = 0.2
 """How often a worker asks for the catalog's version: a change is live everywhere within a second."""
+BARRED_S = 0.2
+"""How long a worker that may not count on its store tries to flush, before the spool takes the rest."""
 ROLL_UP_S = 3600
 GO_ON_S = 1.0
-Stamp = tuple[int, int, int] | None
 SETTLE_S = 5
 """A key that came into the secret file verifies at once and signs after this time: by then every
 worker has read it, so none refuses a token that another one signed."""
@@ -54,38 +55,19 @@ class Running:
     settings: Settings
     worker: Worker
     services: Services
+    admission: Admission
     store_up: bool = True
     last_contact: float = 0.0
+    failure: AdserveError | None = None
+    failed: asyncio.Event = field(default_factory=asyncio.Event)
+    """What no waiting mends has come out after the start: this process has to end."""
 
-
-def secret_path(settings: Settings) -> Path | None:
-    """The file that holds the signing keys; None when the secret is a setting."""
-    return None if settings.secret is not None else settings.secret_file or settings.data_dir / "secret"
-
-
-def make_secret(settings: Settings) -> None:
-    """Makes the secret of a first start, kept 0600 in the data dir. Never later: a file that is gone is
-    an accident, and another secret in its place would refuse every token that is out."""
-    path = settings.data_dir / "secret"
-    if secret_path(settings) != path:
-        return
-    try:
-        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return
-    except OSError as problem:
-        raise SettingsError([f"ADSERVE_DATA_DIR: {settings.data_dir} cannot be used: {problem.strerror}"]) from None
-    with os.fdopen(handle, "w") as file:
-        file.write(secrets.token_hex(32) + "\n")
-
-
-def signing_keys(settings: Settings) -> tuple[Key, ...]:
-    """The keys as they are now, from the setting or its file."""
-    path = secret_path(settings)
-    if path is None:
-        return (Key.derive(str(settings.secret).encode()),)
-    return tuple(Key.derive(key.encode()) for key in read_keys(path))
+    def fail(self, problem: AdserveError) -> None:
+        """Nothing more goes to the store: what is answered from now on waits in the spool."""
+        self.admission.withdraw()
+        self.failure = problem
+        self.failed.set()
+        log.error("stopping", problem=str(problem))
 
 
 def traffic_rules(data_dir: Path) -> TrafficRules:
@@ -110,7 +92,7 @@ async def running(
         client = connect(store_url)
         stack.push_async_callback(client.aclose)
         make_secret(settings)
-        secret_stamp = _stamp(settings)
+        secret_stamp = stamp_of(settings)
         signing = signing_keys(settings)
         spaces = Spaces()
         spool = Spool(settings.data_dir / "spool", keys.prefix, spaces.incarnation, limit=settings.spool_max_bytes)
@@ -133,13 +115,23 @@ async def running(
             await _load(held, held.services.catalog)
 
         services = _services(settings, client, keys, clock, refresh)
-        held = Running(settings, worker, services)
-        await _check_secret(held, signing)
+        admission = Admission(
+            client,
+            keys,
+            ledger.breaker,
+            lambda: _check_secret(held, worker.keys),
+            embedded=settings.redis_url is None,
+            unsafe=bool(settings.unsafe_store),
+        )
+        held = Running(settings, worker, services, admission)
         try:
+            await admission.ask()
             await refresh()
         except REPLY_ERRORS:
             held.store_up = False
             log.warning("store_unavailable_at_start")
+        if not admission.given:
+            admission.withdraw()
         ledger.start()
         tasks = [
             asyncio.create_task(_go_on(work))
@@ -154,7 +146,7 @@ async def running(
             yield held
         finally:
             await end(tasks)
-            clean = await ledger.close()
+            clean = await (ledger.close() if admission.given else ledger.close(within_s=BARRED_S))
             log.info("drained", flushed=clean, events=ledger.committed)
             if not clean:
                 raise StoreError("neither the store nor the spool took the last counters")
@@ -163,13 +155,15 @@ async def running(
 @asynccontextmanager
 async def services_only(settings: Settings, store_url: str) -> AsyncIterator[Services]:
     """The management side alone, for the command line. Running workers see changes by themselves."""
-    client = connect(store_url)
+    client, keys = connect(store_url), Keys(settings.key_prefix)
 
     async def refresh() -> None:
         return None
 
     try:
-        yield _services(settings, client, Keys(settings.key_prefix), time.time, refresh)
+        with contextlib.suppress(*REPLY_ERRORS):  # the work itself will tell
+            await see_schema(client, keys)
+        yield _services(settings, client, keys, time.time, refresh)
     finally:
         await client.aclose()
 
@@ -195,12 +189,15 @@ async def _check_secret(held: Running, signing: tuple[Key, ...]) -> bool:
     """Stops a worker whose secret the store does not know: it would refuse the tokens of the others.
     False when the store is away and cannot be asked."""
     services = held.services
-    proofs = [hashlib.blake2b(key.secret, digest_size=8, person=b"adserve-proof").hexdigest() for key in signing]
+    ours = proofs(signing)
     try:
-        await services.client.set(services.keys.secret, proofs[0], nx=True)
         known = await services.client.get(services.keys.secret)
-        if known in proofs:
-            await services.client.set(services.keys.secret, proofs[0])
+        if known is None:
+            await services.client.set(services.keys.secret, ours[0], nx=True)
+            known = await services.client.get(services.keys.secret)
+        if known in ours:
+            if known != ours[0]:
+                await services.client.set(services.keys.secret, ours[0])
             return True
     except REPLY_ERRORS:
         return False
@@ -213,7 +210,7 @@ async def _follow_secret(held: Running, seen: Stamp) -> None:
     `seen`: the file as it was read at start."""
     while True:
         await asyncio.sleep(POLL_S)
-        stamp = _stamp(held.settings)
+        stamp = stamp_of(held.settings)
         if stamp == seen:
             continue
         try:
@@ -233,18 +230,6 @@ async def _follow_secret(held: Running, seen: Stamp) -> None:
             await asyncio.sleep(SETTLE_S)
         held.worker.use_keys(keys)
         log.info("secret_changed", keys=len(keys))
-
-
-def _stamp(settings: Settings) -> Stamp:
-    """What changes when the secret file does; None without one. Taken before the file is read."""
-    path = secret_path(settings)
-    try:
-        found = path.stat() if path is not None else None
-    except OSError:
-        return None
-    if found is None:
-        return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 async def _load(held: Running, store: CatalogStore) -> None:
@@ -281,7 +266,10 @@ async def _follow(held: Running, store: CatalogStore) -> None:
     """Follows the catalog's version; a store that goes and comes is said once each."""
     while True:
         await asyncio.sleep(POLL_S)
+        if held.failure is not None:
+            continue
         try:
+            await held.admission.keep()
             current = held.worker.catalog
             if current is None or await store.version() != current.version:
                 await _load(held, store)
@@ -289,7 +277,11 @@ async def _follow(held: Running, store: CatalogStore) -> None:
             if not held.store_up:
                 held.store_up = True
                 log.info("store_back")
+        except (OtherSchema, SettingsError) as problem:
+            held.fail(problem)
         except REPLY_ERRORS as problem:
+            if unreachable(problem):  # whatever comes back is looked at before it is counted on
+                held.admission.withdraw()
             if held.store_up:
                 held.store_up = False
                 log.warning("store_away", problem=type(problem).__name__)
@@ -304,7 +296,7 @@ async def _keep_house(held: Running) -> None:
     """Rolls quarter-hours older than the limit up to site-local days."""
     while True:
         try:
-            if held.worker.catalog is not None:
+            if held.worker.catalog is not None and held.admission.given:
                 await roll_up_old(held.services, held.worker.catalog.things)
         except REPLY_ERRORS:
             log.warning("roll_up_postponed")

@@ -27,7 +27,7 @@ MAX_README_LINES = 150
 
 _FLOWS = frozenset({"flows", "store", "intake", "snippet", "core", "errors", "version"})
 _WEB = _FLOWS | {"web"}
-_TOP = _WEB | {"settings", "wiring", "app", "http", "serving", "supervisor", "contrib"}
+_TOP = _WEB | {"settings", "signing", "wiring", "app", "http", "serving", "supervisor", "contrib"}
 ARROWS: dict[str, frozenset[str]] = {
     "version": frozenset(),
     "errors": frozenset(),
@@ -39,7 +39,8 @@ ARROWS: dict[str, frozenset[str]] = {
     "web": _WEB,
     "contrib": frozenset({"contrib", "core"}),
     "settings": frozenset({"core", "errors", "version"}),
-    "wiring": _FLOWS | {"settings"},
+    "signing": frozenset({"core", "errors", "settings"}),
+    "wiring": _FLOWS | {"settings", "signing"},
     "app": _WEB | {"settings", "wiring"},
     "http": frozenset({"errors"}),
     "serving": _WEB | {"settings", "wiring", "app", "http"},

@@ -43,6 +43,8 @@ class Replay:
         try:
             records = await asyncio.to_thread(file.records, self._prefix)
             for chunk in _chunks(records):
+                if self._ledger.breaker.barred:
+                    raise StoreUnavailable("the store is not fit")
                 await self._chunk(chunk)
         except (*REPLY_ERRORS, StoreUnavailable):
             self._ledger.breaker.failed()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from adserve import wiring
+from adserve import signing, wiring
 from adserve.core.token import Key, Serve, Signer
 from adserve.errors import BadToken, SettingsError
 from adserve.settings import Settings, load
@@ -117,7 +117,7 @@ async def test_a_first_start_changes_no_secret(
     """The file that the start itself makes is no change of it, nor is one that is written again as it was."""
     monkeypatch.setattr(wiring, "POLL_S", 0.01)
     looks = 0
-    real = wiring.signing_keys
+    real = signing.signing_keys
 
     def signing_keys(settings: Settings) -> tuple[Key, ...]:
         nonlocal looks
