@@ -120,7 +120,10 @@ async def serve(
     """Serves in this one process until SIGTERM or SIGINT, then drains. `prepare` adds routes and banner lines."""
     async with supervised(store), running(settings, store_url) as held:
         extra, lines = await prepare(held)
-        said = [*lines, *(f"warning: {text}" for text in (*start_warnings(settings), *sharing(store), *held.admission.warnings))]
+        said = [
+            *lines,
+            *(f"warning: {text}" for text in (*start_warnings(settings), *sharing(store), *held.admission.warnings)),
+        ]
         print(banner(settings, store, said), file=sys.stderr, flush=True)
         cut_off = await _accept(held, sock, extra)
     if not cut_off:

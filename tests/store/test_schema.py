@@ -150,3 +150,32 @@ async def test_data_from_before_the_number_is_of_the_first_form(client: Redis, k
     await client.delete(keys.schema, keys.version)
     await schema.check(client, keys, "3.0.0", migrations=steps.all(), settle_s=0)
     assert (steps.runs, await client.get(keys.schema)) == ([1, 2], "3")
+
+
+async def test_a_first_start_does_not_write_over_another(
+    client: Redis, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A later adserve that began in the same moment has its number kept."""
+
+    async def exists(*_: object) -> int:
+        await client.set(keys.schema, "2")
+        return 0
+
+    monkeypatch.setattr(client, "exists", exists)
+    with pytest.raises(OtherSchema):
+        await schema.check(client, keys, "0.1.0")
+    assert await client.get(keys.schema) == "2"
+
+
+async def test_a_late_migration_does_not_lower_the_number(client: Redis, keys: Keys) -> None:
+    """While its step ran, another runner has finished them all."""
+    await client.mset({keys.schema: "1", keys.schema_by: "before"})
+
+    async def overtaken(*_: object) -> None:
+        await client.mset({keys.schema: "3", keys.schema_by: "other"})
+
+    async def never(*_: object) -> None:
+        raise AssertionError
+
+    await schema.check(client, keys, "3.0.0", migrations=[overtaken, never], settle_s=0)
+    assert await client.mget(keys.schema, keys.schema_by) == ["3", "other"]
