@@ -15,7 +15,6 @@ Not chosen: SQLite (an fsync or a journal per answer), one file per event.
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 import zlib
@@ -29,6 +28,7 @@ from adserve.core.token import Serve
 from adserve.errors import StoreUnavailable
 
 VERSION = 1
+REFUSED = "refused.events"
 
 
 class Event(NamedTuple):
@@ -175,18 +175,39 @@ class Spool:
         """Keeps a record that the store can never take."""
         event, flush = (record.event, None) if isinstance(record, SpooledEvent) else (None, record)
         line = {"reason": reason, "event": event, "flush": flush}
-        with (self.directory / "refused.events").open("ab") as file:
+        with (self.directory / REFUSED).open("ab") as file:
             file.write(_encode(line) + b"\n")
 
 
-def waiting(directory: Path, prefix: str) -> int:
-    """Events that stand in the spools of a directory, whoever writes them."""
-    count = 0
+class Lying(NamedTuple):
+    """What stands in the spools of a directory: events, the arrival of the oldest (epoch s), records of another
+    prefix and files that cannot be read."""
+
+    events: int
+    oldest: int | None
+    others: int
+
+
+def lying(directory: Path, prefix: str) -> Lying:
+    """Whoever writes them; nothing is changed."""
+    arrivals: list[int] = []
+    others = 0
     for path in directory.glob("*-*.*"):
-        with contextlib.suppress(OSError):  # replayed meanwhile
-            lines = map(_read, path.read_bytes().splitlines())
-            count += sum(line is not None and line.event is not None and line.prefix == prefix for line in lines)
-    return count
+        try:
+            lines = [_read(raw) for raw in path.read_bytes().splitlines()]
+        except FileNotFoundError:  # replayed meanwhile
+            continue
+        except OSError:
+            others += 1
+            continue
+        arrivals += [one.arrival for one in lines if one and one.prefix == prefix and one.event is not None]
+        others += sum(one is not None and one.prefix != prefix for one in lines)
+    return Lying(len(arrivals), min(arrivals, default=None), others)
+
+
+def waiting(directory: Path, prefix: str) -> int:
+    """Events that stand in the spools of a directory."""
+    return lying(directory, prefix).events
 
 
 def _renamed(path: Path) -> Path:
