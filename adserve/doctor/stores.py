@@ -84,12 +84,19 @@ def _away(settings: Settings, failed: BaseException) -> Finding:
     why = f"{type(failed).__name__}: {failed}" if str(failed) else type(failed).__name__
     if settings.redis_url is not None:
         return problem("store", f"it does not answer ({why})", "start it, or mend ADSERVE_REDIS_URL")
-    if isinstance(failed, TimeoutError) or "imeout" in why:
+    if _is_of_kind(failed, TimeoutError):
         pid = facts(settings.data_dir / "store.lock").get("pid", "unknown")
         return problem("store", f"process {pid} holds the embedded store and does not answer", "see store/store.log")
-    if "refused" in why.lower() or "No such file" in why:
+    if _is_of_kind(failed, ConnectionRefusedError, FileNotFoundError):  # what a killed one leaves
         return _none_runs()
     return problem("store", f"the embedded store does not answer ({why})", "run this as the user of the service")
+
+
+def _is_of_kind(failed: BaseException | None, *kinds: type[BaseException]) -> bool:
+    """Whether a failure, or one that it came from, is of such a kind: the client library wraps them."""
+    while failed is not None and not isinstance(failed, kinds):
+        failed = failed.__cause__ or failed.__context__
+    return failed is not None
 
 
 async def _median_ms(client: Redis) -> float:

@@ -263,7 +263,7 @@ def test_a_secret_that_is_gone_is_a_problem(folder: Path) -> None:
     """A start would make another one, and be refused."""
     (folder / "secret").unlink()
     with used() as url:
-        assert "restore it" in of(look(folder, ADSERVE_REDIS_URL=url), "secret")
+        assert "is gone" in of(look(folder, ADSERVE_REDIS_URL=url), "secret")
     assert not (folder / "secret").exists()
 
 
@@ -274,7 +274,7 @@ def test_a_store_that_does_not_answer_is_a_problem_and_not_waited_for(folder: Pa
             begun = time.monotonic()
             found = look(folder, ADSERVE_REDIS_URL=f"redis://user:hush-hush@127.0.0.1:{port}")
             assert time.monotonic() - begun < 8
-            assert "does not answer" in of(found, "store")
+            assert "ADSERVE_REDIS_URL" in of(found, "store")
             assert "hush-hush" not in str(found)
 
 
