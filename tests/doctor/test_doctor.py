@@ -28,7 +28,7 @@ from adserve.settings import load
 from adserve.signing import proofs
 from adserve.store.embedded import EmbeddedStore
 from adserve.store.keys import Keys
-from adserve.store.spool import Event, Spool, SpooledEvent
+from adserve.store.spool import Event, Spool, SpooledEvent, lying
 from tests.servers import SAFE, client, server
 from tests.service import free_port
 
@@ -204,6 +204,8 @@ def _record(serve: Serve) -> Any:
 def test_records_of_another_prefix_are_found(folder: Path) -> None:
     spooled(folder, arrival=time.time(), prefix="other:").close()
     assert "ADSERVE_KEY_PREFIX" in of(look(folder), "spool", "warning")
+    assert lying(folder / "spool", "adserve:") == (0, None, 1)
+    assert lying(folder / "spool", "other:").events == 1
 
 
 # ---- the store

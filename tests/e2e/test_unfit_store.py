@@ -28,6 +28,7 @@ def test_a_store_without_a_log_stops_the_start(tmp_path: Path) -> None:
 def test_a_service_that_is_overtaken_by_a_later_one_ends(tmp_path: Path) -> None:
     """Every worker notices by itself, drains, and the service exits with 78 and says which version it met."""
     with server(*SAFE) as url, service(tmp_path, workers=2, ADSERVE_REDIS_URL=url) as found:
+        until(lambda: "listening" in found.said.read_text())  # said when all workers accept
         with client(url) as asked:
             asked.mset({Keys().schema: "1>2", Keys().schema_by: "7.8.9"})
         assert found.process is not None
