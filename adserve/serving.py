@@ -15,13 +15,11 @@ import uvicorn
 from starlette.routing import BaseRoute
 
 from adserve.app import create_app
-from adserve.errors import SettingsError, UnfitStore
-from adserve.flows.admit import fit
+from adserve.errors import SettingsError
 from adserve.http import DRAIN_S, Server, http_options, log_requests
 from adserve.settings import Settings
-from adserve.store.client import HOT_TIMEOUT_S, REPLY_ERRORS, connect, end
+from adserve.store.client import end
 from adserve.store.embedded import EmbeddedStore
-from adserve.store.keys import Keys
 from adserve.web.client import is_loopback
 from adserve.wiring import Running, running
 
@@ -97,20 +95,6 @@ def sharing(store: EmbeddedStore | None) -> tuple[str, ...]:
     )
 
 
-async def store_warnings(settings: Settings) -> tuple[str, ...]:
-    """What the start says of a configured store that the workers have found fit; nothing of one that is away."""
-    if settings.redis_url is None:
-        return ()
-    client = connect(settings.redis_url, timeout_s=HOT_TIMEOUT_S, connections=1)
-    try:
-        keys, unsafe = Keys(settings.key_prefix), bool(settings.unsafe_store)
-        return await fit(client, keys, embedded=False, unsafe=unsafe)
-    except (UnfitStore, *REPLY_ERRORS):
-        return ()
-    finally:
-        await client.aclose()
-
-
 Prepare = Callable[[Running], Awaitable[tuple[Sequence[BaseRoute], Sequence[str]]]]
 
 
@@ -120,10 +104,7 @@ async def serve(
     """Serves in this one process until SIGTERM or SIGINT, then drains. `prepare` adds routes and banner lines."""
     async with supervised(store), running(settings, store_url) as held:
         extra, lines = await prepare(held)
-        said = [
-            *lines,
-            *(f"warning: {text}" for text in (*start_warnings(settings), *sharing(store), *held.admission.warnings)),
-        ]
+        said = [*lines, *(f"warning: {text}" for text in (*start_warnings(settings), *sharing(store)))]
         print(banner(settings, store, said), file=sys.stderr, flush=True)
         cut_off = await _accept(held, sock, extra)
     if not cut_off:

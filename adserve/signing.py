@@ -1,4 +1,4 @@
-"""The keys that sign: where they lie, how they are made once, and what the store knows of them."""
+"""The keys that sign tokens: the file that holds them, and what the store knows of them."""
 
 from __future__ import annotations
 

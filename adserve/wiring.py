@@ -14,11 +14,12 @@ from pathlib import Path
 import structlog
 from crawlerdetect import CrawlerDetect
 
+from adserve import __version__
 from adserve.core.catalog import compile_catalog
 from adserve.core.token import Key
 from adserve.core.traffic import TrafficRules
 from adserve.errors import AdserveError, OtherSchema, SettingsError, StoreError
-from adserve.flows.admit import Admission, see_schema
+from adserve.flows.admit import Admission
 from adserve.flows.report import roll_up_old
 from adserve.flows.services import Services
 from adserve.flows.worker import Lifetimes, Worker
@@ -27,22 +28,24 @@ from adserve.signing import Stamp, make_secret, proofs, signing_keys, stamp_of
 from adserve.snippet import compile_snippet
 from adserve.store.accounts import Accounts
 from adserve.store.catalog import CatalogStore
-from adserve.store.client import HOT_TIMEOUT_S, REPLY_ERRORS, Redis, connect, end
+from adserve.store.client import HOT_TIMEOUT_S, REPLY_ERRORS, Redis, connect, end, recover
 from adserve.store.durability import unreachable
 from adserve.store.keys import Keys
 from adserve.store.ledger import Ledger
 from adserve.store.media import MediaStore
 from adserve.store.replay import Replay
+from adserve.store.schema import check
 from adserve.store.spaces import Spaces
 from adserve.store.spool import Spool
 
 log = structlog.get_logger("adserve")
 POLL_S = 0.2
 """How often a worker asks for the catalog's version: a change is live everywhere within a second."""
-BARRED_S = 0.2
-"""How long a worker that may not count on its store tries to flush, before the spool takes the rest."""
+DRAIN_S, BARRED_S = 3.0, 0.2
+"""How long the end of a worker waits for its store, and when it may not count on it. The spool keeps the rest."""
 ROLL_UP_S = 3600
 GO_ON_S = 1.0
+CATCH_UP_S = 0.25
 SETTLE_S = 5
 """A key that came into the secret file verifies at once and signs after this time: by then every
 worker has read it, so none refuses a token that another one signed."""
@@ -124,6 +127,12 @@ async def running(
             unsafe=bool(settings.unsafe_store),
         )
         held = Running(settings, worker, services, admission)
+
+        async def catch_up() -> None:
+            with contextlib.suppress(*REPLY_ERRORS):
+                await asyncio.wait_for(refresh(), CATCH_UP_S)
+
+        worker.catch_up = catch_up
         try:
             await admission.ask()
             await refresh()
@@ -146,7 +155,9 @@ async def running(
             yield held
         finally:
             await end(tasks)
-            clean = await (ledger.close() if admission.given else ledger.close(within_s=BARRED_S))
+            patience_s = DRAIN_S if admission.given else BARRED_S
+            clean = await ledger.close(within_s=patience_s)
+            await replay.finish(patience_s)
             log.info("drained", flushed=clean, events=ledger.committed)
             if not clean:
                 raise StoreError("neither the store nor the spool took the last counters")
@@ -162,7 +173,7 @@ async def services_only(settings: Settings, store_url: str) -> AsyncIterator[Ser
 
     try:
         with contextlib.suppress(*REPLY_ERRORS):  # the work itself will tell
-            await see_schema(client, keys)
+            await check(client, keys, __version__, migrate=False)
         yield _services(settings, client, keys, time.time, refresh)
     finally:
         await client.aclose()
@@ -285,9 +296,7 @@ async def _follow(held: Running, store: CatalogStore) -> None:
             if held.store_up:
                 held.store_up = False
                 log.warning("store_away", problem=type(problem).__name__)
-            # idle connections of the pool may be dead too, and each would fail one call when the store is back
-            with contextlib.suppress(*REPLY_ERRORS):
-                await held.services.client.connection_pool.disconnect(inuse_connections=False)
+            await recover(held.services.client)
             silent_s = time.monotonic() - held.last_contact
             held.worker.stale = silent_s > held.settings.stale_limit_s
 

@@ -137,7 +137,8 @@ def _bytes_below(folder: Path) -> int:
 
 def _lines(path: Path) -> int:
     try:
-        return path.read_bytes().count(b"\n")
+        with path.open("rb") as file:
+            return sum(1 for _ in file)
     except FileNotFoundError:
         return 0
 

@@ -10,7 +10,7 @@ import asyncio
 import os
 import statistics
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from adserve.doctor.machine import Binary
 from adserve.errors import OtherSchema, SettingsError
 from adserve.settings import Settings
 from adserve.signing import proofs, secret_path, signing_keys
-from adserve.store.client import REPLY_ERRORS, Redis, connect
+from adserve.store.client import REPLY_ERRORS, AuthenticationError, Redis, connect, primaries
 from adserve.store.durability import ACCEPT, examine, is_old, told, version_of
 from adserve.store.keys import Keys
 from adserve.store.locks import facts
@@ -56,12 +56,19 @@ async def check_store(settings: Settings, clock: Clock, binary: Binary | None) -
     client = connect(url, timeout_s=ANSWER_S, connections=1)
     try:
         try:
-            median_ms = await _median_ms(client)
+            nodes = await primaries(client)
         except REPLY_ERRORS as failed:
             return [_away(settings, failed)]
+        pinged = await asyncio.gather(*map(_median_ms, nodes.values()), return_exceptions=True)
+        answers = dict(zip(nodes, pinged, strict=True))
+        away = [_away(settings, raised, name) for name, raised in answers.items() if isinstance(raised, BaseException)]
+        medians = [one for one in pinged if not isinstance(one, BaseException)]
+        if not medians:
+            return away
         if settings.redis_url is None and not await _is_of(settings.data_dir, client):
             return [_none_runs()]
-        return await _ask(settings, client, clock, binary, median_ms)
+        there = [node for name, node in nodes.items() if not isinstance(answers[name], BaseException)]
+        return [*away, *await _ask(settings, client, there, clock, binary, max(medians))]
     finally:
         await client.aclose()
 
@@ -80,10 +87,14 @@ def _none_runs() -> Finding:
     return ok("store", "the embedded store does not run: start the service to have it checked")
 
 
-def _away(settings: Settings, failed: BaseException) -> Finding:
+def _away(settings: Settings, failed: BaseException, name: str = "") -> Finding:
+    if not isinstance(failed, REPLY_ERRORS):
+        raise failed
     why = f"{type(failed).__name__}: {failed}" if str(failed) else type(failed).__name__
     if settings.redis_url is not None:
-        return problem("store", f"it does not answer ({why})", "start it, or mend ADSERVE_REDIS_URL")
+        if _is_of_kind(failed, AuthenticationError):
+            return problem("store", f"it refuses the user or password ({why})", "mend them in ADSERVE_REDIS_URL")
+        return problem("store", f"{name or 'it'} does not answer ({why})", "start it, or mend ADSERVE_REDIS_URL")
     if _is_of_kind(failed, TimeoutError):
         pid = facts(settings.data_dir / "store.lock").get("pid", "unknown")
         return problem("store", f"process {pid} holds the embedded store and does not answer", "see store/store.log")
@@ -99,32 +110,32 @@ def _is_of_kind(failed: BaseException | None, *kinds: type[BaseException]) -> bo
     return failed is not None
 
 
-async def _median_ms(client: Redis) -> float:
+async def _median_ms(node: Any) -> float:
     """Of some round trips; the first one connects, and is not among them."""
     async with asyncio.timeout(ANSWER_S):
-        await client.ping()
+        await node.execute_command("PING")
     taken: list[float] = []
     begun = time.monotonic()
     while len(taken) < PINGS and (not taken or time.monotonic() - begun < ANSWER_S):
         before = time.perf_counter()
         async with asyncio.timeout(ANSWER_S):
-            await client.ping()
+            await node.execute_command("PING")
         taken.append((time.perf_counter() - before) * 1000)
     return statistics.median(taken)
 
 
 async def _ask(
-    settings: Settings, client: Redis, clock: Clock, binary: Binary | None, median_ms: float
+    settings: Settings, client: Redis, nodes: Sequence[Any], clock: Clock, binary: Binary | None, median_ms: float
 ) -> list[Finding]:
+    """`nodes`: the primaries that answer. `median_ms`: of the slowest of them."""
     found: list[Finding] = []
     async with _asking(found, "store"):
-        info = await told(client)
-        found += _version(settings, info, binary)
+        found += _version(settings, [await told(node) for node in nodes], binary)
         found.append(_latency(median_ms))
     async with _asking(found, "durability"):
         found += await _durability(settings, client)
     async with _asking(found, "clock"):
-        found.append(await _skew(client, clock))
+        found.append(_skew(max([await _off(node, clock) for node in nodes], key=abs)))
     keys = Keys(settings.key_prefix)
     async with _asking(found, "schema"):
         found.append(await _schema(client, keys))
@@ -144,9 +155,12 @@ async def _asking(found: list[Finding], check: str) -> AsyncIterator[None]:
         found.append(warning(check, detail, "allow INFO, TIME and GET to this user of the store"))
 
 
-def _version(settings: Settings, info: dict[str, Any], binary: Binary | None) -> list[Finding]:
+def _version(settings: Settings, infos: Sequence[dict[str, Any]], binary: Binary | None) -> list[Finding]:
+    info = min(infos, key=lambda one: _numbers(version_of(one)))  # the oldest
     version, product = version_of(info), "valkey" if "valkey_version" in info else "redis"
     where = "the configured store" if settings.redis_url is not None else f"embedded, used by {_users(settings, info)}"
+    if len(infos) > 1:
+        where += f", a Cluster of {len(infos)} primaries that answer"
     if is_old(version):
         return [problem("store", f"{product} {version} is too old", "take a Redis or Valkey from 6.2 on")]
     found = [ok("store", f"answers: {product} {version or 'of unknown version'}, {where}")]
@@ -188,11 +202,14 @@ def _halves(text: str) -> tuple[str, str]:
     return detail, remedy.strip()
 
 
-async def _skew(client: Redis, clock: Clock) -> Finding:
-    """This clock minus the store's, as of the middle of the question."""
+async def _off(node: Any, clock: Clock) -> float:
+    """This clock minus the store's (s), as of the middle of the question."""
     before = clock()
-    seconds, micros = await client.time()
-    off = (before + clock()) / 2 - (seconds + micros / 1_000_000)
+    seconds, micros = await node.execute_command("TIME")
+    return (before + clock()) / 2 - float(seconds + micros / 1_000_000)
+
+
+def _skew(off: float) -> Finding:
     if abs(off) <= SKEW_S:
         return ok("clock", f"{abs(off):.1f} s off the store's")
     detail = f"this machine is {abs(off):.0f} s {'ahead of' if off > 0 else 'behind'} the store"

@@ -102,8 +102,3 @@ async def fit(client: Redis, keys: Keys, *, embedded: bool, unsafe: bool) -> tup
         )
     await schema.check(client, keys, __version__)
     return tuple(f"{one} (accepted with {durability.ACCEPT})" for one in found.unfit) + found.warnings
-
-
-async def see_schema(client: Redis, keys: Keys) -> None:
-    """The part that every command needs: marks a new store, migrates an older one, refuses a newer one."""
-    await schema.check(client, keys, __version__)

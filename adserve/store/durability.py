@@ -10,13 +10,14 @@ services forbid CONFIG GET; what neither tells is a warning too, never a guess.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from dataclasses import dataclass
 from typing import Any
 
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ResponseError
 
-from adserve.store.client import REPLY_ERRORS, Redis
+from adserve.store.client import REPLY_ERRORS, Redis, primaries, recover
 
 OLDEST = (6, 2)
 ACCEPT = "ADSERVE_UNSAFE_STORE=1"
@@ -30,33 +31,69 @@ class Durability:
     warnings: tuple[str, ...] = ()
 
 
+AWAY = Durability(warnings=("does not answer, so it was not looked at: see to it that it comes back",))
+"""One primary of several."""
+ONE_OF_MANY_S = 1.0
+
+
 def unreachable(problem: BaseException) -> bool:
     """Whether a call failed because the store is away, rather than because it said no."""
     return isinstance(problem, REPLY_ERRORS) and not isinstance(problem, ResponseError)
 
 
 async def examine(client: Redis, *, embedded: bool = False) -> Durability:
-    """What the store may lose. Raises when it is away (see `unreachable`). An `embedded` store's log is
-    synced by this machine's supervisor, so its own setting for that says nothing."""
-    found = await told(client)
+    """What the store may lose, any primary of it. Raises when it is away (see `unreachable`); of a Cluster,
+    whose other primaries go on, one that is away is a warning. An `embedded` store's log is synced by this
+    machine's supervisor, so its own setting for that says nothing."""
+    nodes = await primaries(client)
+    if len(nodes) == 1:
+        return await _examine(*nodes.values(), embedded=embedded)
+    looked = await asyncio.gather(*map(_examine_one_of_many, nodes.values()))
+    if AWAY in looked:
+        await recover(client)  # another may have taken its place
+    found = dict(zip(nodes, looked, strict=True))
+    return Durability(
+        _named({name: one.unfit for name, one in found.items()}),
+        _named({name: one.warnings for name, one in found.items()}),
+    )
+
+
+async def _examine(node: Any, *, embedded: bool = False) -> Durability:
+    found = await told(node)
     fsync: str | None = None
     if not embedded:
+        fsync = ""
         with contextlib.suppress(ResponseError):  # forbidden; `judge` says what follows
-            fsync = (await client.config_get("appendfsync")).get("appendfsync")
-    return judge(found, None if embedded else fsync or "")
+            fsync = (await node.execute_command("CONFIG GET", "appendfsync")).get("appendfsync", "")
+    return judge(found, fsync)
 
 
-async def told(client: Redis) -> dict[str, Any]:
-    """INFO; nothing where it is forbidden or makes no sense."""
+async def _examine_one_of_many(node: Any) -> Durability:
     try:
-        found = await client.info()
+        async with asyncio.timeout(ONE_OF_MANY_S):
+            return await _examine(node)
+    except REPLY_ERRORS as problem:
+        if unreachable(problem):
+            return AWAY
+        raise
+
+
+def _named(found: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """Each line once, behind the names of the servers it is true of."""
+    lines: dict[str, list[str]] = {}
+    for name, said in found.items():
+        for line in said:
+            lines.setdefault(line, []).append(name)
+    return tuple(f"{', '.join(sorted(names))}: {line}" for line, names in lines.items())
+
+
+async def told(node: Any) -> dict[str, Any]:
+    """INFO of a server; nothing where it is forbidden."""
+    try:
+        found: dict[str, Any] = await node.execute_command("INFO")
     except ResponseError:
         return {}
-    except (RedisError, OSError, TimeoutError):
-        raise
-    except Exception:  # the client's parser over a strange reply
-        return {}
-    return found if isinstance(found, dict) else {}
+    return found
 
 
 def judge(info: dict[str, Any], fsync: str | None) -> Durability:

@@ -63,23 +63,28 @@ async def check(
     keys: Keys,
     version: str,
     *,
+    migrate: bool = True,
     migrations: Sequence[Migration] = MIGRATIONS,
     settle_s: float = SETTLE_S,
 ) -> None:
     """Sees to it that the store is in the form that this code writes: marks a new one, migrates an older
-    one. OtherSchema when it is newer. `version`: that of this adserve, for a later message."""
-    mine, swap = FIRST + len(migrations), Script("swap")
+    one, unless `migrate` is off: then OtherSchema, as for a newer one. `version`: that of this adserve, for a
+    later message."""
+    mine, swap, names = FIRST + len(migrations), Script("swap"), [keys.schema, keys.schema_by]
     while True:
         found = await look(client, keys, version, mine)
         if found is None:
-            begun = FIRST if await client.exists(keys.version) else mine  # data from before there was a number
-            if await client.set(keys.schema, begun, nx=True):
-                await client.set(keys.schema_by, version)
+            used = await client.exists(keys.version, keys.accounts, keys.secret)  # since before there was a number
+            await swap.call(client, names, ["", FIRST if used else mine, version])
             continue
         at, ahead = found
         if at == mine:
             return
-        names, announced = [keys.schema, keys.schema_by], f"{at}>{at + 1}"
+        if not migrate:
+            raise OtherSchema(
+                f"the store is in schema {at}, and this adserve {version} writes {mine}: start its service first"
+            )
+        announced = f"{at}>{at + 1}"
         if ahead == at and not await swap.call(client, names, [at, announced, version]):
             continue
         await asyncio.sleep(settle_s)  # also when another has announced it: perhaps just now
