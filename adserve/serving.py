@@ -26,6 +26,8 @@ from adserve.wiring import Running, running
 log = structlog.get_logger("adserve")
 SUPERVISE_S = 0.5
 CATALOG_S = 3.0
+OVERTAKEN_S = 5.0
+"""How long a worker that may touch its store no more still fills pages: a newer one may be about to take its place."""
 
 
 @contextmanager
@@ -144,6 +146,7 @@ async def _accept(
 
 async def _end_when_failed(held: Running, server: Server) -> None:
     await held.failed.wait()
+    await asyncio.sleep(OVERTAKEN_S)
     server.should_exit = True
 
 

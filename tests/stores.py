@@ -124,11 +124,17 @@ def cluster(folder: Path, *, replicas: bool = False) -> Iterator[Cluster]:
             node.call("CLUSTER", "ADDSLOTSRANGE", number * SLOTS // 3, (number + 1) * SLOTS // 3 - 1)
         for node in members[1:]:
             node.call("CLUSTER", "MEET", "127.0.0.1", first.port, first.bus)
-        until(lambda: all(len(node.call("CLUSTER", "NODES")) >= len(members) for node in members))
+        until(lambda: all(_known(node) == len(members) for node in members))
         for replica, primary in zip(members[3:], members[:3], strict=False):
             replica.call("CLUSTER", "REPLICATE", primary.call("CLUSTER", "MYID"))
+        until(lambda: all("master_link_status:up" in _raw(replica, "replication") for replica in members[3:]))
         until(lambda: all("cluster_state:ok" in str(info(node)) for node in members))
         yield Cluster(members)
+
+
+def _known(node: Node) -> int:
+    """The nodes that a node has shaken hands with, itself among them."""
+    return sum("handshake" not in line for line in str(node.call("CLUSTER", "NODES")).splitlines())
 
 
 def info(node: Node) -> str:

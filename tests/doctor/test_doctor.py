@@ -31,6 +31,7 @@ from adserve.store.keys import Keys
 from adserve.store.spool import Event, Spool, SpooledEvent, lying
 from tests.servers import SAFE, client, server
 from tests.service import free_port
+from tests.stores import cluster, watched
 
 SECRET = "0123456789abcdef" * 2 + "own"
 OWN = proofs([Key.derive(SECRET.encode())])[0]
@@ -278,6 +279,42 @@ def test_a_store_that_does_not_answer_is_a_problem_and_not_waited_for(folder: Pa
             assert time.monotonic() - begun < 8
             assert "ADSERVE_REDIS_URL" in of(found, "store")
             assert "hush-hush" not in str(found)
+
+
+def test_a_wrong_password_is_told_from_silence(folder: Path) -> None:
+    """And not printed."""
+    with server(*SAFE) as url, client(url) as asked:
+        asked.config_set("requirepass", "right-one")
+        said = of(look(folder, ADSERVE_REDIS_URL=f"{url}?password=hush-hush"), "store")
+    assert "refuses the user or password" in said
+    assert "hush-hush" not in said
+
+
+def test_every_primary_of_a_cluster_is_asked(folder: Path) -> None:
+    """What one of them can lose and one that is away are problems; the rest is told all the same."""
+    with cluster(folder.parent / "cluster") as found:
+        names = [f"127.0.0.1:{node.port}" for node in found.nodes]
+        healthy = look(folder, ADSERVE_REDIS_URL=found.url)
+        assert worst(healthy) == "warning"
+        assert "a Cluster of 3 primaries" in of(healthy, "store", "ok")
+        for check in ("latency", "clock", "schema"):
+            of(healthy, check, "ok")
+        found.nodes[1].call("CONFIG", "SET", "appendonly", "no")
+        found.nodes[2].kill()
+        said = look(folder, ADSERVE_REDIS_URL=found.url)
+    assert of(said, "durability").startswith(f"{names[1]}: appendonly is no")
+    assert f"{names[2]} does not answer" in of(said, "store")
+    assert "a Cluster of 2 primaries" in of(said, "store", "ok")
+
+
+def test_the_store_under_sentinels_is_asked(folder: Path) -> None:
+    with watched(folder.parent / "watched") as found:
+        said = look(folder, ADSERVE_REDIS_URL=found.url)
+        assert worst(said) == "warning"
+        for check in ("store", "latency", "clock", "schema"):
+            of(said, check, "ok")
+        found.primary.call("CONFIG", "SET", "appendonly", "no")
+        assert "appendonly is no" in of(look(folder, ADSERVE_REDIS_URL=found.url), "durability")
 
 
 def test_an_embedded_store_that_hangs_is_named_and_a_dead_one_is_none(folder: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from adserve import __version__
 from adserve.errors import OtherSchema, SettingsError, UnfitStore
 from adserve.flows import admit
 from adserve.settings import Settings, load
@@ -171,9 +172,12 @@ async def test_a_store_that_comes_later_is_looked_at_before_it_is_counted_on(tmp
                 assert (await ready(api))["status"] == "ready"
 
 
-async def test_nothing_reaches_an_absent_store_before_it_was_looked_at(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "absent", ["unix:///nowhere/s", "redis+cluster://127.0.0.1:1", "redis+sentinel://127.0.0.1:1/x"]
+)
+async def test_nothing_reaches_an_absent_store_before_it_was_looked_at(tmp_path: Path, absent: str) -> None:
     """From the first moment on, not only since somebody noticed."""
-    async with worker(given(tmp_path, "unix:///nowhere/s")) as api:
+    async with worker(given(tmp_path, absent)) as api:
         assert api.held.worker.ledger.breaker.barred
 
 
@@ -230,6 +234,18 @@ async def test_a_first_start_marks_the_store(tmp_path: Path, url: str) -> None:
         pass
     with client(url) as asked:
         assert asked.get(Keys().schema) == "1"
+
+
+async def test_data_of_a_version_without_a_schema_is_gone_on_with(tmp_path: Path, url: str) -> None:
+    """It is marked at the start, and everything is there."""
+    async with worker(given(tmp_path, url)) as api:
+        await one_impression(api)
+    with client(url) as asked:
+        asked.delete(Keys().schema, Keys().schema_by)
+        async with worker(given(tmp_path, url)) as first, worker(given(tmp_path, url)) as second:
+            assert (await first.decide())["filled"]
+            assert (await second.totals())["impressions"] == 1
+        assert asked.mget(Keys().schema, Keys().schema_by) == ["1", __version__]
 
 
 async def test_a_start_on_a_newer_store_is_refused(tmp_path: Path, url: str) -> None:

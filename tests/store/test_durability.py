@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from adserve.store.client import REPLY_ERRORS, connect
 from adserve.store.durability import Durability, examine, is_old, judge
 from adserve.store.embedded import EmbeddedStore
 from tests.servers import SAFE, client, server
+from tests.stores import cluster, watched
 
 GOOD = {"maxmemory": 0, "maxmemory_policy": "noeviction", "aof_enabled": 1, "role": "master"}
 
@@ -76,6 +79,48 @@ async def test_a_store_that_wants_a_password_is_away_and_one_that_says_no_is_not
             await look(url)
     assert durability.unreachable(raised.value)
     assert not durability.unreachable(refused.value)
+
+
+async def test_every_primary_of_a_cluster_is_looked_at(tmp_path: Path) -> None:
+    """One that is unfit is named, and makes the store so. One that is away is a warning, since the others go on;
+    a replica may have taken its place, so that the next look asks for the map anew."""
+    with cluster(tmp_path, replicas=True) as found:
+        names = [f"127.0.0.1:{node.port}" for node in found.nodes[:3]]
+        said = await look(found.url)
+        assert said.unfit == ()
+        assert [", ".join(sorted(names)) in one and "appendfsync is no" in one for one in said.warnings] == [True]
+        found.nodes[2].call("CONFIG", "SET", "appendonly", "no")
+        found.nodes[5].call("CONFIG", "SET", "appendonly", "no")
+        assert [one.partition(": append")[0] for one in (await look(found.url)).unfit] == [names[2]]
+        asked = connect(found.url)
+        try:
+            await examine(asked)
+            found.nodes[2].kill()
+            said = await examine(asked)
+            assert said.unfit == ()
+            assert [one.startswith(f"{names[2]}: does not answer") for one in said.warnings if names[2] in one] == [
+                True
+            ]
+            async with asyncio.timeout(30):
+                while not (said := await examine(asked)).unfit:  # noqa: ASYNC110 - nobody tells
+                    await asyncio.sleep(0.1)
+            assert said.unfit[0].startswith(f"127.0.0.1:{found.nodes[5].port}: appendonly is no")
+        finally:
+            await asked.aclose()
+
+
+async def test_what_the_sentinels_name_is_looked_at(tmp_path: Path) -> None:
+    with watched(tmp_path) as found:
+        found.primary.call("CONFIG", "SET", "appendonly", "no")
+        assert ["appendonly is no" in one for one in (await look(found.url)).unfit] == [True]
+
+
+@pytest.mark.parametrize("url", ["redis+cluster://127.0.0.1:1", "redis+sentinel://127.0.0.1:1/main"])
+async def test_stores_of_many_servers_are_away_when_none_answers(url: str) -> None:
+    """The client of a Cluster has an exception of its own for that."""
+    with pytest.raises(REPLY_ERRORS) as raised:
+        await look(url)
+    assert durability.unreachable(raised.value)
 
 
 @pytest.mark.parametrize(("member", "value"), [("aof_last_write_status", "err"), ("role", "slave")])

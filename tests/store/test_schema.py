@@ -104,6 +104,19 @@ async def test_an_older_number_is_migrated_step_by_step(client: Redis, keys: Key
     assert (steps.runs, await client.get(keys.schema), await client.get(keys.schema_by)) == ([1, 2], "3", "3.0.0")
 
 
+async def test_only_a_service_migrates(client: Redis, keys: Keys) -> None:
+    """A command would take a running service of the older code down: it refuses. A new store it marks."""
+    await client.set(keys.version, 12)
+    steps = Steps()
+    for _ in range(2):
+        with pytest.raises(OtherSchema, match="writes 3: start its service first"):
+            await schema.check(client, keys, "3.0.0", migrate=False, migrations=steps.all())
+    assert (steps.runs, await client.get(keys.schema)) == ([], "1")
+    await client.delete(keys.schema, keys.version)
+    await schema.check(client, keys, "3.0.0", migrate=False, migrations=steps.all())
+    assert await client.get(keys.schema) == "3"
+
+
 @pytest.mark.parametrize("killed", [1, 2])
 async def test_a_killed_migration_runs_again(client: Redis, keys: Keys, killed: int) -> None:
     """What it left is refused by older code, and finished by the next start from the step that died."""
@@ -141,13 +154,15 @@ def _unchecked(steps: Steps) -> list[schema.Migration]:
     return [first, second]
 
 
-async def test_data_from_before_the_number_is_of_the_first_form(client: Redis, keys: Keys) -> None:
-    """A store that was in use before there was a number is migrated like one of number 1; an empty one is new."""
-    await client.set(keys.version, 12)
+@pytest.mark.parametrize("first", ["version", "accounts", "secret"])
+async def test_data_from_before_the_number_is_of_the_first_form(client: Redis, keys: Keys, first: str) -> None:
+    """A store that was in use before there was a number (by a catalog, a key or a start alone) is migrated like
+    one of number 1; an empty one is new."""
+    await client.set(getattr(keys, first), 12)
     steps = Steps()
     await schema.check(client, keys, "3.0.0", migrations=steps.all(), settle_s=0)
     assert (steps.runs, await client.get(keys.schema)) == ([1, 2], "3")
-    await client.delete(keys.schema, keys.version)
+    await client.delete(keys.schema, getattr(keys, first))
     await schema.check(client, keys, "3.0.0", migrations=steps.all(), settle_s=0)
     assert (steps.runs, await client.get(keys.schema)) == ([1, 2], "3")
 
