@@ -46,7 +46,7 @@ def check_port(settings: Settings) -> Iterator[Finding]:
         detail = f"{host}:{port} is taken{holder(port)}, which is no adserve: {failed}"
         yield problem("port", detail, "end that, or choose another with ADSERVE_PORT")
     else:
-        yield _of_version("port", f"an adserve answers at {host}:{port}{holder(port)}", version)
+        yield _of_version("port", f"{host}:{port} is taken{holder(port)}; an adserve answers", version)
 
 
 def check_public_url(settings: Settings) -> Iterator[Finding]:

@@ -90,10 +90,14 @@ def _none_runs() -> Finding:
 def _away(settings: Settings, failed: BaseException, name: str = "") -> Finding:
     if not isinstance(failed, REPLY_ERRORS):
         raise failed
-    why = f"{type(failed).__name__}: {failed}" if str(failed) else type(failed).__name__
+    text = str(failed).partition(" : <")[0]  # a client under Sentinels prints itself
+    why = f"{type(failed).__name__}: {text}" if text else type(failed).__name__
     if settings.redis_url is not None:
         if _is_of_kind(failed, AuthenticationError):
             return problem("store", f"it refuses the user or password ({why})", "mend them in ADSERVE_REDIS_URL")
+        if _is_of_kind(failed, TimeoutError):
+            remedy = "see what keeps it or the way to it (its log, its host, a firewall)"
+            return problem("store", f"{name or 'it'} does not answer within {ANSWER_S:g} s", remedy)
         return problem("store", f"{name or 'it'} does not answer ({why})", "start it, or mend ADSERVE_REDIS_URL")
     if _is_of_kind(failed, TimeoutError):
         pid = facts(settings.data_dir / "store.lock").get("pid", "unknown")

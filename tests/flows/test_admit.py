@@ -115,13 +115,27 @@ async def test_an_operator_may_accept_such_a_store(tmp_path: Path) -> None:
             assert (await api.totals())["impressions"] == 1
 
 
-async def test_a_warning_stands_in_readyz(tmp_path: Path, url: str) -> None:
-    with client(url) as asked:
-        asked.config_set("appendfsync", "everysec")
-    async with worker(given(tmp_path, url)) as api:
-        said = await ready(api)
+@pytest.mark.parametrize(
+    ("options", "warning"),
+    [
+        (("--appendonly", "yes", "--appendfsync", "everysec"), "appendfsync is everysec"),
+        ((*SAFE, "--rename-command", "CONFIG", ""), "CONFIG GET is refused"),
+        ((*SAFE, "--rename-command", "CONFIG", "", "--rename-command", "INFO", ""), "could not be checked"),
+    ],
+    ids=["everysec", "no CONFIG", "no INFO"],
+)
+async def test_a_start_goes_on_with_a_warning(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], warning: str
+) -> None:
+    """In `/readyz` and in the log; also of what a managed store does not tell."""
+    with server(*options) as url:
+        async with worker(given(tmp_path, url)) as api:
+            said = await ready(api)
+            await one_impression(api)
+            assert (await api.totals())["impressions"] == 1
     assert said["status"] == "ready"
-    assert ["everysec" in one for one in said["warnings"]] == [True]
+    assert any(warning in one for one in said["warnings"])
+    assert "store_warning" in "".join(capsys.readouterr())
 
 
 async def test_a_store_that_turns_unfit_is_waited_for(
