@@ -42,7 +42,7 @@ log = structlog.get_logger("adserve")
 POLL_S = 0.2
 """How often a worker asks for the catalog's version: a change is live everywhere within a second."""
 DRAIN_S, BARRED_S = 3.0, 0.2
-"""How long the end of a worker waits for its store, and when it may not count on it. The spool keeps the rest."""
+"""How long the end of a worker waits for its store, and when it may not touch it. The spool keeps the rest."""
 ROLL_UP_S = 3600
 GO_ON_S = 1.0
 CATCH_UP_S = 0.25
@@ -142,10 +142,11 @@ async def running(
         if not admission.given:
             admission.withdraw()
         ledger.start()
+        following = asyncio.create_task(_go_on(lambda: _follow(held, services.catalog)))
+        stack.push_async_callback(end, [following])  # the last to end: a store may come back while the worker drains
         tasks = [
             asyncio.create_task(_go_on(work))
             for work in (
-                lambda: _follow(held, services.catalog),
                 lambda: _keep_house(held),
                 lambda: _follow_secret(held, secret_stamp),
                 replay.run,
@@ -155,7 +156,7 @@ async def running(
             yield held
         finally:
             await end(tasks)
-            patience_s = DRAIN_S if admission.given else BARRED_S
+            patience_s = DRAIN_S if held.failure is None else BARRED_S
             clean = await ledger.close(within_s=patience_s)
             await replay.finish(patience_s)
             log.info("drained", flushed=clean, events=ledger.committed)
