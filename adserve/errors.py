@@ -6,7 +6,7 @@
     │   ├── StoreUnavailable     refused, silent or too slow
     │   └── StoreMissing         no Valkey or Redis binary here       exit 69
     ├── UnfitStore               the store could lose what it answered  exit 78
-    │   └── OtherSchema          its data has a form that this code does not know
+    │   └── OtherSchema          its data has a form that is not of this code
     ├── NoData                   nothing is kept in this data dir      exit 66
     ├── Invalid                  a body or query, all problems at once
     ├── NotFound                 no such object, or not the caller's
