@@ -16,10 +16,9 @@ from crawlerdetect import CrawlerDetect
 
 from adserve import __version__
 from adserve.core.catalog import compile_catalog
-from adserve.core.token import Key
 from adserve.core.traffic import TrafficRules
 from adserve.errors import AdserveError, OtherSchema, SettingsError, StoreError
-from adserve.flows.admit import Admission
+from adserve.flows.admit import Admission, knows_secret
 from adserve.flows.report import roll_up_old
 from adserve.flows.services import Services
 from adserve.flows.worker import Lifetimes, Worker
@@ -29,6 +28,7 @@ from adserve.snippet import compile_snippet
 from adserve.store.accounts import Accounts
 from adserve.store.catalog import CatalogStore
 from adserve.store.client import HOT_TIMEOUT_S, REPLY_ERRORS, Redis, connect, end, recover
+from adserve.store.clock import StoreClock
 from adserve.store.durability import unreachable
 from adserve.store.keys import Keys
 from adserve.store.ledger import Ledger
@@ -46,6 +46,7 @@ DRAIN_S, BARRED_S = 3.0, 0.2
 ROLL_UP_S = 3600
 GO_ON_S = 1.0
 CATCH_UP_S = 0.25
+CLOCK_OFF_S = 2.0
 SETTLE_S = 5
 """A key that came into the secret file verifies at once and signs after this time: by then every
 worker has read it, so none refuses a token that another one signed."""
@@ -85,9 +86,11 @@ def traffic_rules(data_dir: Path) -> TrafficRules:
 
 @asynccontextmanager
 async def running(
-    settings: Settings, store_url: str, *, clock: Callable[[], float] = time.time
+    settings: Settings, store_url: str, *, clock: Callable[[], float] | None = None
 ) -> AsyncIterator[Running]:
-    """A worker with its services. Leaving flushes every counter and says whether that worked."""
+    """A worker with its services, by the store's time unless another clock is given. Leaving flushes every
+    counter and says whether that worked."""
+    clock = clock or StoreClock()
     async with AsyncExitStack() as stack:
         keys = Keys(settings.key_prefix)
         hot = connect(store_url, timeout_s=HOT_TIMEOUT_S, connections=4)
@@ -122,7 +125,7 @@ async def running(
             client,
             keys,
             ledger.breaker,
-            lambda: _check_secret(held, worker.keys),
+            lambda: knows_secret(client, keys, proofs(worker.keys)),
             embedded=settings.redis_url is None,
             unsafe=bool(settings.unsafe_store),
         )
@@ -175,7 +178,7 @@ async def services_only(settings: Settings, store_url: str) -> AsyncIterator[Ser
     try:
         with contextlib.suppress(*REPLY_ERRORS):  # the work itself will tell
             await check(client, keys, __version__, migrate=False)
-        yield _services(settings, client, keys, time.time, refresh)
+        yield _services(settings, client, keys, StoreClock(), refresh)
     finally:
         await client.aclose()
 
@@ -186,7 +189,7 @@ def _services(
     return Services(
         client,
         keys,
-        CatalogStore(client, keys),
+        CatalogStore(client, keys, clock),
         Accounts(client, keys, settings.admin_key),
         MediaStore(client, keys, settings.data_dir / "media"),
         clock,
@@ -195,25 +198,6 @@ def _services(
         settings.keep_quarters_days * 86_400,
         settings.max_upload_bytes,
     )
-
-
-async def _check_secret(held: Running, signing: tuple[Key, ...]) -> bool:
-    """Stops a worker whose secret the store does not know: it would refuse the tokens of the others.
-    False when the store is away and cannot be asked."""
-    services = held.services
-    ours = proofs(signing)
-    try:
-        known = await services.client.get(services.keys.secret)
-        if known is None:
-            await services.client.set(services.keys.secret, ours[0], nx=True)
-            known = await services.client.get(services.keys.secret)
-        if known in ours:
-            if known != ours[0]:
-                await services.client.set(services.keys.secret, ours[0])
-            return True
-    except REPLY_ERRORS:
-        return False
-    raise SettingsError(["the store was used with another secret: set ADSERVE_SECRET (or its file) to that one"])
 
 
 async def _follow_secret(held: Running, seen: Stamp) -> None:
@@ -227,7 +211,7 @@ async def _follow_secret(held: Running, seen: Stamp) -> None:
             continue
         try:
             keys = signing_keys(held.settings)
-            if not await _check_secret(held, keys):
+            if not await knows_secret(held.services.client, held.services.keys, proofs(keys)):
                 continue
         except SettingsError as problem:
             log.error("secret_not_changed", problems=problem.problems)
@@ -244,10 +228,10 @@ async def _follow_secret(held: Running, seen: Stamp) -> None:
         log.info("secret_changed", keys=len(keys))
 
 
-async def _load(held: Running, store: CatalogStore) -> None:
-    """Loads what changed and swaps the compiled copy."""
+async def _load(held: Running, store: CatalogStore, *, whole: bool = False) -> None:
+    """Loads what changed, or the `whole`, and swaps the compiled copy."""
     current = held.worker.catalog
-    if current is None:
+    if current is None or whole:
         version, things = await store.load_all()
     else:
         version, changed = await store.changed_since(current.version)
@@ -275,7 +259,9 @@ async def _go_on(work: Callable[[], Awaitable[None]]) -> None:
 
 
 async def _follow(held: Running, store: CatalogStore) -> None:
-    """Follows the catalog's version; a store that goes and comes is said once each."""
+    """Follows the catalog's version and the store's clock; a store that goes and comes is said once each. One
+    that was away may have come back with an older catalog, of a replica or a backup."""
+    clock_was_off = False
     while True:
         await asyncio.sleep(POLL_S)
         if held.failure is not None:
@@ -283,12 +269,16 @@ async def _follow(held: Running, store: CatalogStore) -> None:
         try:
             await held.admission.keep()
             current = held.worker.catalog
-            if current is None or await store.version() != current.version:
-                await _load(held, store)
+            if current is None or not held.store_up or await store.version() != current.version:
+                await _load(held, store, whole=not held.store_up)
             held.last_contact, held.worker.stale = time.monotonic(), False
             if not held.store_up:
                 held.store_up = True
                 log.info("store_back")
+            off_s = held.worker.clock_off_s
+            if (abs(off_s) > CLOCK_OFF_S) is not clock_was_off:
+                clock_was_off = not clock_was_off
+                log.warning("clock_off" if clock_was_off else "clock_right", store_ahead_s=round(off_s, 1))
         except (OtherSchema, SettingsError) as problem:
             held.fail(problem)
         except REPLY_ERRORS as problem:

@@ -10,12 +10,12 @@ seconds. Nothing is counted on a store that was not found fit; what is answered 
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
 from adserve import __version__
-from adserve.errors import OtherSchema, UnfitStore
+from adserve.errors import OtherSchema, SettingsError, UnfitStore
 from adserve.store import durability, schema
 from adserve.store.breaker import Breaker
 from adserve.store.client import REPLY_ERRORS, Redis
@@ -27,8 +27,7 @@ LOOK_S = 5.0
 
 
 class Admission:
-    """The one place that lets counting through. `knows_secret`: whether the store's check value is ours,
-    False when it cannot be asked; raises SettingsError when it is another."""
+    """The one place that lets counting through. `knows_secret`: that of this module, for our keys."""
 
     def __init__(
         self,
@@ -102,3 +101,20 @@ async def fit(client: Redis, keys: Keys, *, embedded: bool, unsafe: bool) -> tup
         )
     await schema.check(client, keys, __version__)
     return tuple(f"{one} (accepted with {durability.ACCEPT})" for one in found.unfit) + found.warnings
+
+
+async def knows_secret(client: Redis, keys: Keys, ours: Sequence[str]) -> bool:
+    """Whether the store's check value is one of ours; False when it cannot be asked. A new store is given the
+    first. SettingsError when it is another: such a worker would refuse the tokens of the others."""
+    try:
+        known = await client.get(keys.secret)
+        if known is None:
+            await client.set(keys.secret, ours[0], nx=True)
+            known = await client.get(keys.secret)
+        if known in ours:
+            if known != ours[0]:
+                await client.set(keys.secret, ours[0])
+            return True
+    except REPLY_ERRORS:
+        return False
+    raise SettingsError(["the store was used with another secret: set ADSERVE_SECRET (or its file) to that one"])

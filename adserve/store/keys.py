@@ -14,14 +14,14 @@ keys, never text from outside; names stand in hash *fields* at most.
 | `{cat}:audit` | stream, who changed what | never | store.catalog | `GET /audit` |
 | `{cat}:schema` | number of the form of all this, `1`, or `1>2` while migrated | never | store.schema | every worker |
 | `{cat}:schema:by` | version of adserve that wrote that number | never | store.schema | store.schema |
-| `{cat}:secret` | check value of the signing secret | never | wiring | wiring |
+| `{cat}:secret` | check value of the signing secret | never | flows.admit | flows.admit |
 | `{m:HASH}:media` | bytes of a picture | never | store.media | `GET /m/` |
 | `{sK}:l:WHAT:INCARNATION:HOUR` | bitmap, one bit a serve | last lifetime + 48 h | event.lua | event.lua |
 | `{sK}:c:BUCKET` | hash, cell to count | rolled up after 35 days | event.lua, serves.lua | store.reports |
 | `{sK}:buckets` | sorted set of the BUCKETs that exist | never | event.lua, serves.lua | store.reports |
 | `{sK}:d:YYYYMMDD` | hash, cell to count, a site-local day | never | rollup.lua | store.reports |
 | `{sK}:days` | sorted set of the days that exist | never | rollup.lua | store.reports |
-| `{sK}:f:INCARNATION` | hash: sequence, hour, ordinal flushed up to | 72 h | serves.lua | serves.lua, event.lua |
+| `{sK}:f:INCARNATION` | hash: sequence, place, gaps | last lifetime + 48 h | serves.lua | serves.lua, event.lua |
 | `{sK}:p:INCARNATION` | hash: serves proven before their flush | last lifetime + 48 h | event.lua | serves.lua |
 | `{sK}:r:CLIENT` | list, times of the last 10 clicks | 60 s | event.lua | event.lua |
 

@@ -26,6 +26,7 @@ import msgspec
 
 from adserve.core.token import Serve
 from adserve.errors import StoreUnavailable
+from adserve.store.spaces import Place
 
 VERSION = 1
 REFUSED = "refused.events"
@@ -44,13 +45,13 @@ class Event(NamedTuple):
 
 
 class Flush(NamedTuple):
-    """A batch of counts of one incarnation and tag: of all its serves before the `next` ordinal of `hour`."""
+    """A batch of counts of one incarnation and tag: of all its serves from `start` until before `end`."""
 
     incarnation: int
     tag: int
     sequence: int
-    hour: int
-    next: int
+    start: Place
+    end: Place
     cells: dict[str, int]
     """`BUCKET CELL` to count."""
 
@@ -96,7 +97,7 @@ class Spool:
         """Events written since the start of the worker; below, what became of those it replayed."""
         self.replayed = self.refused = self.torn = 0
         self.expired = 0
-        """Events too old to tell whether they had been counted: never counted twice, so not at all."""
+        """Records too old to tell whether they had been counted: never counted twice, so not at all."""
 
     def put_event(self, event: Event, arrival: int, *, again: bool) -> None:
         """Writes an event. StoreUnavailable when it cannot be written: then it must not be answered."""

@@ -109,7 +109,7 @@ class _Figures:
             "breaker_opened": ("How often the breaker before the store has opened", ledger.breaker.opened),
             "events_spooled": ("Events written to the spool", spool.events),
             "events_replayed": ("Events taken from a spool to the store", spool.replayed),
-            "events_expired": ("Spooled events that came too late to be counted", spool.expired),
+            "events_expired": ("Spooled records that came too late to be counted", spool.expired),
             "events_refused": ("Spooled events that the store can never take", spool.refused),
             "malformed_parameters": ("Query parameters that were ignored", worker.malformed),
             "clock_skew": ("Tokens from the future", worker.clock_skew),
@@ -128,6 +128,7 @@ class _Figures:
                 len(catalog.bad) if catalog else 0,
             ),
             "store_up": ("Whether the store answers", int(self.health.store_up())),
+            "clock_off_seconds": ("Seconds by which the store's clock is ahead of this host's", worker.clock_off_s),
             "breaker_closed": ("Whether events go to the store at once", int(ledger.breaker.state == "closed")),
         }
         found += [GaugeMetricFamily(f"adserve_{name}", text, value=value) for name, (text, value) in gauges.items()]

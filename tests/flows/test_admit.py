@@ -220,7 +220,9 @@ async def test_a_replay_stops_where_the_store_turns_unfit(tmp_path: Path, url: s
     async with worker(given(tmp_path, url)) as api:
         ledger = api.held.worker.ledger
         for sequence in (1, 2):
-            ledger.spool.put_flush(Flush(77, 0, sequence, 500_000, sequence, {"1800000000 1.1.1.0.s": 1}))
+            ledger.spool.put_flush(
+                Flush(77, 0, sequence, (500_000, sequence - 1), (500_000, sequence), {"1800000000 1.1.1.0.s": 1})
+            )
         admission = api.held.admission
         real, taken = ledger.counts.apply, list[int]()
 

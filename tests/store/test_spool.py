@@ -19,7 +19,7 @@ from adserve.store.spool import Event, Flush, Record, Spool, SpooledEvent
 
 SERVE = Serve(2**40 - 1, 2**32 - 1, 1_800_000_000, 7, 11, 0, 3, 1, 1)
 EVENT = Event("c", SERVE, "count", "", "m.INR:4000000", "0a" * 12)
-FLUSH = Flush(5, 3, 9, 500_000, 17, {"1800000000 7.11.1.1.s": 4})
+FLUSH = Flush(5, 3, 9, (499_999, 400), (500_000, 17), {"1800000000 7.11.1.1.s": 4})
 
 WRITER = """
 import os, signal, sys
