@@ -26,6 +26,8 @@ from adserve.wiring import Running, running
 log = structlog.get_logger("adserve")
 SUPERVISE_S = 0.5
 CATALOG_S = 3.0
+OVERTAKEN_S = 5.0
+"""How long a worker that may touch its store no more still fills pages: a newer one may be about to take its place."""
 
 
 @contextmanager
@@ -130,13 +132,22 @@ async def _accept(
     server = Server(config)
     if life is not None:
         asyncio.get_running_loop().add_reader(life, setattr, server, "should_exit", True)
-    waiting = asyncio.create_task(_tell(held, server, ready)) if ready is not None else None
+    tasks = [asyncio.create_task(_end_when_failed(held, server))]
+    if ready is not None:
+        tasks.append(asyncio.create_task(_tell(held, server, ready)))
     await server.serve(sockets=[sock])
-    if waiting is not None:
-        await end([waiting])
+    await end(tasks)
     if server.cut_off:
         say(f"{server.cut_off} requests cut off after {DRAIN_S} s")
+    if held.failure is not None:
+        raise held.failure
     return server.cut_off
+
+
+async def _end_when_failed(held: Running, server: Server) -> None:
+    await held.failed.wait()
+    await asyncio.sleep(OVERTAKEN_S)
+    server.should_exit = True
 
 
 async def _tell(held: Running, server: Server, ready: int) -> None:

@@ -1,9 +1,11 @@
-"""The keys that sign tokens, and the file that holds them."""
+"""The keys that sign tokens: the file that holds them, and what the store knows of them."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
+from collections.abc import Iterable
 from pathlib import Path
 
 from adserve.core.token import Key
@@ -41,6 +43,11 @@ def signing_keys(settings: Settings) -> tuple[Key, ...]:
     if path is None:
         return (Key.derive(str(settings.secret).encode()),)
     return tuple(Key.derive(key.encode()) for key in read_keys(path))
+
+
+def proofs(signing: Iterable[Key]) -> list[str]:
+    """A check value for each key: the store holds that of the first, and learns no key from it."""
+    return [hashlib.blake2b(key.secret, digest_size=8, person=b"adserve-proof").hexdigest() for key in signing]
 
 
 def stamp_of(settings: Settings) -> Stamp:

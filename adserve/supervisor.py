@@ -140,7 +140,8 @@ class Supervisor:
                 if self._stopping.is_set() or place.process is not process:
                     continue  # replaced meanwhile
                 log.warning("worker_died", worker=place.number, code=code)
-                if code == SettingsError.exit_code:
+                # one that had served was overtaken by newer code, which may be what the next start runs
+                if code == SettingsError.exit_code and not place.accepts:
                     self._failed = _failure(code)
                     self._stopping.set()
                     return

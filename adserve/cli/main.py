@@ -18,6 +18,7 @@ from adserve import __version__
 from adserve.cli.audit import audit_command
 from adserve.cli.bench import bench_command
 from adserve.cli.creatives import creative, keys
+from adserve.cli.doctor import doctor_command
 from adserve.cli.failures import tell
 from adserve.cli.options import shared
 from adserve.cli.reports import report_command
@@ -81,7 +82,7 @@ def demo_command(reset: bool, **flags: Any) -> None:
     demo(flags, os.environ, reset=reset)
 
 
-for command in (audit_command, bench_command, creative, keys, report_command):
+for command in (audit_command, bench_command, creative, doctor_command, keys, report_command):
     cli.add_command(command)
 
 

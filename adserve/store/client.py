@@ -19,6 +19,7 @@ from redis.asyncio.cluster import ClusterNode, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError as AuthenticationError
 from redis.exceptions import NoScriptError, RedisClusterException, RedisError
 
 from adserve.core.address import parse_address
@@ -76,6 +77,14 @@ def connect(url: str, *, timeout_s: float = MANAGEMENT_TIMEOUT_S, connections: i
         )
     found: Redis = client  # a Cluster's client has the same commands
     return found
+
+
+async def primaries(client: Redis) -> dict[str, Any]:
+    """What has `execute_command` for each server that takes writes, by `host:port`; by no name where there is one."""
+    if isinstance(client, RedisCluster):
+        await client.initialize()
+        return {node.name: node for node in client.get_primaries()}
+    return {"": client}
 
 
 async def recover(client: Redis) -> None:

@@ -12,7 +12,9 @@ keys, never text from outside; names stand in hash *fields* at most.
 | `{cat}:serials` | hash, noun to last serial | never | store.catalog | store.catalog |
 | `{cat}:keys` | hash, key id to JSON with a digest | never | store.accounts | store.accounts |
 | `{cat}:audit` | stream, who changed what | never | store.catalog | `GET /audit` |
-| `{cat}:secret` | check value of the signing secret | never | wiring | wiring |
+| `{cat}:schema` | number of the form of all this, `1`, or `1>2` while migrated | never | store.schema | every worker |
+| `{cat}:schema:by` | version of adserve that wrote that number | never | store.schema | store.schema |
+| `{cat}:secret` | check value of the signing secret | never | flows.admit | flows.admit |
 | `{m:HASH}:media` | bytes of a picture | never | store.media | `GET /m/` |
 | `{sK}:l:WHAT:INCARNATION:HOUR` | bitmap, one bit a serve | last lifetime + 48 h | event.lua | event.lua |
 | `{sK}:c:BUCKET` | hash, cell to count | rolled up after 35 days | event.lua, serves.lua | store.reports |
@@ -62,6 +64,8 @@ class Keys:
         self.serials = f"{prefix}{{cat}}:serials"
         self.accounts = f"{prefix}{{cat}}:keys"
         self.audit = f"{prefix}{{cat}}:audit"
+        self.schema = f"{prefix}{{cat}}:schema"
+        self.schema_by = f"{prefix}{{cat}}:schema:by"
         self.secret = f"{prefix}{{cat}}:secret"
 
     def media(self, digest: str) -> str:

@@ -52,6 +52,8 @@ class Replay:
     async def _file(self, file: Replayable) -> bool:
         try:
             for chunk in _chunks(file.records(self._prefix)):
+                if self._ledger.breaker.barred:
+                    raise StoreUnavailable("the store is not fit")
                 await self._chunk(chunk)
         except (*REPLY_ERRORS, StoreUnavailable):
             self._ledger.breaker.failed()

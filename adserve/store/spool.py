@@ -15,7 +15,6 @@ Not chosen: SQLite (an fsync or a journal per answer), one file per event.
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 import zlib
@@ -30,6 +29,7 @@ from adserve.errors import StoreUnavailable
 from adserve.store.spaces import Place
 
 VERSION = 1
+REFUSED = "refused.events"
 
 
 class Event(NamedTuple):
@@ -182,18 +182,36 @@ class Spool:
         """Keeps a record that the store can never take."""
         event, flush = (record.event, None) if isinstance(record, SpooledEvent) else (None, record)
         line = {"reason": reason, "event": event, "flush": flush}
-        with (self.directory / "refused.events").open("ab") as file:
+        with (self.directory / REFUSED).open("ab") as file:
             file.write(_encode(line) + b"\n")
 
 
-def waiting(directory: Path, prefix: str) -> int:
-    """Events that stand in the spools of a directory, whoever writes them."""
-    count = 0
+class Lying(NamedTuple):
+    """What stands in the spools of a directory: events, the arrival of the oldest (epoch s), records of another
+    prefix and files that cannot be read."""
+
+    events: int
+    oldest: int | None
+    others: int
+
+
+def lying(directory: Path, prefix: str) -> Lying:
+    """Whoever writes them; nothing is changed."""
+    events, others = 0, 0
+    oldest: int | None = None
     for path in directory.glob("*-*.*"):
-        with contextlib.suppress(OSError), path.open("rb") as file:  # it may be replayed meanwhile
-            lines = map(_read, file)
-            count += sum(line is not None and line.event is not None and line.prefix == prefix for line in lines)
-    return count
+        try:
+            with path.open("rb") as file:
+                for line in map(_read, file):
+                    if line and line.prefix != prefix:
+                        others += 1
+                    elif line and line.event is not None:
+                        events, oldest = events + 1, min(oldest or line.arrival, line.arrival)
+        except FileNotFoundError:  # replayed meanwhile
+            continue
+        except OSError:
+            others += 1
+    return Lying(events, oldest, others)
 
 
 def _renamed(path: Path) -> Path:

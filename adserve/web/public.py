@@ -31,10 +31,10 @@ _SAFE = {
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What the health routes ask: is the store there, and what should an operator know."""
+    """What the health routes ask: is the store there and fit, and what should an operator know."""
 
     store_up: Callable[[], bool]
-    warnings: tuple[str, ...] = ()
+    warnings: Callable[[], tuple[str, ...]]
 
 
 class Public:
@@ -84,7 +84,7 @@ class Public:
         """503 until a first catalog is loaded; `degraded` without the store."""
         loaded = self.worker.catalog is not None
         status = "starting" if not loaded else "ready" if self.health.store_up() else "degraded"
-        body = {"status": status, "warnings": list(self.health.warnings)}
+        body = {"status": status, "warnings": list(self.health.warnings())}
         return JSONResponse(body, 200 if loaded else 503, {"Cache-Control": "no-store"})
 
     async def version(self, _: Request) -> Response:

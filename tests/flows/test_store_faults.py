@@ -120,7 +120,7 @@ async def test_a_full_spool_refuses_and_loses_no_click(store: EmbeddedStore, set
 async def test_an_orderly_end_leaves_nothing_in_the_spool_that_the_store_takes(
     store: EmbeddedStore, settings: Settings, clock: Clock
 ) -> None:
-    """A worker that ends right after an outage brings what it spooled to the store itself."""
+    """A worker that ends right after an outage, which it has noticed, brings what it spooled to the store itself."""
     async with proxy(str(store.socket_path)) as between, running(settings, between.url, clock=clock) as held:
         api = Api(held)
         await api.world()
@@ -130,6 +130,9 @@ async def test_an_orderly_end_leaves_nothing_in_the_spool_that_the_store_takes(
         for one in made:
             assert (await api.http.get(one["impression_url"])).status_code == 200
         assert api.spooled()
+        async with asyncio.timeout(10):
+            while held.store_up:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.01)
         between.set("pass")
         await api.http.aclose()
     assert api.spooled() == []

@@ -186,3 +186,18 @@ def test_a_lost_probe_is_followed_by_another() -> None:
     assert breaker.allows()
     now += OPEN_S
     assert breaker.allows()
+
+
+def test_a_barred_breaker_lets_nothing_through_until_it_is_unbarred() -> None:
+    """Neither time nor a call that was under way and succeeds opens it."""
+    now = 0.0
+    breaker = Breaker(lambda: now)
+    breaker.bar()
+    now += 100 * OPEN_S
+    breaker.succeeded()
+    assert (breaker.state, breaker.allows(), breaker.refuses()) == ("open", False, True)
+    breaker.unbar()
+    assert (breaker.state, breaker.allows(), breaker.refuses()) == ("closed", True, False)
+    breaker.failed(at_once=True)
+    breaker.unbar()
+    assert breaker.state == "open"
