@@ -114,10 +114,17 @@ async def serve(
 
 
 async def work(
-    settings: Settings, store_url: str, store: EmbeddedStore | None, sock: socket.socket, *, life: int, ready: int
+    settings: Settings,
+    store_url: str,
+    store: EmbeddedStore | None,
+    sock: socket.socket,
+    *,
+    life: int,
+    ready: int,
+    again: bool,
 ) -> None:
     """One worker of several: says on `ready` that it accepts, and drains when `life` ends or on SIGTERM."""
-    async with supervised(store), running(settings, store_url) as held:
+    async with supervised(store), running(settings, store_url, patient=again) as held:
         await _accept(held, sock, (), life=life, ready=ready)
 
 

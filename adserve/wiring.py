@@ -86,10 +86,10 @@ def traffic_rules(data_dir: Path) -> TrafficRules:
 
 @asynccontextmanager
 async def running(
-    settings: Settings, store_url: str, *, clock: Callable[[], float] | None = None
+    settings: Settings, store_url: str, *, clock: Callable[[], float] | None = None, patient: bool = False
 ) -> AsyncIterator[Running]:
     """A worker with its services, by the store's time unless another clock is given. Leaving flushes every
-    counter and says whether that worked."""
+    counter and says whether that worked. UnfitStore, unless it is `patient`: then it fills pages and waits."""
     clock = clock or StoreClock()
     async with AsyncExitStack() as stack:
         keys = Keys(settings.key_prefix)
@@ -137,7 +137,7 @@ async def running(
 
         worker.catch_up = catch_up
         try:
-            await admission.ask()
+            await (admission.keep() if patient else admission.ask())
             await refresh()
         except REPLY_ERRORS:
             held.store_up = False

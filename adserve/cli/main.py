@@ -62,12 +62,14 @@ def serve_command(**flags: Any) -> None:
 
 @cli.command("worker", hidden=True)
 @click.argument("files", nargs=3, type=int)
-def worker_command(files: tuple[int, int, int]) -> None:
-    """One worker of `serve`, which starts it: with its socket, its life and where to say that it is ready."""
+@click.option("--again", is_flag=True)
+def worker_command(files: tuple[int, int, int], *, again: bool) -> None:
+    """One worker of `serve`, which starts it: with its socket, its life and where to say that it is ready. `again`:
+    of a service that has begun."""
     sock, life, ready = files
     settings = load({}, os.environ, Path(os.devnull))
     with store_of(settings) as (url, store):
-        uvloop.run(work(settings, url, store, socket.socket(fileno=sock), life=life, ready=ready))
+        uvloop.run(work(settings, url, store, socket.socket(fileno=sock), life=life, ready=ready, again=again))
 
 
 @cli.command("demo")

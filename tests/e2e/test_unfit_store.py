@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from pathlib import Path
 
 from adserve.store.keys import Keys
 from tests.e2e.test_process import run
 from tests.servers import SAFE, client, server
-from tests.service import fetch, free_port, service, until
+from tests.service import Crowd, fetch, free_port, service, until
 
 
 def test_a_store_without_a_log_stops_the_start(tmp_path: Path) -> None:
@@ -23,6 +25,30 @@ def test_a_store_without_a_log_stops_the_start(tmp_path: Path) -> None:
             (said,) = json.loads(fetch(f"{found.origin}/readyz")[1])["warnings"]
             assert json.dumps(said)[1:-1] in found.said.read_text()  # in the log too
             assert found.stop() == 0
+
+
+async def test_a_store_that_turns_unfit_is_not_counted_on_and_stops_nothing(tmp_path: Path) -> None:
+    """Pages fill and events wait in the spool, also after a worker was killed; all are counted when it is mended."""
+    with server(*SAFE) as url, service(tmp_path, workers=2, ADSERVE_REDIS_URL=url) as running:
+        running.world()
+        crowd = Crowd(running.origin)
+        with client(url) as asked:
+            asked.config_set("appendonly", "no")
+        until(lambda: running.said.read_text().count("not_counting_on_this_store") >= 2)
+        victim = running.worker_pids()[0]
+        os.kill(victim, signal.SIGKILL)
+        until(lambda: victim not in running.worker_pids() and len(running.worker_pids()) == 2)
+        until(lambda: running.said.read_text().count("not_counting_on_this_store") >= 3)
+        made = await crowd.serves(40)
+        assert {(await crowd.get(one["impression_url"])).status_code for one in made} == {200}
+        assert running.spooled()
+        with client(url) as asked:
+            asked.config_set("appendonly", "yes")
+        totals = running.at_rest()
+        assert (totals["impressions"], totals["duplicates"]) == (40, 0)
+        assert running.audit()["agrees"]
+        assert running.stop() == 0
+        await crowd.http.aclose()
 
 
 def test_a_service_that_is_overtaken_by_a_later_one_ends(tmp_path: Path) -> None:
