@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -48,6 +49,21 @@ async def test_killed_workers_are_back_and_every_answer_counts(tmp_path: Path) -
         totals = running.at_rest()
         assert totals["impressions"] == 400
         assert crowd.refused == 0
+        await crowd.http.aclose()
+
+
+async def test_shares_hold_for_all_workers_together(tmp_path: Path) -> None:
+    """Each rotates on its own and is off by at most 6 serves of a creative, so three are by at most 18."""
+    weights = (5, 3, 1, 1)
+    with service(tmp_path, workers=3) as running:
+        creatives = running.world(*weights)
+        crowd = Crowd(running.origin)
+        serves = Counter(made["creative"] for made in await crowd.serves(1500))
+        for creative, weight in zip(creatives, weights, strict=True):
+            assert abs(serves[creative] - 1500 * weight / sum(weights)) <= 18, serves
+        running.at_rest()
+        rows = {row["creative"]: row["serves"] for row in running.report("creative")["rows"]}
+        assert rows == dict(serves)
         await crowd.http.aclose()
 
 
