@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import os
 import secrets
 import time
@@ -195,7 +194,7 @@ async def _check_secret(held: Running, signing: tuple[Key, ...]) -> bool:
     """Stops a worker whose secret the store does not know: it would refuse the tokens of the others.
     False when the store is away and cannot be asked."""
     services = held.services
-    proofs = [hashlib.blake2b(key.secret, digest_size=8, person=b"adserve-proof").hexdigest() for key in signing]
+    proofs = [key.proof for key in signing]
     try:
         await services.client.set(services.keys.secret, proofs[0], nx=True)
         known = await services.client.get(services.keys.secret)

@@ -16,7 +16,9 @@ import uvloop
 
 from adserve import __version__
 from adserve.cli.audit import audit_command
+from adserve.cli.backup import backup_command, restore_command
 from adserve.cli.bench import bench_command
+from adserve.cli.copying import store_group
 from adserve.cli.creatives import creative, keys
 from adserve.cli.failures import tell
 from adserve.cli.options import shared
@@ -83,7 +85,16 @@ def demo_command(reset: bool, **flags: Any) -> None:
     demo(flags, os.environ, reset=reset)
 
 
-for command in (audit_command, bench_command, creative, keys, report_command):
+for command in (
+    audit_command,
+    backup_command,
+    bench_command,
+    creative,
+    keys,
+    report_command,
+    restore_command,
+    store_group,
+):
     cli.add_command(command)
 
 

@@ -15,7 +15,8 @@ from adserve.errors import NoData, StoreUnavailable
 from adserve.flows.services import Services
 from adserve.serving import store_of
 from adserve.settings import Settings, load
-from adserve.store.client import REPLY_ERRORS
+from adserve.store.client import BULK_TIMEOUT_S, REPLY_ERRORS, Redis, connect
+from adserve.store.embedded import EmbeddedStore
 from adserve.wiring import services_only
 
 _SHARED = [
@@ -37,12 +38,7 @@ def with_services(
 ) -> Any:
     """Runs `work` with the management services of the configured store. Only what `may_begin` makes a
     data dir: whatever else finds none was meant for another, and an empty store would answer it."""
-    settings = load(flags, os.environ)
-    if not may_begin and settings.redis_url is None and not (settings.data_dir / "store").is_dir():
-        raise NoData(
-            f"nothing is kept in {settings.data_dir.absolute()}: name the service's data dir with --data-dir or"
-            " ADSERVE_DATA_DIR, or its store with --redis-url or ADSERVE_REDIS_URL"
-        )
+    settings = _settings(flags, may_begin=may_begin)
 
     async def run(url: str) -> Any:
         async with services_only(settings, url) as services:
@@ -53,6 +49,36 @@ def with_services(
 
     with store_of(settings) as (url, _):
         return asyncio.run(run(url))
+
+
+def with_store(
+    flags: dict[str, Any],
+    work: Callable[[Redis, Settings, EmbeddedStore | None], Awaitable[Any]],
+    *,
+    may_begin: bool = False,
+) -> tuple[Settings, Any]:
+    """The same for work on the keys themselves: with a connection whose calls may take long."""
+    settings = _settings(flags, may_begin=may_begin)
+
+    async def run(url: str, store: EmbeddedStore | None) -> Any:
+        client = connect(url, timeout_s=BULK_TIMEOUT_S)
+        try:
+            return await work(client, settings, store)
+        finally:
+            await client.aclose()
+
+    with store_of(settings) as (url, store):
+        return settings, asyncio.run(run(url, store))
+
+
+def _settings(flags: dict[str, Any], *, may_begin: bool) -> Settings:
+    settings = load(flags, os.environ)
+    if not may_begin and settings.redis_url is None and not (settings.data_dir / "store").is_dir():
+        raise NoData(
+            f"nothing is kept in {settings.data_dir.absolute()}: name the service's data dir with --data-dir or"
+            " ADSERVE_DATA_DIR, or its store with --redis-url or ADSERVE_REDIS_URL"
+        )
+    return settings
 
 
 def show(value: Any, json_: bool, lines: Callable[[Any], list[str]]) -> None:

@@ -19,6 +19,7 @@ from redis.exceptions import NoScriptError, RedisError
 LUA = Path(__file__).parent / "lua"
 HOT_TIMEOUT_S = 1.0
 MANAGEMENT_TIMEOUT_S = 5.0
+BULK_TIMEOUT_S = 60.0
 REPLY_ERRORS = (RedisError, OSError, TimeoutError)
 """What a call to the store may raise when the store is away, slow or unwilling."""
 

@@ -1,0 +1,149 @@
+"""Keys of any type as records: whole where they are small, else part by part."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, NamedTuple
+
+from redis.client import NEVER_DECODE
+
+from adserve.core.records import PART_BYTES, PART_ITEMS, Record, parts, score_text
+from adserve.errors import Conflict
+from adserve.store.client import Redis, Script
+
+_OTHERS = re.compile(rb"[A-Za-z0-9_.:/-]+\{")
+"""A hash tag behind more of a prefix: the key of somebody whose prefix only begins like ours."""
+_SCANS = {"hash": "HSCAN", "set": "SSCAN", "zset": "ZSCAN"}
+_ENTRIES = 200
+"""Of a stream, in one record."""
+
+
+class Found(NamedTuple):
+    """A key as `read.lua` gives it; `content` is None when it has to be read part by part."""
+
+    name: bytes
+    type: str
+    expires: int
+    content: list[bytes] | None
+    newest: bytes
+
+    @property
+    def size(self) -> int:
+        return sum(map(len, self.content or ()))
+
+
+class Reader:
+    """Reads the keys of one prefix; names are without it."""
+
+    def __init__(self, client: Redis, prefix: str) -> None:
+        self._client, self._prefix = client, prefix.encode()
+        self._read, self._ask = Script("read"), Script("ask")
+
+    async def scan(self) -> AsyncIterator[bytes]:
+        """Every key; some may come twice."""
+        cursor, start = 0, len(self._prefix)
+        execute: Any = self._client.execute_command
+        while True:
+            options = {NEVER_DECODE: True}
+            cursor, names = await execute("SCAN", cursor, "MATCH", self._prefix + b"*", "COUNT", 1000, **options)
+            for name in names:
+                if not _OTHERS.match(name, start):
+                    yield bytes(name[start:])
+            if not int(cursor):
+                return
+
+    async def at_once(self, names: Sequence[bytes]) -> list[Found]:
+        """Those of some keys of one hash tag that are there, as they are at one moment."""
+        return [one for one in await self._pipe([names], 0, 0) if one is not None]
+
+    async def each(self, names: Sequence[bytes]) -> list[Found]:
+        """Those of some keys that are there, each as it is when its turn comes; large ones without their content."""
+        return [one for one in await self._pipe([[name] for name in names], PART_BYTES, PART_ITEMS // 2) if one]
+
+    async def _pipe(self, groups: Sequence[Sequence[bytes]], string: int, other: int) -> list[Found | None]:
+        async with self._client.pipeline(transaction=False) as pipe:
+            for names in groups:
+                keys = [self._prefix + name for name in names]
+                options: Any = {NEVER_DECODE: True}
+                pipe.execute_command("EVAL", self._read.text, len(keys), *keys, string, other, **options)
+            replies: list[Any] = await pipe.execute()
+        return [
+            self._found(name, *one) if one else None
+            for names, reply in zip(groups, replies, strict=True)
+            for name, one in zip(names, reply, strict=True)
+        ]
+
+    def _found(self, name: bytes, kind: bytes, expires: int, content: Any, newest: bytes) -> Found:
+        text = kind.decode("ascii", "replace")
+        if content is not None:
+            content = [content] if text == "string" else content
+            content = _scores(content) if text == "zset" else content
+        elif text not in (*_SCANS, "string", "list", "stream"):
+            shown = (self._prefix + name).decode("utf-8", "backslashreplace")
+            raise Conflict(
+                f"{shown} is of the type {text}, which cannot be copied: remove the key, or move it elsewhere"
+            )
+        return Found(name, text, int(expires), content, newest)
+
+    async def records(self, found: Found) -> AsyncIterator[Record]:
+        """The key as records."""
+        if found.content is not None:
+            for record in parts(found.name, found.type, found.expires, found.content):
+                yield record
+            return
+        number = 0
+        async for items in self._parts(found):
+            yield Record(found.name, found.type, found.expires, number, items, found.newest)
+            number += 1
+
+    async def _parts(self, found: Found) -> AsyncIterator[list[bytes]]:
+        if found.type == "stream":
+            async for items in self._entries(found):
+                yield items
+        elif found.type in _SCANS:
+            async for items in self._scanned(found):
+                yield items
+        else:
+            command, step = ("GETRANGE", PART_BYTES) if found.type == "string" else ("LRANGE", PART_ITEMS)
+            for at in itertools.count(0, step):
+                reply = await self._call(command, found.name, at, at + step - 1)
+                if not reply:
+                    return
+                yield [reply] if found.type == "string" else reply
+
+    async def _scanned(self, found: Found) -> AsyncIterator[list[bytes]]:
+        """A scan may give a field or member twice."""
+        cursor, seen, width = b"0", set[bytes](), 1 if found.type == "set" else 2
+        while True:
+            cursor, flat = await self._call(_SCANS[found.type], found.name, cursor, "COUNT", PART_ITEMS // 2)
+            flat = _scores(flat) if found.type == "zset" else flat
+            fresh: list[bytes] = []
+            for at in range(0, len(flat), width):
+                if flat[at] not in seen:
+                    seen.add(flat[at])
+                    fresh += flat[at : at + width]
+            if fresh:
+                yield fresh
+            if cursor == b"0":
+                return
+
+    async def _entries(self, found: Found) -> AsyncIterator[list[bytes]]:
+        """Up to the last id that was given when the stream was found; one record without items when it is empty."""
+        start, empty = b"-", True
+        while True:
+            entries = await self._call("XRANGE", found.name, start, found.newest, "COUNT", _ENTRIES)
+            if entries or empty:
+                yield [word for id_, fields in entries for word in (id_, b"%d" % len(fields), *fields)]
+            if len(entries) < _ENTRIES:
+                return
+            start, empty = b"(" + entries[-1][0], False
+
+    async def _call(self, command: str, name: bytes, *args: Any) -> Any:
+        execute: Any = self._client.execute_command
+        return await execute("EVAL", self._ask.text, 1, self._prefix + name, command, *args, **{NEVER_DECODE: True})
+
+
+def _scores(flat: list[bytes]) -> list[bytes]:
+    return [score_text(one) if at % 2 else one for at, one in enumerate(flat)]
