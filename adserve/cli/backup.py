@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sys
 import tempfile
@@ -26,7 +27,7 @@ from adserve.store.embedded import EmbeddedStore
 from adserve.store.ledger import retained_s
 from adserve.wiring import signing_keys
 
-KEEP_SECRET = "keep the signing secret with it ({}): without that no token that is out counts, and no service starts"
+REMINDER = "keep the signing secret with it ({}): without that no token that is out counts, and no service starts"
 
 
 class InUse(AdserveError):
@@ -50,7 +51,7 @@ def backup_command(json_: bool, file: str, **flags: Any) -> None:
             settings, found = with_store(flags, work)
         except OSError as problem:
             raise click.ClickException(f"{file}: {problem.strerror or problem}") from None
-    found = {**found, "file": file, "reminder": KEEP_SECRET.format(secret_place(settings))}
+    found = {**found, "file": file, "reminder": REMINDER.format(secret_place(settings))}
     if file == "-":
         click.echo(msgspec.json.encode(found) if json_ else "\n".join(_backup_lines(found)), err=True)
     else:
@@ -115,11 +116,11 @@ def _read(file: str) -> Iterator[BinaryIO]:
             kept.seek(0)
             yield kept
         return
-    try:
-        raw = Path(file).open("rb")
-    except OSError as problem:
-        raise click.ClickException(f"{file}: {problem.strerror}") from None
-    with raw:
+    with contextlib.ExitStack() as stack:
+        try:
+            raw = stack.enter_context(Path(file).open("rb"))
+        except OSError as problem:
+            raise click.ClickException(f"{file}: {problem.strerror}") from None
         if not raw.seekable():
             raise click.ClickException(f"{file}: is no regular file; pipe it in and name '-'")
         yield raw
@@ -137,10 +138,8 @@ def _secret_state(settings: Settings, known: str | None) -> str:
 
 def _backup_lines(found: dict[str, Any]) -> list[str]:
     kinds = ", ".join(f"{one['keys']} {kind}" for kind, one in found["types"].items()) or "nothing"
-    return [
-        f"{found['keys']} keys ({kinds}), {found['bytes']:,} bytes with the prefix {found['prefix']}, to {found['file']}",
-        found["reminder"],
-    ]
+    what = f"{found['keys']} keys ({kinds}), {found['bytes']:,} bytes with the prefix {found['prefix']}"
+    return [f"{what}, to {found['file']}", found["reminder"]]
 
 
 def _restore_lines(found: dict[str, Any], settings: Settings) -> list[str]:
@@ -150,9 +149,10 @@ def _restore_lines(found: dict[str, Any], settings: Settings) -> list[str]:
         lines.append(f"{found['expired']} keys were left out: their time is over")
     if found["removed"]:
         lines.append(f"{found['removed']} keys were removed first")
-    if found["secret"] in ("missing", "differs"):
+    state = {"missing": "it is not there", "differs": "it is another one"}.get(found["secret"])
+    if state is not None:
         lines.append(
             f"before the first start put the signing secret of that service in its place ({secret_place(settings)}):"
-            f" it {'is not there' if found['secret'] == 'missing' else 'is another one'}"
+            f" {state}"
         )
     return lines

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from typing import Any
-from urllib.parse import urlsplit
 
 import click
 
@@ -75,8 +75,10 @@ def _target(flags: dict[str, Any], to: str, to_prefix: str | None) -> Settings:
 
 
 def _without_credentials(url: str) -> str:
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
+    """As to be printed: no user, no password, also not as parameters."""
+    plain, _, query = re.sub(r"(?<=://)[^/?#]*@", "", url).partition("?")
+    kept = [one for one in query.split("&") if one and one.partition("=")[0] not in ("username", "password")]
+    return plain + ("?" + "&".join(kept) if kept else "")
 
 
 def _lines(found: dict[str, Any]) -> list[str]:

@@ -22,6 +22,8 @@ class Writer:
         self._client, self._prefix, self._now = client, prefix.encode(), now
         self._commands: list[tuple[Any, ...]] = []
         self._bytes = 0
+        self._last: list[tuple[Any, ...]] = []
+        """What follows the last part of a stream: its entries have smaller ids than the last one it gave."""
         self.keys = self.expired = 0
         """Keys written, and those left out because they were over."""
 
@@ -29,12 +31,16 @@ class Writer:
         """Writes a record; those of one key come in their order."""
         over = 0 < record.expires <= self._now
         if record.part == 0:
+            self._commands += self._last
+            self._last = []
             self.expired += over
             self.keys += not over
         if over:
             return
         key = self._prefix + record.key
         self._commands += _commands(key, record)
+        if record.newest:
+            self._last = [("XSETID", key, record.newest)]
         if record.part == 0 and record.expires:
             self._commands.append(("EXPIREAT", key, record.expires))
         self._bytes += len(key) + sum(map(len, record.items))
@@ -42,6 +48,7 @@ class Writer:
             await self._flush()
 
     async def close(self) -> None:
+        self._commands += self._last
         await self._flush()
 
     async def _flush(self) -> None:
@@ -62,7 +69,7 @@ def _commands(key: bytes, record: Record) -> list[tuple[Any, ...]]:
     found: list[tuple[Any, ...]] = [("XADD", key, id_, *fields) for id_, fields in entries(items)]
     if not found and record.part == 0:
         found = [("XGROUP", "CREATE", key, _GROUP, "$", "MKSTREAM"), ("XGROUP", "DESTROY", key, _GROUP)]
-    return [*found, ("XSETID", key, record.newest)] if record.newest else found
+    return found
 
 
 async def holds(reader: Reader) -> bytes | None:
