@@ -4,7 +4,7 @@ PYTHON ?= python3
 PORT ?= 8000
 STAMP := .venv/.installed
 
-.PHONY: install demo test lint chaos
+.PHONY: install demo test lint stores chaos
 install: $(STAMP)
 	@:
 
@@ -28,6 +28,12 @@ demo: install
 
 test: lint
 	.venv/bin/pytest -q -n 3 --dist worksteal
+
+COUNTING := tests/flows tests/store/test_ledger.py tests/store/test_reports.py tests/store/test_rollup.py \
+	tests/store/test_catalog.py tests/web/test_management.py
+
+stores: install
+	for kind in redis cluster sentinel; do ADSERVE_TEST_STORE=$$kind .venv/bin/pytest -q -n 3 $(COUNTING) || exit 1; done
 
 chaos: install
 	ADSERVE_CHAOS_RUNS=10 .venv/bin/pytest -q tests/chaos

@@ -197,7 +197,7 @@ def http_options() -> dict[str, Any]:
         "http": BoundedProtocol,
         "ws": "none",
         "lifespan": "off",
-        "log_level": "warning",
+        "log_level": "error",  # its warnings are about what strangers send, who must not fill the log
         "server_header": False,
         "date_header": False,
         "proxy_headers": False,

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from adserve.core.address import parse_address
 from adserve.core.traffic import Network
 from adserve.core.validate import nearest
 from adserve.errors import SettingsError
@@ -24,6 +25,8 @@ ALL = "ADSERVE_"
 """What every variable begins with."""
 MIN_SECRET = 32
 MIN_ADMIN_KEY = 24
+TESTING = ("ADSERVE_REQUIRE_BROWSER", "ADSERVE_TEST_STORE", "ADSERVE_CHAOS_RUNS", "ADSERVE_CHAOS_SEED")
+"""Variables of the tests, which are no settings."""
 PREFIX = re.compile(r"[A-Za-z0-9_.:/-]{1,64}")
 """Braces would make a hash tag, `*?[]` a pattern, and blanks are lost in every tool."""
 
@@ -42,7 +45,8 @@ def _store_url(text: str) -> Secret:
     if "://" not in text or scheme not in SCHEMES:
         raise ValueError(f"takes a URL that begins with one of {', '.join(s + '://' for s in SCHEMES)}")
     if scheme in ("redis+cluster", "redis+sentinel"):
-        raise ValueError(f"{scheme}:// is not supported yet: use redis://, rediss:// or unix://")
+        parse_address(text)
+        return Secret(text)
     try:
         urlsplit(text).port  # noqa: B018 - raises when the port is no port
     except ValueError:
@@ -225,7 +229,7 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str], file: Path = 
     for name, value in environment.items():
         if name in variables and value != "":
             given[variables[name]] = (value, "environment")
-        elif name.startswith(ALL) and name not in variables and name != "ADSERVE_REQUIRE_BROWSER":
+        elif name.startswith(ALL) and name not in variables and name not in TESTING:
             problems.append(f"{name} is no setting{nearest(name, variables, ALL)}")
     given.update({name: (str(value), "flag") for name, value in flags.items() if value is not None})
     values: dict[str, Any] = {}
@@ -262,7 +266,7 @@ def _unusable(folder: Path) -> str | None:
         if not os.access(place, os.W_OK | os.X_OK):
             return f"{place} is not writable; give it to this user, or name another with --data-dir"
     except OSError as problem:
-        return problem.strerror
+        return f"{problem.strerror}; name another with --data-dir"
     return None
 
 

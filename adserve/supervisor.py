@@ -19,7 +19,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -54,6 +54,8 @@ class Place:
     born: float = 0.0
     accepts: bool = False
     failures: int = 0
+    changing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while another worker takes this place; the other places go on."""
 
 
 class Supervisor:
@@ -100,7 +102,7 @@ class Supervisor:
         started = await asyncio.gather(*(self._start(place) for place in self._places))
         for place, ready in zip(self._places, started, strict=True):
             if not ready and place.process is not None:
-                self._failed = _failure(await place.process.wait())
+                self._failed = _failure(await _end(place.process, 0))
         if self._failed is not None:
             self._stopping.set()
             return
@@ -134,7 +136,7 @@ class Supervisor:
             process = place.process
             assert process is not None  # noqa: S101 - started before
             code = await process.wait()
-            async with self._replacing:
+            async with place.changing:
                 if self._stopping.is_set() or place.process is not process:
                     continue  # replaced meanwhile
                 log.warning("worker_died", worker=place.number, code=code)
@@ -158,19 +160,26 @@ class Supervisor:
                 return
             before, self._settings = self._settings, settings
             for place in self._places:
-                old = place.process
                 if self._stopping.is_set():
                     return
-                if not await self._start(place):
-                    new, place.process = place.process, old
-                    if new is not None:
-                        await _end(new, 0)
+                if not await self._replace(place):
                     self._settings = before
                     log.error("worker_not_replaced", worker=place.number)
                     return
+            log.info("workers_replaced", workers=len(self._places))
+
+    async def _replace(self, place: Place) -> bool:
+        """A new worker, then the end of the old one, which stays when the new one does not come to accept."""
+        async with place.changing:
+            old = place.process
+            if await self._start(place):
                 if old is not None:
                     await _end(old, END_S)
-            log.info("workers_replaced", workers=len(self._places))
+                return True
+            new, place.process, place.accepts = place.process, old, True
+            if new is not None:
+                await _end(new, 0)
+            return False
 
     async def _end(self) -> list[int]:
         """Ends all workers; the codes of those that had anything to lose."""
@@ -181,14 +190,19 @@ class Supervisor:
 
 async def _end(process: asyncio.subprocess.Process, patience_s: float) -> int:
     """Asks a worker to drain; kills it when it does not."""
-    with contextlib.suppress(ProcessLookupError):
-        process.terminate()
+    _signal(process, signal.SIGTERM)
     try:
         return await asyncio.wait_for(process.wait(), patience_s or 1.0)
     except TimeoutError:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
+        _signal(process, signal.SIGKILL)
         return await process.wait()
+
+
+def _signal(process: asyncio.subprocess.Process, number: int) -> None:
+    """Not `process.terminate`: that looks whether the process has ended, and asyncio then misses its exit code."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, number)
 
 
 async def _told(file: int, patience_s: float) -> bool:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import secrets
 import time
 import tomllib
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -23,13 +21,15 @@ from adserve.errors import SettingsError, StoreError
 from adserve.flows.report import roll_up_old
 from adserve.flows.services import Services
 from adserve.flows.worker import Lifetimes, Worker
-from adserve.settings import Settings, read_keys
+from adserve.settings import Settings
+from adserve.signing import Stamp, make_secret, proofs, signing_keys, stamp_of
 from adserve.snippet import compile_snippet
 from adserve.store.accounts import Accounts
 from adserve.store.catalog import CatalogStore
-from adserve.store.client import HOT_TIMEOUT_S, REPLY_ERRORS, Redis, connect, end
+from adserve.store.client import HOT_TIMEOUT_S, REPLY_ERRORS, Redis, connect, end, recover
 from adserve.store.keys import Keys
 from adserve.store.ledger import Ledger
+from adserve.store.load import UNFINISHED
 from adserve.store.media import MediaStore
 from adserve.store.replay import Replay
 from adserve.store.spaces import Spaces
@@ -40,7 +40,8 @@ POLL_S = 0.2
 """How often a worker asks for the catalog's version: a change is live everywhere within a second."""
 ROLL_UP_S = 3600
 GO_ON_S = 1.0
-Stamp = tuple[int, int, int] | None
+CATCH_UP_S = 0.25
+DRAIN_SPOOL_S = 3.0
 SETTLE_S = 5
 """A key that came into the secret file verifies at once and signs after this time: by then every
 worker has read it, so none refuses a token that another one signed."""
@@ -55,36 +56,6 @@ class Running:
     services: Services
     store_up: bool = True
     last_contact: float = 0.0
-
-
-def secret_path(settings: Settings) -> Path | None:
-    """The file that holds the signing keys; None when the secret is a setting."""
-    return None if settings.secret is not None else settings.secret_file or settings.data_dir / "secret"
-
-
-def make_secret(settings: Settings) -> None:
-    """Makes the secret of a first start, kept 0600 in the data dir. Never later: a file that is gone is
-    an accident, and another secret in its place would refuse every token that is out."""
-    path = settings.data_dir / "secret"
-    if secret_path(settings) != path:
-        return
-    try:
-        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return
-    except OSError as problem:
-        raise SettingsError([f"ADSERVE_DATA_DIR: {settings.data_dir} cannot be used: {problem.strerror}"]) from None
-    with os.fdopen(handle, "w") as file:
-        file.write(secrets.token_hex(32) + "\n")
-
-
-def signing_keys(settings: Settings) -> tuple[Key, ...]:
-    """The keys as they are now, from the setting or its file."""
-    path = secret_path(settings)
-    if path is None:
-        return (Key.derive(str(settings.secret).encode()),)
-    return tuple(Key.derive(key.encode()) for key in read_keys(path))
 
 
 def traffic_rules(data_dir: Path) -> TrafficRules:
@@ -109,7 +80,7 @@ async def running(
         client = connect(store_url)
         stack.push_async_callback(client.aclose)
         make_secret(settings)
-        secret_stamp = _stamp(settings)
+        secret_stamp = stamp_of(settings)
         signing = signing_keys(settings)
         spaces = Spaces()
         spool = Spool(settings.data_dir / "spool", keys.prefix, spaces.incarnation, limit=settings.spool_max_bytes)
@@ -133,6 +104,12 @@ async def running(
 
         services = _services(settings, client, keys, clock, refresh)
         held = Running(settings, worker, services)
+
+        async def catch_up() -> None:
+            with contextlib.suppress(*REPLY_ERRORS):
+                await asyncio.wait_for(refresh(), CATCH_UP_S)
+
+        worker.catch_up = catch_up
         await _check_secret(held, signing)
         try:
             await refresh()
@@ -154,6 +131,7 @@ async def running(
         finally:
             await end(tasks)
             clean = await ledger.close()
+            await replay.finish(DRAIN_SPOOL_S)
             log.info("drained", flushed=clean, events=ledger.committed)
             if not clean:
                 raise StoreError("neither the store nor the spool took the last counters")
@@ -194,15 +172,17 @@ async def _check_secret(held: Running, signing: tuple[Key, ...]) -> bool:
     """Stops a worker whose secret the store does not know: it would refuse the tokens of the others.
     False when the store is away and cannot be asked."""
     services = held.services
-    proofs = [key.proof for key in signing]
+    own = proofs(signing)
     try:
-        await services.client.set(services.keys.secret, proofs[0], nx=True)
+        await services.client.set(services.keys.secret, own[0], nx=True)
         known = await services.client.get(services.keys.secret)
-        if known in proofs:
-            await services.client.set(services.keys.secret, proofs[0])
+        if known in own:
+            await services.client.set(services.keys.secret, own[0])
             return True
     except REPLY_ERRORS:
         return False
+    if known == UNFINISHED:
+        raise SettingsError(["a restore or copy to the store was not finished: run the same again, then start"])
     raise SettingsError(["the store was used with another secret: set ADSERVE_SECRET (or its file) to that one"])
 
 
@@ -212,7 +192,7 @@ async def _follow_secret(held: Running, seen: Stamp) -> None:
     `seen`: the file as it was read at start."""
     while True:
         await asyncio.sleep(POLL_S)
-        stamp = _stamp(held.settings)
+        stamp = stamp_of(held.settings)
         if stamp == seen:
             continue
         try:
@@ -232,18 +212,6 @@ async def _follow_secret(held: Running, seen: Stamp) -> None:
             await asyncio.sleep(SETTLE_S)
         held.worker.use_keys(keys)
         log.info("secret_changed", keys=len(keys))
-
-
-def _stamp(settings: Settings) -> Stamp:
-    """What changes when the secret file does; None without one. Taken before the file is read."""
-    path = secret_path(settings)
-    try:
-        found = path.stat() if path is not None else None
-    except OSError:
-        return None
-    if found is None:
-        return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 async def _load(held: Running, store: CatalogStore) -> None:
@@ -292,9 +260,7 @@ async def _follow(held: Running, store: CatalogStore) -> None:
             if held.store_up:
                 held.store_up = False
                 log.warning("store_away", problem=type(problem).__name__)
-            # idle connections of the pool may be dead too, and each would fail one call when the store is back
-            with contextlib.suppress(*REPLY_ERRORS):
-                await held.services.client.connection_pool.disconnect(inuse_connections=False)
+            await recover(held.services.client)
             silent_s = time.monotonic() - held.last_contact
             held.worker.stale = silent_s > held.settings.stale_limit_s
 

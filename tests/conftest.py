@@ -16,6 +16,7 @@ from adserve.app import create_app
 from adserve.settings import Settings, load
 from adserve.store.embedded import EmbeddedStore
 from adserve.wiring import Running, running
+from tests.stores import any_store
 
 ADMIN = "an-admin-key-for-the-tests"
 SECRET = "0123456789abcdef0123456789abcdef-for-tests"
@@ -39,6 +40,17 @@ def store() -> Iterator[EmbeddedStore]:
         yield found
 
 
+@pytest.fixture(scope="session")
+def store_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The store that workers of the tests talk to: of the kind that ADSERVE_TEST_STORE names."""
+    kind = os.environ.get("ADSERVE_TEST_STORE", "embedded")
+    if kind == "embedded":
+        yield request.getfixturevalue("store").url
+        return
+    with tempfile.TemporaryDirectory(prefix="adserve-test-") as folder, any_store(kind, Path(folder)) as url:
+        yield url
+
+
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """Settings with a key prefix of their own, so that tests share the store and see nothing of each other."""
@@ -57,9 +69,9 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-async def held(store: EmbeddedStore, settings: Settings, clock: Clock) -> AsyncIterator[Running]:
+async def held(store_url: str, settings: Settings, clock: Clock) -> AsyncIterator[Running]:
     """A worker with its services, on a frozen clock."""
-    async with running(settings, store.url, clock=clock) as found:
+    async with running(settings, store_url, clock=clock) as found:
         yield found
 
 

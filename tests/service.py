@@ -56,6 +56,25 @@ def until_up(process: subprocess.Popen[Any], origin: str, errors: Path) -> None:
             time.sleep(0.05)
 
 
+@contextlib.contextmanager
+def command(folder: Path, *arguments: str, **settings: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """An `adserve` command that serves on a port of its own: its process and origin. What it says goes to
+    `stderr` in `folder`. One that still runs at the end is asked to drain, and has to do so."""
+    port, said = free_port(), folder / "stderr"
+    with said.open("a") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "adserve", *arguments, "--port", str(port)],
+            env=environment(**settings), stderr=errors, stdout=errors, text=True,
+        )  # fmt: skip
+    try:
+        until_up(process, f"http://127.0.0.1:{port}", said)
+        yield process, f"http://127.0.0.1:{port}"
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 0, said.read_text()
+
+
 def until(holds: Callable[[], object], within_s: float = 15.0) -> None:
     deadline = time.monotonic() + within_s
     while not holds():
@@ -81,6 +100,7 @@ class Service:
             self.process = subprocess.Popen(command, env=environment(**self.settings, **extra), stderr=errors)
         until_up(self.process, self.origin, self.said)
         until(lambda: fetch(f"{self.origin}/readyz")[0] == 200)
+        until(lambda: "  workers " in self.said.read_text())  # the banner comes when all of them accept
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Ends the service; its exit code."""
@@ -118,10 +138,20 @@ class Service:
         return self.call("GET", f"/report?site=news&period=today&tz=UTC&by={by}")
 
     def at_rest(self) -> dict[str, Any]:
-        """The figures when no worker has anything left to count."""
+        """The figures when no worker has anything left to count, and a store that was just killed is back."""
         until(lambda: not list((self.data / "spool").glob("*-*.*")), 30)
+        until(self._reports)
         time.sleep(0.3)
         return self.totals()
+
+    def _reports(self) -> bool:
+        try:
+            self.totals()
+        except urllib.error.HTTPError as refused:
+            if refused.code != 503:
+                raise
+            return False
+        return True
 
     def audit(self) -> Any:
         """The verdict of `adserve audit`, beside the running service."""

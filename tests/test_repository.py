@@ -15,7 +15,10 @@ import pytest
 import yaml
 
 import adserve.errors
+from adserve.core.report_cells import Batch
 from adserve.core.report_query import DIMENSIONS, PARAMETERS, parse_query
+from tests.conftest import Api
+from tests.core.report_world import TODAY, make
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "adserve"
@@ -27,7 +30,7 @@ MAX_README_LINES = 150
 
 _FLOWS = frozenset({"flows", "store", "intake", "snippet", "core", "errors", "version"})
 _WEB = _FLOWS | {"web"}
-_TOP = _WEB | {"settings", "wiring", "app", "http", "serving", "supervisor", "contrib"}
+_TOP = _WEB | {"settings", "signing", "wiring", "app", "http", "serving", "supervisor", "contrib"}
 ARROWS: dict[str, frozenset[str]] = {
     "version": frozenset(),
     "errors": frozenset(),
@@ -39,7 +42,8 @@ ARROWS: dict[str, frozenset[str]] = {
     "web": _WEB,
     "contrib": frozenset({"contrib", "core"}),
     "settings": frozenset({"core", "errors", "version"}),
-    "wiring": _FLOWS | {"settings"},
+    "signing": frozenset({"settings", "core", "errors"}),
+    "wiring": _FLOWS | {"settings", "signing"},
     "app": _WEB | {"settings", "wiring"},
     "http": frozenset({"errors"}),
     "serving": _WEB | {"settings", "wiring", "app", "http"},
@@ -465,6 +469,26 @@ def test_every_split_of_a_report_is_documented() -> None:
     """And every parameter."""
     text = document("docs/api.md")
     assert [name for name in (*DIMENSIONS, *PARAMETERS) if f"`{name}`" not in text] == []
+
+
+def test_every_member_of_a_report_is_documented() -> None:
+    """A reader finds what each column means; the report is split by everything and holds two currencies."""
+    cells = {"1.11.1.1.s": "1", "1.11.1.1.m.INR": "1", "1.11.1.1.m.USD": "1"}
+    report = make([Batch(TODAY, cells)], ",".join(DIMENSIONS))
+    text = document("docs/api.md").partition("### What a report says")[2].partition("\n### ")[0]
+    members = {*report, *report["totals"], *(name for row in report["rows"] for name in row)} - {*DIMENSIONS}
+    assert {"revenue_by_currency", "final", "slot_name", "notes"} <= members
+    assert {name for name in members if f"`{name}`" not in text} == set()
+
+
+async def test_every_metric_that_a_document_names_is_printed(api: Api) -> None:
+    """An operator who copies a name into a query or an alarm finds figures under it."""
+    lines = (await api.http.get("/metrics")).text.splitlines()
+    printed = {re.split(r"[ {]", line)[0] for line in lines if not line.startswith("#")}
+    files = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+    named = {name for path in files for name in re.findall(r"`(adserve_[a-z_]+)", path.read_text("utf-8"))}
+    assert {"adserve_breaker_closed", "adserve_clicks_uncounted_total"} <= named
+    assert named - printed == set()
 
 
 def test_what_the_tag_sends_is_documented() -> None:

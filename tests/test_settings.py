@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import warnings
+from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from adserve.errors import SettingsError
 from adserve.settings import load
+
+NOBODY = 65534
 
 
 def problems(folder: Path, **environment: str) -> list[str]:
@@ -73,11 +78,36 @@ def test_a_secret_file_is_read_before_the_start(tmp_path: Path) -> None:
     assert "cannot be read" in problems(tmp_path, SECRET_FILE=str(tmp_path / "binary"))[0]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_data_dir_that_is_not_writable_is_found_by_looking(tmp_path: Path) -> None:
-    (tmp_path / "closed").mkdir(mode=0o500)
-    for name in ("closed", "closed/below"):
-        assert "is not writable" in problems(tmp_path, DATA_DIR=str(tmp_path / name))[0]
+def test_a_data_dir_that_is_not_writable_is_found_by_looking() -> None:
+    """By whoever it is not writable for: root, who may write everywhere, looks as another user."""
+    with TemporaryDirectory() as folder:  # pytest's own is closed to others
+        Path(folder).chmod(0o755)
+        (Path(folder) / "closed").mkdir(mode=0o555)
+        for name in ("closed", "closed/below"):
+            said = as_nobody(lambda: problems(Path(folder), DATA_DIR=f"{folder}/{name}"))  # noqa: B023 - run at once
+            assert "is not writable" in said, said
+
+
+def as_nobody(look: Callable[[], list[str]]) -> str:
+    """What somebody sees who is not root, in a child of this process."""
+    reader, writer = os.pipe()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # a fork beside threads: the child only looks and ends
+        child = os.fork()
+    if child == 0:
+        try:
+            if os.geteuid() == 0:
+                os.setgroups([])
+                os.setgid(NOBODY)
+                os.setuid(NOBODY)
+            os.write(writer, "\n".join(look()).encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as told:
+        said = told.read()
+    os.waitpid(child, 0)
+    return said
 
 
 def test_a_data_dir_is_not_asked_for_where_another_store_is(tmp_path: Path) -> None:
@@ -101,3 +131,43 @@ def test_a_data_dir_is_not_asked_for_where_another_store_is(tmp_path: Path) -> N
 def test_a_suggestion_is_near_or_absent(tmp_path: Path, name: str, hint: str) -> None:
     """What all variables begin with is no likeness."""
     assert problems(tmp_path, **{name: "1"}) == [f"ADSERVE_{name} is no setting{hint}"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis+cluster://h:1",
+        "redis+cluster://user:p%40ss%2Fword@h:1,[::1]:2",
+        "redis+sentinel://h:1,i:2/main",
+        "redis+sentinel://:secret@h:1/main/3",
+    ],
+)
+def test_stores_of_several_nodes_are_addresses(tmp_path: Path, url: str) -> None:
+    assert problems(tmp_path, REDIS_URL=url) == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis+cluster://user:hidden/word@h:1",
+        "redis+cluster://user:hid@den@h",
+        "redis+cluster://hidden",
+        "redis+cluster://h:hidden",
+        "redis+cluster://h:\u0661",
+        "redis+cluster://h:\u00b2",
+        "redis+cluster://h:0",
+        "redis+cluster://h:65536",
+        "redis+cluster://h:1,",
+        "redis+cluster://h:1/0",
+        "redis+sentinel://h:1",
+        "redis+sentinel://h:1/",
+        "redis+sentinel://h:1/main/\u0661",
+        "redis+sentinel://user:hidden/word@h:1/main",
+    ],
+)
+def test_an_address_that_is_none_is_refused_and_not_repeated(tmp_path: Path, url: str) -> None:
+    """A piece of it can be a piece of the password."""
+    (said,) = problems(tmp_path, REDIS_URL=url)
+    assert said.startswith("ADSERVE_REDIS_URL (environment): ")
+    assert "hid" not in said
+    assert "literal" not in said

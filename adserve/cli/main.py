@@ -16,11 +16,10 @@ import uvloop
 
 from adserve import __version__
 from adserve.cli.audit import audit_command
-from adserve.cli.backup import backup_command, restore_command
 from adserve.cli.bench import bench_command
-from adserve.cli.copying import store_group
 from adserve.cli.creatives import creative, keys
 from adserve.cli.failures import tell
+from adserve.cli.moving import backup_command, restore_command, store_group
 from adserve.cli.options import shared
 from adserve.cli.reports import report_command
 from adserve.errors import AdserveError
@@ -52,7 +51,6 @@ def cli() -> None:
 @click.option("--public-url")
 def serve_command(**flags: Any) -> None:
     """Serve, with settings from flags, the environment and adserve.toml."""
-    signal.signal(signal.SIGTERM, _stop)
     settings = load(flags, os.environ)
     sock = listen(settings.host, settings.port)
     with store_of(settings) as (_, store):
@@ -81,7 +79,6 @@ def demo_command(reset: bool, **flags: Any) -> None:
     """Serve a news page with its five placements filled, and a week of synthetic figures."""
     from adserve.demo.run import demo
 
-    signal.signal(signal.SIGTERM, _stop)
     demo(flags, os.environ, reset=reset)
 
 
@@ -99,13 +96,14 @@ for command in (
 
 
 def _stop(number: int, _: object) -> None:
-    """SIGTERM before anything is served: whatever was opened is closed, the store too, and nothing is lost."""
-    sys.exit(0)
+    """SIGTERM before anything is served, or during a command: whatever was opened is closed, the store too. A
+    service that did not serve yet has drained in order."""
+    sys.exit(0 if sys.argv[1:2] in (["serve"], ["demo"]) else 128 + number)
 
 
 def main() -> None:
     """The entry point: known errors become a message and their exit code."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # the store is stopped on the way out
+    signal.signal(signal.SIGTERM, _stop)
     try:
         cli(standalone_mode=False)
     except click.Abort:

@@ -57,11 +57,11 @@ def with_store(
     *,
     may_begin: bool = False,
 ) -> tuple[Settings, Any]:
-    """The same for work on the keys themselves: with a connection whose calls may take long."""
+    """The same for work on the keys themselves: with a connection whose calls may take long and answer bytes."""
     settings = _settings(flags, may_begin=may_begin)
 
     async def run(url: str, store: EmbeddedStore | None) -> Any:
-        client = connect(url, timeout_s=BULK_TIMEOUT_S)
+        client = connect(url, timeout_s=BULK_TIMEOUT_S, decode=False)
         try:
             return await work(client, settings, store)
         finally:

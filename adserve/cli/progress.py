@@ -1,51 +1,29 @@
-"""How far long work has come, on stderr: a line that changes on a terminal, else one every few seconds."""
+"""How far long work has come: a line on stderr that changes, where that is a terminal."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-TERMINAL_S, LOG_S = 0.2, 5.0
-
-
-class Progress:
-    """`tell(keys, bytes)` may be called for every record."""
-
-    def __init__(self, what: str) -> None:
-        self._what = what
-        self._terminal = sys.stderr.isatty()
-        self._every_s = TERMINAL_S if self._terminal else LOG_S
-        self._due = time.monotonic() + self._every_s
-        self._shown = False
-
-    def tell(self, keys: int, size: int) -> None:
-        if time.monotonic() >= self._due:
-            self._due = time.monotonic() + self._every_s
-            self._write(f"{self._what}: {keys:,} keys, {size / 1e6:,.1f} MB")
-
-    def step(self, text: str) -> None:
-        """Another part of the work begins; told on a terminal."""
-        if self._terminal:
-            self._write(text)
-
-    def _write(self, text: str) -> None:
-        sys.stderr.write(f"\r\x1b[K{text}" if self._terminal else f"{text}\n")
-        sys.stderr.flush()
-        self._shown = True
-
-    def end(self) -> None:
-        if self._terminal and self._shown:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
+EVERY_S = 0.2
+CLEAR = "\r\x1b[K"
 
 
 @contextmanager
-def progress(what: str) -> Iterator[Progress]:
-    """Leaves nothing of the changing line behind."""
-    found = Progress(what)
+def progress() -> Iterator[Callable[[str, int, int], None]]:
+    """What may be told for every record: what is done, keys and bytes so far. Leaves nothing of the line behind."""
+    terminal, due, last = sys.stderr.isatty(), 0.0, ""
+
+    def tell(what: str, keys: int, size: int) -> None:
+        nonlocal due, last
+        if terminal and (what != last or time.monotonic() >= due):
+            due, last = time.monotonic() + EVERY_S, what
+            print(f"{CLEAR}{what}: {keys:,} keys, {size / 1e6:,.1f} MB", end="", file=sys.stderr, flush=True)
+
     try:
-        yield found
+        yield tell
     finally:
-        found.end()
+        if last:
+            print(CLEAR, end="", file=sys.stderr, flush=True)

@@ -99,6 +99,17 @@ class Price(Struct, frozen=True):
     currency: str
 
 
+class Priced(Struct, frozen=True):
+    """What a campaign was priced at from `since` on (0: since ever). Flight and `site`, the only one that
+    it booked, are told of a flat price alone."""
+
+    since: int
+    price: Price | None
+    starts_at: int | None = None
+    ends_at: int | None = None
+    site: str | None = None
+
+
 class Campaign(Struct, frozen=True, kw_only=True):
     id: str
     serial: int
@@ -116,6 +127,8 @@ class Campaign(Struct, frozen=True, kw_only=True):
     """`starts` resolved to epoch seconds when it was stored."""
     ends_at: int | None = None
     price: Price | None = None
+    priced: tuple[Priced, ...] = ()
+    """Its prices so far, see `core.pricing`; empty until the first change."""
     state: Literal["active", "paused", "archived"] = "active"
 
 

@@ -2,7 +2,7 @@
 
 A key is one record or, when it is large, several with the same key in a row. `items` by type:
 
-    string   the bytes of this part
+    string   the bytes of this part (a bitmap is a string)
     list     the elements
     set      the members
     hash     field, value, field, value
@@ -26,9 +26,9 @@ PART_BYTES = 1 << 20
 """Bytes of a string in one record."""
 PART_ITEMS = 2000
 """Items of any other type in one record; even, so that pairs stay together."""
-DIGEST_BITS = 128
+DIGEST_BYTES = 16
 _PAIRS = ("hash", "zset")
-_UNORDERED = ("hash", "set", "zset")
+_ORDERED = ("string", "list", "stream")
 
 
 class Record(msgspec.Struct, array_like=True, frozen=True):
@@ -41,16 +41,21 @@ class Record(msgspec.Struct, array_like=True, frozen=True):
     items: list[bytes]
     newest: bytes = b""
 
+    @property
+    def size(self) -> int:
+        """Bytes of its content."""
+        return sum(map(len, self.items))
 
-def parts(key: bytes, kind: str, expires: int, items: Sequence[bytes], newest: bytes = b"") -> Iterator[Record]:
+
+def parts(key: bytes, kind: str, expires: int, items: Sequence[bytes]) -> Iterator[Record]:
     """The records of a key that was read whole; a string is its only item."""
     if kind == "string":
         (text,) = items
         for part, at in enumerate(range(0, max(1, len(text)), PART_BYTES)):
             yield Record(key, kind, expires, part, [text[at : at + PART_BYTES]])
         return
-    for part, at in enumerate(range(0, max(1, len(items)), PART_ITEMS)):
-        yield Record(key, kind, expires, part, list(items[at : at + PART_ITEMS]), newest)
+    for part, at in enumerate(range(0, len(items), PART_ITEMS)):
+        yield Record(key, kind, expires, part, list(items[at : at + PART_ITEMS]))
 
 
 def score_text(raw: bytes) -> bytes:
@@ -98,65 +103,55 @@ def entries(items: Sequence[bytes]) -> Iterator[tuple[bytes, list[bytes]]]:
 
 
 class Tally:
-    """Keys and bytes of one type and, if asked for, a digest that does not depend on the order in which keys,
-    fields and members came, nor on how a key was cut into parts."""
+    """Keys, bytes and a digest, which does not depend on the order in which keys, fields and members come, nor
+    on how a key was cut into parts. Expiries are summed beside it: a server gives them to the millisecond
+    around, so two readings of one key can differ by a second."""
 
-    __slots__ = ("_at", "_digest", "bytes", "digests", "keys")
+    __slots__ = ("_at", "_digest", "bytes", "expiries", "keys")
 
-    def __init__(self, *, digests: bool = True) -> None:
-        self.keys = self.bytes = 0
-        self.digests = digests
+    def __init__(self) -> None:
+        self.keys = self.bytes = self.expiries = 0
         self._digest = self._at = 0
 
     def add(self, record: Record) -> None:
-        if record.part == 0:
-            self.keys += 1
-            self.bytes += len(record.key)
-            self._at = 0
-        self.bytes += sum(map(len, record.items))
-        if self.digests:
-            self._mix(record)
-
-    def _mix(self, record: Record) -> None:
+        """Counts the next record; the parts of a key come in their order."""
         key, items = record.key, record.items
         if record.part == 0:
-            self._put(b"key", key, record.type.encode(), b"%d" % record.expires, record.newest)
+            self.keys += 1
+            self.bytes += len(key)
+            self.expiries += record.expires
+            self._at = 0
+            self._put(b"key", key, record.type.encode(), b"%d" % bool(record.expires), record.newest)
+        self.bytes += record.size
         if record.type in _PAIRS:
             for field, value in zip(items[::2], items[1::2], strict=True):
                 self._put(b"pair", key, field, value)
-        else:
-            for item in items:
-                self._put(b"item", key, b"" if record.type in _UNORDERED else b"%d" % self._at, item)
-                self._at += 1
+            return
+        for item in items:
+            self._put(b"item", key, b"%d" % self._at if record.type in _ORDERED else b"", item)
+            self._at += 1
 
     def _put(self, *words: bytes) -> None:
         text = b"".join(b"%d:%s" % (len(word), word) for word in words)
-        self._digest += int.from_bytes(hashlib.blake2b(text, digest_size=DIGEST_BITS // 8).digest(), "big")
+        self._digest += int.from_bytes(hashlib.blake2b(text, digest_size=DIGEST_BYTES).digest(), "big")
 
     @property
     def digest(self) -> str:
-        return f"{self._digest % (1 << DIGEST_BITS):0{DIGEST_BITS // 4}x}"
+        return f"{self._digest % (1 << 8 * DIGEST_BYTES):0{2 * DIGEST_BYTES}x}"
+
+    def agrees(self, other: Tally) -> bool:
+        """Whether both are of the same content, and expire at the same seconds, give or take one a key."""
+        same = (self.keys, self.bytes, self.digest) == (other.keys, other.bytes, other.digest)
+        return same and abs(self.expiries - other.expiries) <= self.keys
 
     def as_json(self) -> dict[str, Any]:
-        return {"keys": self.keys, "bytes": self.bytes, **({"digest": self.digest} if self.digests else {})}
+        return {"keys": self.keys, "bytes": self.bytes, "digest": self.digest}
 
 
-class Tallies(dict[str, Tally]):
-    """A tally for each type that comes."""
-
-    def __init__(self, *, digests: bool = True) -> None:
-        self._digests = digests
-
-    def __missing__(self, kind: str) -> Tally:
-        self[kind] = Tally(digests=self._digests)
-        return self[kind]
-
-    def add(self, record: Record) -> None:
-        self[record.type].add(record)
-
-    def as_json(self) -> dict[str, Any]:
-        return {kind: self[kind].as_json() for kind in sorted(self)}
-
-    @property
-    def keys_seen(self) -> int:
-        return sum(one.keys for one in self.values())
+def compare(source: dict[str, Tally], target: dict[str, Tally]) -> dict[str, Any]:
+    """Two sides by kind of key, as JSON: `agrees`, and both sides of each kind."""
+    kinds = {}
+    for kind in sorted({*source, *target}):
+        left, right = source.get(kind, Tally()), target.get(kind, Tally())
+        kinds[kind] = {"agrees": left.agrees(right), "source": left.as_json(), "target": right.as_json()}
+    return {"agrees": all(one["agrees"] for one in kinds.values()), "kinds": kinds}

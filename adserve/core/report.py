@@ -5,12 +5,14 @@ it spans. A row is found by a tuple of values in the order of `by`; None stands 
 not have (passbacks of an empty slot have no campaign) or what the catalog does not know any more.
 
 *Currencies.* A figure belongs to the currency counted beside it in its hash, else to that of its
-campaign's price, else to none. A row with two currencies becomes one row each, and what belongs to
-none joins the first by name; so sums agree however a report is split, and no row mixes money.
+campaign's price at the time, else to none. A row with two currencies becomes one row each, the request of a serve
+stands beside it, and what belongs to none (what stayed empty, too) joins the first by name; so sums
+agree however a report is split, and no row mixes money.
 
-*Flat prices* are spread evenly over the flight, up to the present quarter-hour. They have no share
-below the campaign nor by slot, tier or device, and by site only where the campaign books one site:
-rows of such a campaign say `null`, and so do totals that a filter cuts that way.
+*Flat prices* (each that a campaign had, see `core.pricing`) are spread evenly over the flight, for the time
+in which they were in force, up to the present quarter-hour. They have no share below the campaign nor by
+slot, tier or device, and by site only where the campaign books one site: rows of such a campaign say
+`null`, and so do totals that a filter cuts that way.
 
 A request is a serve, a passback or a decision that stayed empty, so `requests` is their sum. It and
 `empty` belong to a slot: `null` in rows split below it, or when a filter names something below it.
@@ -24,18 +26,17 @@ from collections.abc import Iterable
 from datetime import date
 from typing import Any
 
-from adserve.core.model import Campaign
+from adserve.core.model import Campaign, Price, Priced
+from adserve.core.pricing import flat_prices, price_at
 from adserve.core.report_cells import Batch, Group, Where, decode_batch
 from adserve.core.report_keys import Key, Parts, find_place, find_times, make_key, show, sort_key, with_reason
 from adserve.core.report_money import flat_share, flight
-from adserve.core.report_names import Names, has_campaign, only_site
+from adserve.core.report_names import Names, has_campaign
 from adserve.core.report_query import BELOW_SLOT, TIME, Query
 from adserve.core.report_rows import Sums, finish_row, finish_totals
-from adserve.core.schedule import BUCKET_S, bucket_of, day_bounds, local_day, moment_label
+from adserve.core.schedule import BUCKET_S, LATE_S, bucket_of, day_bounds, local_day, moment_label
 from adserve.errors import Invalid, Problem
 
-LATE_S = 48 * 3600
-"""How long after its lifetime a late event is still counted as late."""
 MAX_ROWS = 50_000
 FLAT_DIMENSIONS = (*TIME, "advertiser", "campaign", "filter_reason", "empty_reason")
 """Splits in which every flat price has its place."""
@@ -85,7 +86,8 @@ class Folding:
         query, names = self._query, self._names
         for campaign in names.campaigns.values():
             if has_campaign(campaign, query.filters):
-                self._add_flat(campaign)
+                for price, flat, until in flat_prices(campaign):
+                    self._add_flat(campaign, price, flat, until)
         rows = []
         for key in sorted(self._rows, key=sort_key):
             shown = show(query, names, key)
@@ -108,7 +110,7 @@ class Folding:
     def _add_group(self, group: Group, parts: Parts, end: int, span: tuple[int, int]) -> None:
         """One slot, revision, tier and device of one hash."""
         ad = self._names.revisions.get(group.where.revision)
-        price = ad.campaign.price if ad else None
+        price = price_at(ad.campaign, span[0]) if ad else None
         counted = sorted(cell.detail for cell, _ in group.figures if cell.figure == "micros")
         currency = counted[0] if counted else price.currency if price else None
         for cell, count in group.figures:
@@ -122,39 +124,40 @@ class Folding:
             for row in rows:
                 row.counts[currency][cell.figure] += count
                 if cell.figure in OF_A_REQUEST:
-                    row.counts[None]["requests"] += count
-        if ad and price and price.model == "flat":
-            self._leave_open(ad.campaign, price.currency, self._row(parts, end), span)
+                    row.counts[currency]["requests"] += count
+        if ad is not None:
+            self._leave_open(ad.campaign, parts, end, span)
 
-    def _leave_open(self, campaign: Campaign, currency: str, row: Sums, span: tuple[int, int]) -> None:
-        """Says `null` for the money of a flat price that has no share in a row, or in the totals."""
-        window = flight(campaign)
-        if window is not None and (span[1] <= window[0] or span[0] >= window[1]):
-            return
-        if not self._flat_fits(campaign, self._query.by):
-            row.open.add(currency)
-        if not self._flat_fits(campaign, ()):
-            self._totals.open.add(currency)
+    def _leave_open(self, campaign: Campaign, parts: Parts, end: int, span: tuple[int, int]) -> None:
+        """Says `null` for the money of flat prices that have no share in a row, or in the totals."""
+        for price, flat, until in flat_prices(campaign):
+            starts, ends = flight(flat) or (0, until)
+            if min(span[1], ends, until) <= max(span[0], starts, flat.since):
+                continue
+            if not self._flat_fits(flat, self._query.by):
+                self._row(parts, end).open.add(price.currency)
+            if not self._flat_fits(flat, ()):
+                self._totals.open.add(price.currency)
 
-    def _add_flat(self, campaign: Campaign) -> None:
-        """The shares of a flat price, one for each row it reaches into."""
-        window, price, query = flight(campaign), campaign.price, self._query
-        if window is None or price is None or not self._flat_fits(campaign, ()):
+    def _add_flat(self, campaign: Campaign, price: Price, flat: Priced, until: int) -> None:
+        """The shares of a flat price that was in force `until` then, one for each row it reaches into."""
+        window, query = flight(flat), self._query
+        if window is None or not self._flat_fits(flat, ()):
             return
         present = bucket_of(self._now) + BUCKET_S
-        start, end = max(window[0], query.start), min(window[1], query.end, present)
+        start, end = max(window[0], flat.since, query.start), min(window[1], until, query.end, present)
         if start >= end:
             return
         self._totals.micros[price.currency] += flat_share(price.micros, window, start, end)
-        if not self._flat_fits(campaign, query.by):
+        if not self._flat_fits(flat, query.by):
             return
-        place: Parts = {"advertiser": campaign.advertiser, "campaign": campaign.id, "site": only_site(campaign)}
+        place: Parts = {"advertiser": campaign.advertiser, "campaign": campaign.id, "site": flat.site}
         while start < end:
             times, row_end = find_times(query, start)
-            until = min(self._piece_end(start), end)
+            piece_end = min(self._piece_end(start), end)
             row = self._row({**place, **times}, row_end)
-            row.micros[price.currency] += flat_share(price.micros, window, start, until)
-            start = until
+            row.micros[price.currency] += flat_share(price.micros, window, start, piece_end)
+            start = piece_end
 
     def _piece_end(self, moment: int) -> int:
         """When the row of a moment may end at the earliest."""
@@ -164,14 +167,14 @@ class Folding:
             return day_bounds(local_day(moment, self._query.tz), self._query.tz)[1]
         return self._query.end
 
-    def _flat_fits(self, campaign: Campaign, by: tuple[str, ...]) -> bool:
+    def _flat_fits(self, flat: Priced, by: tuple[str, ...]) -> bool:
         """Whether a flat price has a share under the filters, in rows split so."""
-        filters, site = self._query.filters, only_site(campaign)
-        if flight(campaign) is None or "creative" in filters or "slot" in filters:
+        filters = self._query.filters
+        if flight(flat) is None or "creative" in filters or "slot" in filters:
             return False
-        if filters.get("site", site) != site:
+        if filters.get("site", flat.site) != flat.site:
             return False
-        return all(name in FLAT_DIMENSIONS or (name == "site" and site is not None) for name in by)
+        return all(name in FLAT_DIMENSIONS or (name == "site" and flat.site is not None) for name in by)
 
     def _row(self, parts: Parts, end: int) -> Sums:
         key = make_key(self._query, parts)
@@ -186,6 +189,8 @@ class Folding:
 
     def _notes(self) -> list[str]:
         notes = []
+        if self._query.widened:
+            notes.append("from and to are widened to whole quarter-hours, in which events are counted")
         if self._unreadable:
             notes.append(f"{self._unreadable} stored counters could not be read and are left out")
         if any(name in ("campaign", "creative", "revision") for name in self._query.by):

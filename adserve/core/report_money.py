@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import ROUND_HALF_EVEN, Decimal
 
-from adserve.core.model import Campaign
+from adserve.core.model import Priced
 
 _SMALLEST = Decimal("0.000001")
 
@@ -30,14 +30,11 @@ def _text(amount: Decimal) -> str:
     return f"{whole}.{decimals.rstrip('0').ljust(2, '0')}"
 
 
-def flight(campaign: Campaign) -> tuple[int, int] | None:
-    """Start and end of a campaign with a flat price; None for other prices and open ends, over which
-    nothing can be spread."""
-    if campaign.price is None or campaign.price.model != "flat":
+def flight(flat: Priced) -> tuple[int, int] | None:
+    """Start and end of the flight of a flat price; None for open ends, over which nothing can be spread."""
+    if flat.starts_at is None or flat.ends_at is None or flat.starts_at >= flat.ends_at:
         return None
-    if campaign.starts_at is None or campaign.ends_at is None or campaign.starts_at >= campaign.ends_at:
-        return None
-    return campaign.starts_at, campaign.ends_at
+    return flat.starts_at, flat.ends_at
 
 
 def flat_share(price_micros: int, window: tuple[int, int], start: int, end: int) -> int:

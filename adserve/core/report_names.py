@@ -101,9 +101,3 @@ def has_campaign(campaign: Campaign, filters: Mapping[str, str]) -> bool:
 def has_ad(ad: Ad, filters: Mapping[str, str]) -> bool:
     """Whether the filters leave a revision of a creative."""
     return has_campaign(ad.campaign, filters) and filters.get("creative", ad.creative.id) == ad.creative.id
-
-
-def only_site(campaign: Campaign) -> str | None:
-    """The site of a campaign that books slots of one alone."""
-    sites = {place.partition("/")[0] for place in campaign.slots}
-    return sites.pop() if len(sites) == 1 else None

@@ -29,7 +29,8 @@ _SLOT = re.compile(r"[a-z0-9-]{1,64}(/[a-z0-9-]{1,64})?")
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A report to make. `start` and `end` are epoch seconds, half-open, on quarter-hours."""
+    """A report to make. `start` and `end` are epoch seconds, half-open, on quarter-hours; `widened`: they
+    were not when asked for."""
 
     start: int
     end: int
@@ -37,6 +38,7 @@ class Query:
     by: tuple[str, ...]
     filters: Mapping[str, str]
     format: str = "json"
+    widened: bool = False
 
     @property
     def requests_known(self) -> bool:
@@ -69,7 +71,8 @@ def parse_query(params: Mapping[str, str], *, now: int, default_tz: str) -> Quer
     start, end = _range(given, period, tz, now, problems)
     if problems:
         raise Invalid(problems)
-    return Query(start, end, tz, by, filters, format_)
+    first, last = bucket_of(start), bucket_of(end + BUCKET_S - 1)
+    return Query(first, last, tz, by, filters, format_, widened=(first, last) != (start, end))
 
 
 def _zone(name: str, problems: list[Problem]) -> ZoneInfo:
@@ -117,7 +120,7 @@ def _range(given: Mapping[str, str], period: str, tz: ZoneInfo, now: int, proble
         problems.append(Problem("/to" if "to" in given else "/from", "from must lie before to", "bad_range"))
     elif end - start > MAX_RANGE_S:
         problems.append(Problem("/from", "one report spans at most 5 years: ask in parts", "range_too_long"))
-    return bucket_of(start), bucket_of(end + BUCKET_S - 1)
+    return start, end
 
 
 def _moment(given: Mapping[str, str], name: str, tz: ZoneInfo, problems: list[Problem]) -> int | None:

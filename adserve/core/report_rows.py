@@ -64,7 +64,7 @@ def finish_row(sums: Sums, *, requests: bool) -> Iterator[dict[str, Any]]:
         counts = Counter(sums.counts.get(currency, {}))
         if currency == currencies[0]:
             counts.update(sums.counts.get(None, {}))
-        # the serves of such a slot are divided among rows, its requests are not: no row has a fill rate
+        # what stayed empty would have been of any of these currencies: no row has a fill rate
         yield _finish(counts, sums, currency, requests=requests, fill_rate=False)
 
 

@@ -8,6 +8,8 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 BUCKET_S = 900
+LATE_S = 48 * 3600
+"""How long after its lifetime a late event is still counted as late."""
 """Every zone offset in use is a multiple of 15 minutes, so buckets never straddle a local day."""
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _MOMENT = re.compile(

@@ -76,11 +76,6 @@ class Key:
         secret = hashlib.blake2b(text, digest_size=32, person=b"adserve-key").digest()
         return cls(secret[0] ^ secret[17], secret)
 
-    @property
-    def proof(self) -> str:
-        """The check value by which a store knows the key."""
-        return hashlib.blake2b(self.secret, digest_size=8, person=b"adserve-proof").hexdigest()
-
 
 class Signer:
     """Mints with the first key, verifies with all."""

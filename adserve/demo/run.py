@@ -89,7 +89,7 @@ def _demo(flags: Mapping[str, Any], environment: Mapping[str, str], data_dir: Pa
 
 
 def _check(settings: Settings, *, kept: bool, reset: bool) -> None:
-    """The demo keeps out of what is somebody's own: it takes a data dir that is new or a demo's. Invalid."""
+    """The demo keeps out of what is somebody's own: it takes a data dir that is new or a demo's. NotTheDemos."""
     data_dir = settings.data_dir
     if settings.redis_url is not None:
         if reset:

@@ -12,7 +12,7 @@ from adserve.core.report_names import Names
 from adserve.core.schedule import utc_label
 from adserve.errors import StoreUnavailable
 from adserve.flows.services import Services
-from adserve.store.audit import read_hours
+from adserve.store.audit import read_hour, read_hours
 from adserve.store.client import REPLY_ERRORS
 from adserve.store.keys import HOUR_S
 from adserve.store.ledger import retained_s
@@ -32,6 +32,9 @@ async def audit(services: Services, spool: Path) -> dict[str, Any]:
         names = Names(things.values())
         async for hour in read_hours(services.client, services.keys, since):
             verdict = compare(hour.bits, hour.quarters)
+            if verdict.differences:
+                hour = await read_hour(services.client, services.keys, hour.tag, hour.hour)
+                verdict = compare(hour.bits, hour.quarters)
             hours, events = hours + 1, events + verdict.events
             found = [*verdict.differences]
             if hour.unreadable:

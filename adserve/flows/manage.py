@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -13,15 +15,19 @@ from msgspec.structs import replace
 
 from adserve.core import validate as v
 from adserve.core.model import MAX_WEIGHT, Advertiser, Campaign, Creative, Site, Slot, Thing
+from adserve.core.pricing import remember
 from adserve.core.schedule import zone
 from adserve.errors import Conflict, Invalid, NotFound, Problem, Stale
 from adserve.flows.services import Services
 from adserve.store.client import REPLY_ERRORS
 
 T = TypeVar("T")
-ATTEMPTS = 5
+ATTEMPTS = 20
 """How often a change without If-Match is made again on what another writer stored meanwhile."""
-HIDDEN = {"serial", "starts_at", "ends_at", "content", "live", "revisions"}
+PAUSE_S, MAX_PAUSE_S = 0.004, 0.25
+"""The first pause before that at most, doubled each time, and the longest. A random part of it is waited,
+so that a crowd of writers spreads; together at most 4 seconds."""
+HIDDEN = {"serial", "starts_at", "ends_at", "priced", "content", "live", "revisions"}
 LATER_CAMPAIGN = dict.fromkeys(("goal", "caps", "frequency", "target", "categories", "excludes")) | {"pacing": "asap"}
 READ_ONLY = ("version", "accepts")
 
@@ -41,12 +47,13 @@ async def list_things(services: Services, kind: str) -> list[Thing]:
 async def again(if_match: str | None, attempt: Callable[[], Awaitable[T]]) -> T:
     """`attempt` reads, changes and stores; it is made anew when another writer came in between, unless
     the caller named a version. Conflict when that happens every time."""
-    for _ in range(ATTEMPTS):
+    for tried in range(ATTEMPTS):
         try:
             return await attempt()
         except Stale:
             if if_match is not None:
                 raise
+        await asyncio.sleep(random.random() * min(PAUSE_S * 2**tried, MAX_PAUSE_S))  # noqa: S311 (a pause, not a secret)
     raise Conflict("others change it all the time: try again")
 
 
@@ -245,12 +252,12 @@ async def _advertiser(_: Services, id_: str, body: Any, before: Thing | None) ->
     return advertiser
 
 
-async def _campaign(services: Services, id_: str, body: Any, before: Thing | None) -> Campaign:
+async def _campaign(services: Services, id_: str, body: Any, before: Campaign | None) -> Campaign:
     form = v.Form(body, not_supported=LATER_CAMPAIGN)
     _same_id(form, id_)
     advertiser = form.take("advertiser", "", v.check_id, required=True)
     owner = await services.catalog.get("advertiser", advertiser) if advertiser else None
-    if isinstance(before, Campaign) and advertiser and before.advertiser != advertiser:
+    if before is not None and advertiser and before.advertiser != advertiser:
         form.problem("advertiser", "never changes: make another campaign")
     elif advertiser and (owner is None or (owner.state == "archived" and before is None)):
         form.problem("advertiser", "there is no such advertiser in use", "unknown")
@@ -285,7 +292,7 @@ async def _campaign(services: Services, id_: str, body: Any, before: Thing | Non
         state=form.take("state", "active", v.one_of("active", "paused", "archived")),
     )
     form.finish()
-    return campaign
+    return replace(campaign, priced=remember(before, campaign, int(services.clock())))
 
 
 BUILDERS: dict[str, Callable[[Services, str, Any, Any], Awaitable[Thing]]] = {

@@ -6,13 +6,13 @@ import hashlib
 from typing import NamedTuple
 
 from adserve.core.catalog import Landing
+from adserve.core.schedule import LATE_S
 from adserve.core.token import SKEW_S, Serve
 from adserve.core.traffic import Address, client_network
 from adserve.core.urls import fill_macros
 from adserve.errors import BadToken, StoreUnavailable
 from adserve.flows.serve import money_of
 from adserve.flows.worker import Worker
-from adserve.store.ledger import LATE_S
 from adserve.store.spool import Event
 
 
@@ -42,7 +42,8 @@ async def track(worker: Worker, token: str, kind: str, verdict: str | None) -> T
     serve, late, countable = inspect(worker, token, kind)
     if not countable:
         return Tracked(late, "late")
-    cpm, cpc = _money(worker, serve)
+    landing = await _landing(worker, serve)
+    cpm, cpc = money_of(landing.campaign) if landing else ("", "")
     if late:
         verdict = "late"
     event = Event(kind, serve, verdict or "count", cpm, cpc)
@@ -53,7 +54,7 @@ async def click(worker: Worker, token: str, verdict: str | None, client: Address
     """The landing URL of a click, counted first; None when the creative may not send anyone there.
     StoreUnavailable only before a first catalog is loaded."""
     serve, late, countable = inspect(worker, token, "c")
-    landing = _landing(worker, serve)
+    landing = await _landing(worker, serve)
     if landing is None or landing.parts is None:
         return None
     if count and countable:
@@ -67,15 +68,15 @@ async def click(worker: Worker, token: str, verdict: str | None, client: Address
     return fill_macros(landing.parts, _macros(worker, serve, landing, token))
 
 
-def _landing(worker: Worker, serve: Serve) -> Landing | None:
+async def _landing(worker: Worker, serve: Serve) -> Landing | None:
+    """Of a creative that this worker has not heard of: another one may have served it a moment ago."""
     if worker.catalog is None:
         raise StoreUnavailable("no catalog is loaded yet")
-    return worker.catalog.landings.get(serve.revision)
-
-
-def _money(worker: Worker, serve: Serve) -> tuple[str, str]:
-    landing = _landing(worker, serve)
-    return money_of(landing.campaign) if landing else ("", "")
+    found = worker.catalog.landings.get(serve.revision)
+    if found is None and worker.catch_up is not None:
+        await worker.catch_up()
+        found = worker.catalog.landings.get(serve.revision)
+    return found
 
 
 def _macros(worker: Worker, serve: Serve, landing: Landing, token: str) -> dict[str, str]:

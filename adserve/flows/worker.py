@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from adserve.core.catalog import Catalog
@@ -41,6 +41,8 @@ class Worker:
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
     draws: Draws = field(default_factory=lambda: Draws(random.Random(secrets.randbits(128))))  # noqa: S311
     catalog: Catalog | None = None
+    catch_up: Callable[[], Awaitable[None]] | None = None
+    """Loads what changed in the catalog just now; waits a moment for the store at most."""
     stale: bool = False
     """The catalog is too old to choose from; clicks and events of what was served still use it."""
     malformed: int = 0

@@ -1,8 +1,8 @@
 """The file of a backup: one gzip stream of lines, checked whole before anything of it is used.
 
-    {"format": 1, "adserve": "0.1.0", "prefix": "adserve:", "created_at": "...", "store": "valkey 9.1.0"}
+    {"format": 1, "schema": 1, "adserve": "0.1.0", "prefix": "adserve:", ...}      a `Header`
     ["e3NVfTpi...", "hash", 0, 0, ["...", "..."], ""]      a record of `core.records`, bytes in base64
-    {"keys": {"hash": {"keys": 1, "bytes": 40}}, "sha256": "..."}      of all lines before
+    {"keys": 1, "sha256": "..."}      of all lines before
 
 A file without its last line is torn. The checksum finds what was altered by chance, not by intent:
 whoever can write the file can write another checksum.
@@ -14,7 +14,6 @@ import contextlib
 import gzip
 import hashlib
 import os
-import stat
 import tempfile
 import zlib
 from collections.abc import Iterator
@@ -23,10 +22,12 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from adserve.core.records import Record, Tallies, flaw
+from adserve.core.records import Record, flaw
 from adserve.errors import AdserveError
 
 FORMAT = 1
+SCHEMA = 1
+"""Of what the keys hold."""
 LEVEL = 4
 """Of compression: a third of the time of the default, a twentieth more bytes."""
 LINE_MAX = 1 << 30
@@ -37,22 +38,34 @@ class BadBackup(AdserveError):
     code = "bad_backup"
 
 
-class Header(msgspec.Struct):
-    format: int
+class NotWritten(AdserveError):
+    code = "not_written"
+
+
+class Header(msgspec.Struct, kw_only=True):
+    format: int = FORMAT
+    schema: int = SCHEMA
     adserve: str
+    """The version that wrote the file."""
     prefix: str
     created_at: str
     store: str
+    """As `valkey 9.1.0`."""
+    secret: str | None
+    """The signing secret, as its file holds it; None when that is kept elsewhere."""
+    proof: str | None
+    """The check value of the secret; None for a store that no service has used yet."""
 
 
 class Trailer(msgspec.Struct, forbid_unknown_fields=True):
-    keys: dict[str, dict[str, int]]
+    keys: int
     sha256: str
 
 
-class _Format(msgspec.Struct):
+class _Versions(msgspec.Struct):
     format: int
-    adserve: str = "a newer adserve"
+    schema: int = 0
+    adserve: str = "a newer version"
 
 
 _encode = msgspec.json.Encoder().encode
@@ -65,28 +78,31 @@ class ArchiveWriter:
     def __init__(self, raw: BinaryIO, header: Header) -> None:
         self._gzip = gzip.GzipFile(filename="", fileobj=raw, mode="wb", compresslevel=LEVEL, mtime=0)
         self._sha = hashlib.sha256()
-        self.tallies = Tallies(digests=False)
+        self.keys = self.bytes = 0
         self._line(header)
 
     def _line(self, value: Any) -> None:
         line = _encode(value) + b"\n"
         self._sha.update(line)
-        self._gzip.write(line)
+        with _writing():
+            self._gzip.write(line)
 
     def put(self, record: Record) -> None:
         self._line(record)
-        self.tallies.add(record)
+        self.keys += record.part == 0
+        self.bytes += record.size
 
     def close(self) -> Trailer:
-        trailer = Trailer(self.tallies.as_json(), self._sha.hexdigest())
+        trailer = Trailer(self.keys, self._sha.hexdigest())
         self._line(trailer)
-        self._gzip.close()
+        with _writing():
+            self._gzip.close()
         return trailer
 
 
-def check(file: BinaryIO) -> tuple[Header, Trailer]:
+def check(file: BinaryIO) -> Header:
     """Reads all of a file. BadBackup with what is wrong: newer, torn, altered, or none of ours."""
-    sha, tallies, before = hashlib.sha256(), Tallies(digests=False), Record(b"", "", 0, 0, [])
+    sha, keys, before = hashlib.sha256(), 0, Record(b"", "", 0, 0, [])
     file.seek(0)
     lines = _lines(file)
     first = next(lines, b"")
@@ -95,11 +111,11 @@ def check(file: BinaryIO) -> tuple[Header, Trailer]:
     for number, line in enumerate(lines, 2):
         if line.startswith(b"{"):
             trailer = _trailer(line, number)
-            if trailer.sha256 != sha.hexdigest() or trailer.keys != tallies.as_json():
+            if trailer.sha256 != sha.hexdigest() or trailer.keys != keys:
                 raise BadBackup("the file was altered: its checksum is another. Nothing was written; take another copy")
             if next(lines, None) is not None:
                 raise BadBackup("the file goes on behind its end. Nothing was written; take another copy")
-            return header, trailer
+            return header
         sha.update(line)
         try:
             record = _record(line)
@@ -110,7 +126,7 @@ def check(file: BinaryIO) -> tuple[Header, Trailer]:
             wrong = "a part without the one before"
         if wrong is not None:
             raise BadBackup(f"line {number} of the file is no record ({wrong}). Nothing was written")
-        tallies.add(record)
+        keys += record.part == 0
         before = record
     raise BadBackup("the file is torn: its last line is missing. Nothing was written; take a whole copy")
 
@@ -128,11 +144,12 @@ def records(file: BinaryIO) -> Iterator[Record]:
 
 def _header(line: bytes) -> Header:
     try:
-        seen = msgspec.json.decode(line, type=_Format)
-        if seen.format > FORMAT:
+        seen = msgspec.json.decode(line, type=_Versions)
+        if seen.format > FORMAT or seen.schema > SCHEMA:
             raise BadBackup(
-                f"the file was made by {seen.adserve} in format {seen.format}, and this version reads up to {FORMAT}:"
-                " restore it with that version or a newer one. Nothing was written"
+                f"the file was made by adserve {seen.adserve} in format {seen.format} and schema {seen.schema}; this"
+                f" version reads up to format {FORMAT} and schema {SCHEMA}: restore it with that version or a newer"
+                " one. Nothing was written"
             )
         return msgspec.json.decode(line, type=Header)
     except msgspec.MsgspecError:
@@ -161,24 +178,38 @@ def _lines(file: BinaryIO) -> Iterator[bytes]:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A file that takes the place of `path` when all of it is on the disk, readable by its owner alone."""
+    """A file that takes the place of `path` when all of it is on the disk, readable by its owner alone. NotWritten."""
     path = Path(os.path.realpath(path))
-    with contextlib.suppress(FileNotFoundError):
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise FileExistsError(f"{path} is there and no regular file")
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # 0600
+    if path.exists() and not path.is_file():
+        raise NotWritten(f"{path} is there and no regular file")
+    with _writing():
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # 0600
     try:
         with os.fdopen(handle, "wb") as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
+            with _writing():
+                file.flush()
+                os.fsync(file.fileno())
+        with _writing():
+            os.replace(name, path)
+            sync_folder(path.parent)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name)
         raise
-    folder = os.open(path.parent, os.O_RDONLY)
+
+
+def sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        os.fsync(handle)
     finally:
-        os.close(folder)
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def _writing() -> Iterator[None]:
+    try:
+        yield
+    except OSError as problem:
+        raise NotWritten(f"the file cannot be written: {problem.strerror}. Nothing was kept of it") from None

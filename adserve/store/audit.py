@@ -39,6 +39,12 @@ async def read_hours(client: Redis, keys: Keys, since: int) -> AsyncIterator[Hou
         yield await _hour(client, keys, tag, hour, sorted(incarnations))
 
 
+async def read_hour(client: Redis, keys: Keys, tag: int, hour: int) -> Hour:
+    """One hour again: a ledger that began after the scan was not looked at."""
+    spaces = await _spaces(client, keys, hour)
+    return await _hour(client, keys, tag, hour, sorted(spaces[tag, hour]))
+
+
 async def _spaces(client: Redis, keys: Keys, since: int) -> defaultdict[tuple[int, int], set[int]]:
     """The incarnations that have a ledger in each (tag, hour). A scan: nothing else needs an index of them."""
     found: defaultdict[tuple[int, int], set[int]] = defaultdict(set)

@@ -1,40 +1,91 @@
-"""Connections to the store.
+"""Connections to the store: one server, the primary that Sentinels name, or a Cluster.
 
 redis-py retries commands by itself and a retried increment counts twice, so its retries are off
-everywhere: what may be sent again is sent again by code that knows it is idempotent.
+everywhere: what may be sent again is sent again by code that knows it is idempotent. After a failure
+that code calls `recover`, or a client would go on asking where the store was.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from redis.asyncio import BlockingConnectionPool
 from redis.asyncio import Redis as Redis  # the one door to the client library
+from redis.asyncio.cluster import ClusterNode, RedisCluster
 from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
+
+from adserve.core.address import parse_address
 
 LUA = Path(__file__).parent / "lua"
 HOT_TIMEOUT_S = 1.0
 MANAGEMENT_TIMEOUT_S = 5.0
 BULK_TIMEOUT_S = 60.0
+CROWD = 256
+"""Connections to a Cluster's node or a watched primary, whose clients refuse the next call instead of waiting."""
 REPLY_ERRORS = (RedisError, OSError, TimeoutError)
 """What a call to the store may raise when the store is away, slow or unwilling."""
 
 
-def connect(url: str, *, timeout_s: float = MANAGEMENT_TIMEOUT_S, connections: int = 20) -> Redis:
-    """A client without retries. `decode_responses` is on except where bytes are wanted (media)."""
-    return Redis.from_url(
-        url,
-        decode_responses=True,
-        socket_timeout=timeout_s,
-        socket_connect_timeout=timeout_s,
-        retry=Retry(NoBackoff(), 0),
-        max_connections=connections,
-        protocol=2,
-    )
+class _Primary(Redis):
+    """The client of whatever the Sentinels name as primary; it closes its connections to them too."""
+
+    async def aclose(self, close_connection_pool: bool | None = None) -> None:
+        await super().aclose(close_connection_pool)
+        manager: Any = getattr(self.connection_pool, "sentinel_manager")  # noqa: B009 - not in the types
+        for sentinel in manager.sentinels:
+            await sentinel.aclose()
+
+
+def connect(url: str, *, timeout_s: float = MANAGEMENT_TIMEOUT_S, connections: int = 20, decode: bool = True) -> Redis:
+    """A client without retries. Without `decode` everything that it answers is bytes."""
+    options: dict[str, Any] = {
+        "decode_responses": decode,
+        "socket_timeout": timeout_s,
+        "socket_connect_timeout": timeout_s,
+        "retry": Retry(NoBackoff(), 0),
+        "max_connections": CROWD,
+        "protocol": 2,
+    }
+    client: Any
+    if url.startswith("redis+cluster://"):
+        where = parse_address(url)
+        client = RedisCluster(
+            startup_nodes=[ClusterNode(*node) for node in where.nodes],
+            username=where.user,
+            password=where.password,
+            require_full_coverage=False,  # the tags that are covered go on
+            reinitialize_steps=0,  # a slot that moved is noted; to drop every connection would fail the calls on them
+            **options,
+        )
+    elif url.startswith("redis+sentinel://"):
+        where = parse_address(url)
+        named = {"username": where.user, "password": where.password, "db": where.db}
+        watchers = {name: options[name] for name in ("socket_timeout", "socket_connect_timeout", "retry", "protocol")}
+        sentinels: Any = Sentinel(list(where.nodes), sentinel_kwargs=watchers, **options, **named)  # type: ignore[no-untyped-call]
+        client = sentinels.master_for(where.service, redis_class=_Primary)
+    else:
+        # a call beyond the last connection waits for one: a crowd of callers is no failure of the store
+        client = Redis.from_pool(
+            BlockingConnectionPool.from_url(url, timeout=timeout_s, **options | {"max_connections": connections})
+        )
+    found: Redis = client  # a Cluster's client has the same commands
+    return found
+
+
+async def recover(client: Redis) -> None:
+    """After a failure: connections that may be dead are dropped, and where the store is, is asked anew."""
+    with contextlib.suppress(*REPLY_ERRORS):
+        if isinstance(client, RedisCluster):
+            await client.aclose()  # the next call reads who has which slots
+        else:
+            await client.connection_pool.disconnect(inuse_connections=False)
 
 
 async def end(tasks: Iterable[asyncio.Task[None]]) -> None:

@@ -18,7 +18,7 @@ from adserve.core.schedule import bucket_of
 from adserve.core.token import Serve
 from adserve.errors import StoreUnavailable
 from adserve.store.breaker import Breaker
-from adserve.store.client import Redis, Script, end
+from adserve.store.client import Redis, Script, end, recover
 from adserve.store.keys import HOUR_S, TAGS, Keys, tag_of
 from adserve.store.spaces import Spaces
 from adserve.store.spool import Flush, Spool
@@ -121,6 +121,7 @@ class Counts:
                     except Exception:  # whatever a strange reply raises
                         self.failures += 1
                         self._breaker.failed()
+                        await recover(self._client)
                         return False
                     self._breaker.succeeded()
                     batches.popleft()

@@ -51,6 +51,30 @@ def tag_of(serial: int) -> int:
     return serial % TAGS
 
 
+KINDS = {
+    b"l": "ledger",
+    b"c": "quarter-hours",
+    b"d": "days",
+    b"buckets": "indexes",
+    b"days": "indexes",
+    b"f": "flushes",
+    b"p": "flushes",
+    b"r": "click lists",
+    b"media": "media",
+}
+"""What the word behind the hash tag of a key is called to people; whatever else lies under `{cat}` is catalog."""
+
+
+def kind_of(name: bytes) -> str:
+    """The kind of a key, of its name without the prefix.
+
+    >>> kind_of(b"{s3}:c:900"), kind_of(b"{cat}:objects"), kind_of(b"{x}:y")
+    ('quarter-hours', 'catalog', 'other')
+    """
+    tag, _, rest = name.partition(b"}:")
+    return "catalog" if tag == b"{cat" else KINDS.get(rest.partition(b":")[0], "other")
+
+
 class Keys:
     """Builds every key for one prefix."""
 

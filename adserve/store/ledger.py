@@ -22,10 +22,10 @@ from collections.abc import Sequence
 
 from redis.exceptions import ResponseError
 
-from adserve.core.schedule import bucket_of
+from adserve.core.schedule import LATE_S, bucket_of
 from adserve.errors import StoreUnavailable
 from adserve.store.breaker import Breaker
-from adserve.store.client import Redis, Script, end
+from adserve.store.client import Redis, Script, end, recover
 from adserve.store.counts import Counts, cell_prefix
 from adserve.store.keys import HOUR_S, Keys
 from adserve.store.spaces import Spaces
@@ -36,7 +36,6 @@ COMMIT_S = 0.25
 SWEEP_S = 0.025
 RETRY_S = 0.02
 BATCH = 400
-LATE_S = 48 * HOUR_S
 FAILED = "failed"
 """The outcome of an event that the store can never take: a key of its ledger holds something else."""
 SPOOLED = "spooled"
@@ -137,6 +136,8 @@ class Ledger:
                 self.committed += 1
                 if not item.future.done():
                     item.future.set_result(str(reply))
+        if again:
+            await recover(self._client)
         if all(isinstance(reply, Exception) for reply in replies):
             self.failures += 1
             self.breaker.failed()
@@ -155,7 +156,7 @@ class Ledger:
             pipe = self._client.pipeline(transaction=False)
             for space, places in groups.items():
                 keys, args = self._arguments(*space, [items[place] for place in places], now)
-                pipe.evalsha(sha, len(keys), *keys, *args)
+                pipe.execute_command("EVALSHA", sha, len(keys), *keys, *args)  # a Cluster refuses pipe.evalsha
             replies = await pipe.execute(raise_on_error=False)
         except Exception as problem:  # whatever a strange reply raises: counting must go on
             replies = [problem] * len(groups)

@@ -1,18 +1,52 @@
-"""Writing records as keys of one prefix, in batches; nothing here is a retry."""
+"""Writing records as keys of one prefix, in batches; nothing here is a retry.
+
+While keys are written the check value of the signing secret says `UNFINISHED`, so no service starts on a
+part; the true one is the last thing written. What is found so may be written over without being asked.
+"""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import Any
 
-from adserve.core.records import Record, entries
+from adserve.core.records import Record, Tally, entries
+from adserve.errors import Conflict
 from adserve.store.client import Redis
+from adserve.store.keys import Keys, kind_of
 from adserve.store.read import Reader
 
+UNFINISHED = "unfinished"
+SECRET = b"{cat}:secret"
 BATCH_BYTES = 1 << 20
 BATCH = 500
 _ADD = {"string": "APPEND", "hash": "HSET", "set": "SADD", "list": "RPUSH"}
 _GROUP = "adserve-copy"
 """Made and removed again: the only way to an empty stream."""
+
+
+class NotEmpty(Conflict):
+    code = "not_empty"
+
+
+class Tallies(defaultdict[str, Tally]):
+    """A tally for each kind of key, without what expires until `soon` (it may be gone when it is read again)
+    and without the check value of the secret, which is written last."""
+
+    def __init__(self, soon: int) -> None:
+        super().__init__(Tally)
+        self._soon = soon
+
+    def add(self, record: Record) -> None:
+        if (record.expires == 0 or record.expires > self._soon) and record.key != SECRET:
+            self[kind_of(record.key)].add(record)
+
+
+async def tally(client: Redis, prefix: str, soon: int) -> Tallies:
+    """Reads a store at rest."""
+    found = Tallies(soon)
+    async for record in Reader(client, prefix).everything():
+        found.add(record)
+    return found
 
 
 class Writer:
@@ -24,8 +58,34 @@ class Writer:
         self._bytes = 0
         self._last: list[tuple[Any, ...]] = []
         """What follows the last part of a stream: its entries have smaller ids than the last one it gave."""
-        self.keys = self.expired = 0
-        """Keys written, and those left out because they were over."""
+        self._secret = b""
+        self.keys = self.expired = self.bytes = 0
+        """Keys written, those left out because they were over, and bytes written."""
+
+    async def begin(self, *, replace: bool) -> int:
+        """Sees to it that the store holds nothing; how many keys were removed for that. NotEmpty."""
+        key = Keys(self._prefix.decode()).secret
+        unfinished = await self._client.get(key) == UNFINISHED.encode()
+        if not (replace or unfinished):
+            async for name in Reader(self._client, self._prefix.decode()).scan():
+                shown = (self._prefix + name).decode("utf-8", "backslashreplace")
+                raise NotEmpty(
+                    f"the store holds keys with the prefix {self._prefix.decode()} already, as {shown}: nothing was"
+                    " changed; --replace removes them first, another ADSERVE_KEY_PREFIX leaves them alone"
+                )
+        await self._client.set(key, UNFINISHED)
+        return await self._clear()
+
+    async def _clear(self) -> int:
+        removed = 0
+        async for name in Reader(self._client, self._prefix.decode()).scan():
+            if name != SECRET:
+                self._commands.append(("UNLINK", self._prefix + name))
+                removed += 1
+            if len(self._commands) >= BATCH:
+                await self._flush()
+        await self._flush()
+        return removed
 
     async def put(self, record: Record) -> None:
         """Writes a record; those of one key come in their order."""
@@ -37,19 +97,28 @@ class Writer:
             self.keys += not over
         if over:
             return
+        if record.key == SECRET:
+            self._secret = record.items[0]
+            return
         key = self._prefix + record.key
         self._commands += _commands(key, record)
         if record.newest:
             self._last = [("XSETID", key, record.newest)]
         if record.part == 0 and record.expires:
             self._commands.append(("EXPIREAT", key, record.expires))
-        self._bytes += len(key) + sum(map(len, record.items))
+        self._bytes += len(key) + record.size
+        self.bytes += record.size
         if self._bytes > BATCH_BYTES or len(self._commands) > BATCH:
             await self._flush()
 
     async def close(self) -> None:
         self._commands += self._last
         await self._flush()
+
+    async def finish(self) -> None:
+        """Lets a service use the store."""
+        key = Keys(self._prefix.decode()).secret
+        await (self._client.set(key, self._secret) if self._secret else self._client.delete(key))
 
     async def _flush(self) -> None:
         if self._commands:
@@ -70,29 +139,3 @@ def _commands(key: bytes, record: Record) -> list[tuple[Any, ...]]:
     if not found and record.part == 0:
         found = [("XGROUP", "CREATE", key, _GROUP, "$", "MKSTREAM"), ("XGROUP", "DESTROY", key, _GROUP)]
     return found
-
-
-async def holds(reader: Reader) -> bytes | None:
-    """A key that is there already; None when there is none."""
-    async for name in reader.scan():
-        return name
-    return None
-
-
-async def clear(client: Redis, reader: Reader, prefix: str) -> int:
-    """Removes every key; how many."""
-    removed = 0
-    batch: list[bytes] = []
-
-    async def flush() -> int:
-        async with client.pipeline(transaction=False) as pipe:
-            for key in batch:
-                pipe.execute_command("UNLINK", key)
-            return sum(map(int, await pipe.execute()))
-
-    async for name in reader.scan():
-        batch.append(prefix.encode() + name)
-        if len(batch) >= BATCH:
-            removed += await flush()
-            batch.clear()
-    return removed + await flush() if batch else removed

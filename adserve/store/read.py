@@ -1,20 +1,17 @@
-"""Keys of any type as records: whole where they are small, else part by part."""
+"""Keys of any type as records: whole where they are small, else part by part. Needs a client that decodes nothing."""
 
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, NamedTuple
-
-from redis.client import NEVER_DECODE
 
 from adserve.core.records import PART_BYTES, PART_ITEMS, Record, parts, score_text
 from adserve.errors import Conflict
 from adserve.store.client import Redis, Script
 
-_OTHERS = re.compile(rb"[A-Za-z0-9_.:/-]+\{")
-"""A hash tag behind more of a prefix: the key of somebody whose prefix only begins like ours."""
+AT_ONCE = 16
+"""Keys that are asked for together: as many times `PART_BYTES` at most."""
 _SCANS = {"hash": "HSCAN", "set": "SSCAN", "zset": "ZSCAN"}
 _ENTRIES = 200
 """Of a stream, in one record."""
@@ -29,45 +26,50 @@ class Found(NamedTuple):
     content: list[bytes] | None
     newest: bytes
 
-    @property
-    def size(self) -> int:
-        return sum(map(len, self.content or ()))
-
 
 class Reader:
     """Reads the keys of one prefix; names are without it."""
 
     def __init__(self, client: Redis, prefix: str) -> None:
         self._client, self._prefix = client, prefix.encode()
-        self._read, self._ask = Script("read"), Script("ask")
+        self._read, self._ask = Script("read").text, Script("ask").text
 
-    async def scan(self) -> AsyncIterator[bytes]:
-        """Every key; some may come twice."""
-        cursor, start = 0, len(self._prefix)
-        execute: Any = self._client.execute_command
-        while True:
-            options = {NEVER_DECODE: True}
-            cursor, names = await execute("SCAN", cursor, "MATCH", self._prefix + b"*", "COUNT", 1000, **options)
-            for name in names:
-                if not _OTHERS.match(name, start):
-                    yield bytes(name[start:])
-            if not int(cursor):
-                return
+    async def scan(self, tag: bytes = b"") -> AsyncIterator[bytes]:
+        """Every key, or every one of a hash tag; some may come twice. A key of ours has its tag right behind the
+        prefix: what else begins like ours is somebody else's."""
+        pattern: Any = self._prefix + (b"{%s}:*" % tag if tag else b"{*")
+        found: Any = self._client.scan_iter(match=pattern, count=1000)
+        async for name in found:
+            yield name[len(self._prefix) :]
 
     async def at_once(self, names: Sequence[bytes]) -> list[Found]:
         """Those of some keys of one hash tag that are there, as they are at one moment."""
-        return [one for one in await self._pipe([names], 0, 0) if one is not None]
+        return [one for one in await self._pipe([names], 0, 0) if one] if names else []
 
     async def each(self, names: Sequence[bytes]) -> list[Found]:
         """Those of some keys that are there, each as it is when its turn comes; large ones without their content."""
         return [one for one in await self._pipe([[name] for name in names], PART_BYTES, PART_ITEMS // 2) if one]
 
+    async def everything(self) -> AsyncIterator[Record]:
+        """Every record of a store at rest, each key once."""
+        seen: set[bytes] = set()
+        batch: list[bytes] = []
+        async for name in self.scan():
+            if name not in seen:
+                seen.add(name)
+                batch.append(name)
+            if len(batch) == AT_ONCE:
+                async for record in self.records(await self.each(batch)):
+                    yield record
+                batch = []
+        async for record in self.records(await self.each(batch)):
+            yield record
+
     async def _pipe(self, groups: Sequence[Sequence[bytes]], string: int, other: int) -> list[Found | None]:
         async with self._client.pipeline(transaction=False) as pipe:
             for names in groups:
                 keys = [self._prefix + name for name in names]
-                options: Any = {NEVER_DECODE: True}
-                pipe.execute_command("EVAL", self._read.text, len(keys), *keys, string, other, **options)
+                pipe.execute_command("EVAL", self._read, len(keys), *keys, string, other)
             replies: list[Any] = await pipe.execute()
         return [
             self._found(name, *one) if one else None
@@ -87,16 +89,17 @@ class Reader:
             )
         return Found(name, text, int(expires), content, newest)
 
-    async def records(self, found: Found) -> AsyncIterator[Record]:
-        """The key as records."""
-        if found.content is not None:
-            for record in parts(found.name, found.type, found.expires, found.content):
-                yield record
-            return
-        number = 0
-        async for items in self._parts(found):
-            yield Record(found.name, found.type, found.expires, number, items, found.newest)
-            number += 1
+    async def records(self, found: Sequence[Found]) -> AsyncIterator[Record]:
+        """The keys as records."""
+        for one in found:
+            if one.content is not None:
+                for record in parts(one.name, one.type, one.expires, one.content):
+                    yield record
+                continue
+            number = 0
+            async for items in self._parts(one):
+                yield Record(one.name, one.type, one.expires, number, items, one.newest)
+                number += 1
 
     async def _parts(self, found: Found) -> AsyncIterator[list[bytes]]:
         if found.type == "stream":
@@ -141,8 +144,9 @@ class Reader:
             start, empty = b"(" + entries[-1][0], False
 
     async def _call(self, command: str, name: bytes, *args: Any) -> Any:
+        """The reply as the server gives it: the client would make a dict of a stream's fields."""
         execute: Any = self._client.execute_command
-        return await execute("EVAL", self._ask.text, 1, self._prefix + name, command, *args, **{NEVER_DECODE: True})
+        return await execute("EVAL", self._ask, 1, self._prefix + name, command, *args)
 
 
 def _scores(flat: list[bytes]) -> list[bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Callable, Iterable
 
@@ -28,6 +29,15 @@ class Replay:
                 await asyncio.to_thread(_sync, copy)
             await self.once()
 
+    async def finish(self, within_s: float) -> None:
+        """The last try of a worker that ends: until nothing of it is left, or the time is over. What is left then
+        is replayed by the next start."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                while self._ledger.spool.holds_files():
+                    await self.once()
+                    await asyncio.sleep(EVERY_S / 5)
+
     async def once(self) -> None:
         """Replays what there is, while the store takes it."""
         ledger, spool = self._ledger, self._ledger.spool
@@ -41,8 +51,7 @@ class Replay:
 
     async def _file(self, file: Replayable) -> bool:
         try:
-            records = await asyncio.to_thread(file.records, self._prefix)
-            for chunk in _chunks(records):
+            for chunk in _chunks(file.records(self._prefix)):
                 await self._chunk(chunk)
         except (*REPLY_ERRORS, StoreUnavailable):
             self._ledger.breaker.failed()

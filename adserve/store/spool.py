@@ -90,6 +90,8 @@ class Spool:
         self._bytes = 0
         """Of all files of the directory, as far as this worker knows."""
         self._dirty = False
+        self._torn = False
+        """The last record was written in part: the next one begins a line of its own."""
         self.events = 0
         """Events written since the start of the worker; below, what became of those it replayed."""
         self.replayed = self.refused = self.torn = 0
@@ -106,18 +108,18 @@ class Spool:
 
     def _append(self, line: _Line) -> None:
         text = _encode(line)
-        data = b"%08x %s\n" % (zlib.crc32(text), text)
+        data = b"%s%08x %s\n" % (b"\n" if self._torn else b"", zlib.crc32(text), text)
         try:
             file = self._file if self._file is not None else self._open()
             if self._bytes + len(data) > self._limit:
                 raise StoreUnavailable("the spool is full")
             written = os.write(file, data)
-            if written != len(data):  # a full disk: the torn line has no right checksum, the next one begins anew
-                os.write(file, b"\n")
-                raise StoreUnavailable("the spool cannot be written")
         except OSError as problem:
             raise StoreUnavailable("the spool cannot be written") from problem
-        self._bytes += len(data)
+        self._bytes += written
+        self._torn = written != len(data)
+        if self._torn:  # the disk is full
+            raise StoreUnavailable("the spool cannot be written")
         self._dirty = True
 
     def _open(self) -> int:
@@ -126,7 +128,7 @@ class Spool:
         path = self.directory / f"{self._name}-{self._number}.events"
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
         fcntl.flock(file, fcntl.LOCK_EX)
-        self._file, self._path = file, path
+        self._file, self._path, self._torn = file, path, False
         self._bytes = sum(one.stat().st_size for one in self.directory.iterdir())
         return file
 
@@ -136,6 +138,10 @@ class Spool:
             return None
         self._dirty = False
         return os.dup(self._file)
+
+    def holds_files(self) -> bool:
+        """Whether a file of this worker is there, written or half replayed."""
+        return any(self.directory.glob(f"{self._name}-*.*"))
 
     def close(self) -> None:
         """Leaves the file to whoever replays it."""
@@ -183,8 +189,8 @@ def waiting(directory: Path, prefix: str) -> int:
     """Events that stand in the spools of a directory, whoever writes them."""
     count = 0
     for path in directory.glob("*-*.*"):
-        with contextlib.suppress(OSError):  # replayed meanwhile
-            lines = map(_read, path.read_bytes().splitlines())
+        with contextlib.suppress(OSError), path.open("rb") as file:  # it may be replayed meanwhile
+            lines = map(_read, file)
             count += sum(line is not None and line.event is not None and line.prefix == prefix for line in lines)
     return count
 
@@ -201,22 +207,22 @@ class Replayable:
     def __init__(self, file: int, path: Path, *, again: bool) -> None:
         self._file, self.path, self._again = file, path, again
         self.torn = 0
-        """Lines that are no whole record; known after reading."""
+        """Lines that are no whole record, as far as was read."""
 
-    def records(self, prefix: str) -> list[Record]:
-        """Everything written with this key prefix, in its order."""
-        found: list[Record] = []
+    def records(self, prefix: str) -> Iterator[Record]:
+        """Everything written with this key prefix, in its order, a line at a time: an outage may fill the disk,
+        not the memory."""
         self.torn = 0
-        for raw in self.path.read_bytes().splitlines():
-            line = _read(raw)
-            if line is None:
-                self.torn += bool(raw)
-            elif line.prefix == prefix:
-                if line.event is not None:
-                    found.append(SpooledEvent(line.event, line.arrival, line.again or self._again))
-                elif line.flush is not None:
-                    found.append(line.flush)
-        return found
+        with self.path.open("rb") as file:
+            for raw in file:
+                line = _read(raw)
+                if line is None:
+                    self.torn += 1
+                elif line.prefix == prefix:
+                    if line.event is not None:
+                        yield SpooledEvent(line.event, line.arrival, line.again or self._again)
+                    elif line.flush is not None:
+                        yield line.flush
 
     def end(self) -> None:
         """Everything is replayed: the file goes."""
@@ -228,7 +234,7 @@ class Replayable:
 
 
 def _read(raw: bytes) -> _Line | None:
-    checksum, _, text = raw.partition(b" ")
+    checksum, _, text = raw.removesuffix(b"\n").partition(b" ")
     if checksum != b"%08x" % zlib.crc32(text):
         return None
     try:

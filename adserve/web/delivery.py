@@ -6,6 +6,7 @@ prefix test, one decision and two sends.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,6 +26,7 @@ GIF = (
 )
 """A transparent pixel: 43 bytes."""
 MAX_INSTANCES = 100
+_INSTANCE = re.compile(r"([a-z0-9-]{1,64})(?::[0-9]{1,4})?")
 Headers = list[tuple[bytes, bytes]]
 
 _COMMON: Headers = [
@@ -114,7 +116,10 @@ class Delivery:
         clients = known[0].site.clients if known else "browser"
         reader = reader_of(worker, scope, headers, query, clients=clients)
         slots = self._wanted(catalog, site, known, query)
-        return 200, _JSON, _encode({"page_view": reader.page_view, "slots": serve_page(worker, slots, reader)})
+        body = _encode({"page_view": reader.page_view, "slots": serve_page(worker, slots, reader)})
+        if any("<" in name for name, _ in slots):  # a name is the caller's: whatever takes this for HTML sees no tag
+            body = body.replace(b"<", b"\\u003c")
+        return 200, _JSON, body
 
     async def event(self, scope: Scope, kind: str, token: str) -> Answer:
         """`GET|POST /e/i/{token}` and `/e/v/{token}`."""
@@ -154,12 +159,18 @@ class Delivery:
         self, catalog: Catalog, site: str, known: tuple[CompiledSlot, ...], query: Mapping[str, str]
     ) -> list[tuple[str, CompiledSlot | None]]:
         """The requested instances `name` or `name:n`, each once; all of the site without `slots`. Those
-        beyond 100 are left out, which counts as one malformed parameter."""
+        beyond 100 are left out, which counts as one malformed parameter; so does a name that can be none,
+        which is unknown."""
         if "slots" not in query:
             return [(one.slot.name, one) for one in known]
         names = list(dict.fromkeys(name for name in query["slots"].split(",") if name))
         self.worker.malformed += len(names) > MAX_INSTANCES
-        return [(name, catalog.slots.get(f"{site}/{name.partition(':')[0]}")) for name in names[:MAX_INSTANCES]]
+        found: list[tuple[str, CompiledSlot | None]] = []
+        for name in names[:MAX_INSTANCES]:
+            match = _INSTANCE.fullmatch(name)
+            self.worker.malformed += match is None
+            found.append((name, catalog.slots.get(f"{site}/{match[1]}") if match else None))
+        return found
 
     def _verdict(self, scope: Scope, headers: Mapping[str, str], token: str, kind: str) -> str | None:
         serve = self.worker.signer.verify(token, kind)

@@ -49,6 +49,23 @@ def test_twenty_reloads_are_a_hundred_impressions(origin: str, browser: Browser,
     assert after["requests"] - before["requests"] == 100
 
 
+@pytest.mark.parametrize("path", ["/demo/", "/demo/blogger/"])
+def test_the_console_stays_empty(origin: str, browser: Browser, path: str) -> None:
+    """Nothing is missing, refused or complained about, down to the icon that a browser asks for by itself."""
+    context = browser.new_context(user_agent=BROWSER)
+    page = context.new_page()
+    written: list[str] = []
+    page.on("console", lambda message: written.append(message.text))
+    page.on("pageerror", lambda problem: written.append(str(problem)))
+    page.on("response", lambda reply: written.extend([f"{reply.status} {reply.url}"] if reply.status >= 400 else []))
+    page.goto(origin + path)
+    page.wait_for_function("document.querySelectorAll('[data-decision] img').length >= 5")
+    page.evaluate("document.querySelectorAll('[data-slot], [data-decision]').forEach(e => e.scrollIntoView())")
+    page.wait_for_load_state("networkidle")
+    context.close()
+    assert written == []
+
+
 def test_a_click_opens_the_landing_page_and_counts(origin: str, browser: Browser) -> None:
     """The link of a filled slot is a redirect of ours to the stored address."""
     before = totals(origin)["clicks"]

@@ -38,14 +38,15 @@ def test_money_is_decimal_text() -> None:
 
 
 def test_rows_never_mix_currencies() -> None:
-    """A row with two becomes two; what belongs to none joins the first, and sums still agree."""
+    """A row with two becomes two, each with the requests of its serves; what belongs to none (and what
+    stayed empty) joins the first, and sums still agree."""
     cells = {"1.11.1.1.i": "8", "1.11.1.1.m.INR": "16000", "1.31.1.1.i": "5", "1.31.1.1.c": "1",
              "1.31.1.1.m.USD": "5000000", "1.99.1.1.i": "3",
              "1.11.1.1.s": "8", "1.31.1.1.s": "5", "1.99.1.1.s": "3", "1.0.0.1.e.paused": "4"}  # fmt: skip
     report = make([Batch(TODAY, cells)], "slot", catalog=things(second=CPC))
     assert rows(report, "slot", "currency", "impressions", "requests", "fill_rate", "revenue", "ecpm") == [
-        ("news/top", "INR", 11, 20, None, "0.016", "1.454545"),
-        ("news/top", "USD", 5, 0, None, "5.00", "1000.00"),
+        ("news/top", "INR", 11, 15, None, "0.016", "1.454545"),
+        ("news/top", "USD", 5, 5, None, "5.00", "1000.00"),
     ]
     totals = report["totals"]
     assert (totals["revenue"], totals["currency"], totals["ecpm"], totals["fill_rate"]) == (None, None, None, 0.8)
@@ -92,6 +93,15 @@ def test_a_flat_price_of_one_site_is_told_by_site() -> None:
     assert rows(report, "site", "revenue") == [("news", "10.000001")]
     both = make([Batch(TODAY, {"1.11.1.1.i": "5"})], "site", {"site": "news"}, catalog=FLIGHT)
     assert (rows(both, "site", "revenue"), both["totals"]["revenue"]) == ([("news", None)], None)
+
+
+def test_a_flat_price_of_two_sites_hides_only_its_own_campaign() -> None:
+    """The site's row cannot say its money; by campaign the others do."""
+    batches = [Batch(TODAY, {"1.11.1.1.i": "5", "1.31.1.1.i": "5", "1.31.1.1.m.INR": "7000000"})]
+    by_site = make(batches, "site", {"site": "news"}, catalog=FLIGHT)
+    assert (rows(by_site, "site", "revenue"), by_site["totals"]["revenue"]) == ([("news", None)], None)
+    by_campaign = make(batches, "campaign", {"site": "news"}, catalog=FLIGHT)
+    assert rows(by_campaign, "campaign", "revenue") == [("c1", None), ("c2", "7.00")]
 
 
 @pytest.mark.parametrize("name", ["creative", "slot"])

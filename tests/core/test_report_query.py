@@ -11,6 +11,7 @@ from adserve.errors import Invalid
 from tests.core.report_world import (
     NOW,
     TODAY,
+    make,
     things,
 )
 
@@ -38,6 +39,14 @@ def test_periods_are_local() -> None:
 def test_times_widen_to_whole_quarter_hours() -> None:
     asked = ask(from_="2026-11-24T05:31:00+05:30", to="2026-11-24T00:46:00Z")
     assert asked[:2] == ("2026-11-24T05:30", "2026-11-24T06:30")
+
+
+@pytest.mark.parametrize(("to", "noted"), [("05:31", True), ("05:30", False), ("05:45", False)])
+def test_a_report_notes_that_its_times_were_widened(to: str, noted: bool) -> None:
+    asked = {"from": "2026-11-24T03:00:00Z", "to": f"2026-11-24T{to}:00Z"}
+    assert [note for note in make([], asked=asked)["notes"] if "widened" in note] == (
+        ["from and to are widened to whole quarter-hours, in which events are counted"] if noted else []
+    )
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import re
-import shutil
-import signal
 import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -16,7 +12,8 @@ import pytest
 from PIL import Image
 
 from adserve.web.routes import ROUTES
-from tests.service import environment, fetch, free_port
+from tests.needs import need
+from tests.service import command, environment
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "api.md"
 ADMIN = "a-key-for-the-examples-of-the-docs"
@@ -34,22 +31,9 @@ curl() { command curl -s -S -w '%{stderr}%{http_code} %{method} %{url_effective}
 @pytest.fixture(scope="module")
 def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A fresh service."""
-    folder, port = tmp_path_factory.mktemp("service"), free_port()
-    command = [sys.executable, "-m", "adserve", "serve", "--port", str(port), "--data-dir", str(folder / "data")]
-    with (folder / "stderr").open("w") as errors:
-        process = subprocess.Popen(command, env=environment(ADSERVE_ADMIN_KEY=ADMIN), stderr=errors)
-    deadline = time.monotonic() + 40
-    while True:
-        try:
-            fetch(f"http://127.0.0.1:{port}/healthz")
-            break
-        except OSError:
-            assert process.poll() is None, (folder / "stderr").read_text()
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-    yield f"http://127.0.0.1:{port}"
-    process.send_signal(signal.SIGTERM)
-    process.wait(30)
+    folder = tmp_path_factory.mktemp("service")
+    with command(folder, "serve", "--data-dir", str(folder / "data"), ADSERVE_ADMIN_KEY=ADMIN) as (_, found):
+        yield found
 
 
 def asked(method: str, url: str, route: str) -> bool:
@@ -58,13 +42,13 @@ def asked(method: str, url: str, route: str) -> bool:
     return wanted == method and re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", path), urlsplit(url).path) is not None
 
 
-@pytest.mark.skipif(not (shutil.which("curl") and shutil.which("bash")), reason="no curl or bash here")
 def test_the_examples_run_from_top_to_bottom(origin: str, tmp_path: Path) -> None:
-    """Every one succeeds, and every route has one."""
+    """Every one succeeds, and every route has one. They run as readers run them: in a shell, with curl."""
+    shell, _ = need("bash", package="bash"), need("curl", package="curl")
     blocks = re.findall(r"^```sh\n(.*?)^```$", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     Image.new("RGB", (728, 90), (9, 99, 199)).save(tmp_path / "banner.png")
     done = subprocess.run(
-        ["bash", "-c", SHELL + "".join(blocks)],
+        [shell, "-c", SHELL + "".join(blocks)],
         cwd=tmp_path,
         env=environment(BASE=origin, KEY=ADMIN),
         capture_output=True,

@@ -13,31 +13,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.service import environment, fetch, free_port, service, until_up
+from tests.service import command, environment, fetch, free_port, service
 
 PACKAGE = [sys.executable, "-m", "adserve"]
 
 
-def demo(folder: Path, *more: str, **settings: str) -> subprocess.CompletedProcess[str]:
+def demo(folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
     """A demo that should not come up."""
-    command = [*PACKAGE, "demo", "--port", str(free_port()), "--data-dir", str(folder), *more]
-    return subprocess.run(command, env=environment(**settings), capture_output=True, text=True, timeout=30, check=False)
+    arguments = [*PACKAGE, "demo", "--port", str(free_port()), "--data-dir", str(folder), *more]
+    return subprocess.run(arguments, env=environment(), capture_output=True, text=True, timeout=30, check=False)
 
 
 @contextmanager
 def running_demo(folder: Path, *more: str) -> Iterator[str]:
-    port = free_port()
-    said = folder.with_name(f"{folder.name}.stderr")
-    with said.open("w") as errors:
-        process = subprocess.Popen(
-            [*PACKAGE, "demo", "--port", str(port), "--data-dir", str(folder), *more], env=environment(), stderr=errors
-        )
-    try:
-        until_up(process, f"http://127.0.0.1:{port}", said)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+    with command(folder.parent, "demo", "--data-dir", str(folder), *more) as (_, origin):
+        yield origin
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -76,11 +66,11 @@ def test_a_reset_waits_for_nobody_and_takes_nothing_from_a_running_demo(tmp_path
     assert (folder / "mine.txt").read_text() == "kept"
 
 
-@pytest.mark.parametrize("command", ["demo", "serve"])
-def test_an_end_during_the_start_leaves_nothing(tmp_path: Path, command: str) -> None:
+@pytest.mark.parametrize("what", ["demo", "serve"])
+def test_an_end_during_the_start_leaves_nothing(tmp_path: Path, what: str) -> None:
     """SIGTERM at any moment of it: exit 0, no store, no worker, and the next start works."""
     for after_s in (0.3, 0.5, 0.8, 1.2, 2.0):
-        arguments = [*PACKAGE, command, "--port", str(free_port()), "--data-dir", str(tmp_path / "data")]
+        arguments = [*PACKAGE, what, "--port", str(free_port()), "--data-dir", str(tmp_path / "data")]
         process = subprocess.Popen(arguments, env=environment(), stderr=subprocess.DEVNULL)
         time.sleep(after_s)
         process.send_signal(signal.SIGTERM)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.service import environment, fetch, free_port, until_up
+from tests.service import command, environment, fetch, free_port, until, until_up
 
 
 def run(*arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
@@ -24,16 +24,8 @@ def run(*arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture
 def demo(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], str, Path]]:
     """A running demo: the process, its origin, its data dir."""
-    port = free_port()
-    command = [sys.executable, "-m", "adserve", "demo", "--port", str(port), "--data-dir", str(tmp_path / "data")]
-    with (tmp_path / "stderr").open("w") as errors:
-        process = subprocess.Popen(command, env=environment(), stderr=errors, text=True)
-    origin = f"http://127.0.0.1:{port}"
-    until_up(process, origin, tmp_path / "stderr")
-    yield process, origin, tmp_path
-    if process.poll() is None:
-        process.send_signal(signal.SIGTERM)
-        process.wait(30)
+    with command(tmp_path, "demo", "--data-dir", str(tmp_path / "data")) as (process, origin):
+        yield process, origin, tmp_path
 
 
 def figures(folder: Path) -> dict[str, Any]:
@@ -150,25 +142,18 @@ def test_a_service_takes_over_while_the_old_one_stops(
 ) -> None:
     """The second one says that it shares the store; when the first goes, nothing fails or is lost."""
     old, origin, folder = demo
-    port = free_port()
-    command = [sys.executable, "-m", "adserve", "serve", "--port", str(port), "--data-dir", str(folder / "data")]
-    with (tmp_path / "second").open("w") as errors:
-        new = subprocess.Popen(command, env=environment(), stderr=errors, text=True)
-    try:
-        until_up(new, f"http://127.0.0.1:{port}", tmp_path / "second")
-        assert f"process {old.pid} uses this data directory too" in (tmp_path / "second").read_text()
+    beside = tmp_path / "beside"
+    beside.mkdir()
+    with command(beside, "serve", "--data-dir", str(folder / "data")) as (_, there):
+        until(lambda: f"process {old.pid} uses this data directory too" in (beside / "stderr").read_text())
         assert old.poll() is None
         counted = 0
         old.send_signal(signal.SIGTERM)
         while old.poll() is None or counted < 20:
-            slot = f"http://127.0.0.1:{port}/v1/slots/news/top"
-            decision = json.loads(fetch(slot, Accept="application/json")[1])
-            assert fetch(decision["impression_url"].replace(origin, f"http://127.0.0.1:{port}"))[0] == 200
+            decision = json.loads(fetch(f"{there}/v1/slots/news/top", Accept="application/json")[1])
+            assert fetch(decision["impression_url"].replace(origin, there))[0] == 200
             counted += 1
-        assert fetch(f"http://127.0.0.1:{port}/readyz") == (200, b'{"status":"ready","warnings":[]}')
-    finally:
-        new.send_signal(signal.SIGTERM)
-        assert new.wait(30) == 0
+        assert fetch(f"{there}/readyz") == (200, b'{"status":"ready","warnings":[]}')
     totals = figures(folder)
     assert (totals["impressions"], totals["serves"]) == (counted, counted)
 

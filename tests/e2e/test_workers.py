@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,31 @@ async def test_killed_workers_are_back_and_every_answer_counts(tmp_path: Path) -
         assert totals["impressions"] == 400
         assert crowd.refused == 0
         await crowd.http.aclose()
+
+
+def test_a_crowd_of_writers_over_two_workers_all_succeed(tmp_path: Path) -> None:
+    """32 threads change one campaign at once, without If-Match: a refusal would raise."""
+    with service(tmp_path, workers=2) as running:
+        running.world()
+        with ThreadPoolExecutor(32) as crowd:
+            done = list(crowd.map(lambda n: running.call("PATCH", "/campaigns/c0", {"weight": n + 1}), range(64)))
+        assert len({one["version"] for one in done}) == 64
+
+
+def test_a_worker_that_does_not_come_to_accept_delays_no_other(tmp_path: Path) -> None:
+    """The successor of the first is stopped before it says that it is there; the second is replaced all the same."""
+    with service(tmp_path, workers=2) as running:
+        first, second = running.worker_pids()
+        os.kill(first, signal.SIGKILL)
+        until(lambda: set(running.worker_pids()) - {first, second})
+        (stuck,) = set(running.worker_pids()) - {first, second}
+        os.kill(stuck, signal.SIGSTOP)
+        try:
+            os.kill(second, signal.SIGKILL)
+            until(lambda: set(running.worker_pids()) - {first, second, stuck})
+        finally:
+            os.kill(stuck, signal.SIGCONT)
+        until(lambda: fetch(f"{running.origin}/readyz")[0] == 200)
 
 
 async def test_a_rolling_restart_fails_no_request(tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ async def test_the_audit_holds_while_readers_browse(api: Api) -> None:
 
     browsing = [asyncio.create_task(browse()) for _ in range(4)]
     for _ in range(10):
-        assert (await audit(api.held.services, api.held.settings.data_dir / "spool"))["agrees"]
+        assert (await audit(api.held.services, api.held.settings.data_dir / "spool"))["differences"] == []
     done.set()
     await asyncio.gather(*browsing)
-    assert (await verdict(api))["events"] > 20
+    assert (await verdict(api))["events"] > 0

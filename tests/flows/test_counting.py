@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from adserve.core.token import Serve
+from adserve.wiring import running
 from tests.conftest import Api, Clock
 
 BOT = {"User-Agent": "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"}
@@ -87,10 +88,14 @@ async def test_a_late_click_still_redirects(api: Api, clock: Clock, served: Any)
 
 
 async def test_a_duplicate_after_its_lifetime_is_no_late_event(api: Api, clock: Clock, served: Any) -> None:
-    """Valid, set aside and late exclude each other."""
-    await api.http.get(path(served["impression_url"]))
+    """Valid, set aside and late exclude each other. The answer is that of a late one, and 48 hours later the
+    repeat counts as nothing."""
+    first = await api.http.get(path(served["impression_url"]))
     clock.now += 5000
-    await api.http.get(path(served["impression_url"]))
+    repeat = await api.http.get(path(served["impression_url"]))
+    clock.now += 48 * 3600
+    forgotten = await api.http.get(path(served["impression_url"]))
+    assert (first.status_code, repeat.status_code, forgotten.status_code) == (200, 410, 410)
     totals = await api.totals()
     assert (totals["impressions"], totals["late"], totals["duplicates"]) == (1, 0, 1)
 
@@ -236,3 +241,19 @@ async def test_only_the_whole_parameter_asks_not_to_be_counted(api: Api, served:
     await api.http.get(path((await api.decide())["impression_url"]) + "?internal=1")
     totals = await api.totals()
     assert (totals["impressions"], totals["filtered"]) == (1, 1)
+
+
+async def test_a_worker_catches_up_with_what_another_has_served(
+    api: Api, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A creative that it has not heard of yet: the click lands, and the impression earns its price."""
+    monkeypatch.setattr("adserve.wiring.POLL_S", 3600)
+    async with running(api.held.settings, store_url, clock=api.held.worker.clock) as held:
+        other = Api(held)
+        await api.world()
+        await api.creative("paid", price={"model": "cpm", "amount": "2.50", "currency": "INR"})
+        one = await api.decide()
+        assert (await other.http.get(path(one["impression_url"]))).status_code == 200
+        assert (await other.http.get(path(one["click_url"]))).headers["location"] == "https://shop.example/tea"
+        await other.http.aclose()
+    assert (await api.totals())["revenue"] == "0.0025"

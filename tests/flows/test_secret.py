@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from adserve import wiring
+from adserve import signing, wiring
 from adserve.core.token import Key, Serve, Signer
 from adserve.errors import BadToken, SettingsError
 from adserve.settings import Settings, load
@@ -84,6 +84,16 @@ async def test_a_new_key_verifies_at_once_and_signs_later(
         assert verifies(held, token(NEW))
 
 
+async def until_said(capsys: pytest.CaptureFixture[str], what: str) -> str:
+    """All that the log says until it says this."""
+    said = ""
+    async with asyncio.timeout(10):
+        while what not in said:
+            await asyncio.sleep(0.01)
+            said += "".join(capsys.readouterr())
+    return said
+
+
 @pytest.mark.parametrize("text", ["", "short\n", f"{OLD}\nshort\n", f"{FOREIGN}\n", "\udcff"])
 async def test_a_file_that_cannot_be_used_changes_nothing(
     store: EmbeddedStore,
@@ -98,11 +108,7 @@ async def test_a_file_that_cannot_be_used_changes_nothing(
     monkeypatch.setattr(wiring, "POLL_S", 0.01)
     async with running(load({}, environment), store.url) as held:
         write(file, text)
-        said = ""
-        async with asyncio.timeout(10):
-            while "secret_not_changed" not in said:
-                await asyncio.sleep(0.01)
-                said += "".join(capsys.readouterr())
+        said = await until_said(capsys, "secret_not_changed")
         assert held.worker.signer.mint(SERVE)[0] == token(OLD)
         assert OLD not in said
         assert FOREIGN not in said
@@ -117,7 +123,7 @@ async def test_a_first_start_changes_no_secret(
     """The file that the start itself makes is no change of it, nor is one that is written again as it was."""
     monkeypatch.setattr(wiring, "POLL_S", 0.01)
     looks = 0
-    real = wiring.signing_keys
+    real = signing.signing_keys
 
     def signing_keys(settings: Settings) -> tuple[Key, ...]:
         nonlocal looks
@@ -143,11 +149,7 @@ async def test_a_deleted_file_is_not_made_anew(
     async with running(given, store.url) as held:
         keys, text = held.worker.keys, path.read_text()
         path.unlink()
-        said = ""
-        async with asyncio.timeout(10):
-            while "secret_not_changed" not in said:
-                await asyncio.sleep(0.01)
-                said += "".join(capsys.readouterr())
+        await until_said(capsys, "secret_not_changed")
         assert not path.exists()
         assert held.worker.keys == keys
         write(path, text)
@@ -179,11 +181,7 @@ async def test_while_the_store_is_away_a_change_waits(
         await eventually(lambda: looks > 3)
         assert held.worker.signer.mint(SERVE)[0] == token(OLD)
         between.set("pass")
-        said = ""
-        async with asyncio.timeout(10):
-            while "secret_not_changed" not in said:
-                await asyncio.sleep(0.01)
-                said += "".join(capsys.readouterr())
+        await until_said(capsys, "secret_not_changed")
         assert held.worker.signer.mint(SERVE)[0] == token(OLD)
 
 

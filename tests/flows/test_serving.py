@@ -126,3 +126,37 @@ async def test_the_host_header_decides_nothing(api: Api) -> None:
         reply = await api.http.get("/v1/slots/news/top", headers=headers)
         assert "evil.example" not in reply.text
         assert "/c/" in reply.text
+
+
+PARAMETERS = ("slots", "labels", "url", "lang", "country", "device", "width", "visitor", "pv", "kv.a", "callback", "x")
+MARKUP = ['"><script>xss</script>', "'-alert(1)-'<b>", "top:<img src=x>", "<", "\u2028</script>", "%0a%0dX-Header: <x>"]
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+@pytest.mark.parametrize("value", MARKUP)
+async def test_no_parameter_comes_back_as_markup(api: Api, name: str, value: str) -> None:
+    """Of any delivery call, in HTML and JSON, body and headers; the page is whole."""
+    await api.world()
+    await api.creative()
+    plain = (await api.http.get("/v1/slots/news/top")).text
+    for path in ("/v1/slots/news/top", "/v1/slots/news/none", "/v1/pages/news", "/v1/pages/none"):
+        for accept in ("text/html", "application/json"):
+            reply = await api.http.get(path, params={name: value}, headers={"Accept": accept})
+            assert reply.status_code in (200, 404)
+            said = reply.text + repr(reply.headers)
+            assert said.count("<") <= plain.count("<")
+            for piece in ("<script", "<img src=x", "<b>", "<x>", "</script", "alert(1)-'<"):
+                assert piece not in said
+
+
+@pytest.mark.parametrize(
+    "name", ["top:", "top::", "top:1:2", "top:-1", "top:\u0661", "top:12345", "top:x", "TOP", "top "]
+)
+async def test_an_instance_is_a_name_and_a_number(api: Api, name: str) -> None:
+    """Anything else is unknown, fails alone, and is counted as malformed."""
+    await api.world()
+    await api.creative()
+    slots = (await api.http.get("/v1/pages/news", params={"slots": f"{name},top:7"})).json()["slots"]
+    assert slots[name] == {"slot": name, "filled": False, "error": "unknown_slot"}
+    assert slots["top:7"]["filled"]
+    assert api.held.worker.malformed == 1

@@ -117,6 +117,29 @@ async def test_a_full_spool_refuses_and_loses_no_click(store: EmbeddedStore, set
         await api.http.aclose()
 
 
+async def test_an_orderly_end_leaves_nothing_in_the_spool_that_the_store_takes(
+    store: EmbeddedStore, settings: Settings, clock: Clock
+) -> None:
+    """A worker that ends right after an outage brings what it spooled to the store itself."""
+    async with proxy(str(store.socket_path)) as between, running(settings, between.url, clock=clock) as held:
+        api = Api(held)
+        await api.world()
+        await api.creative()
+        between.set("refuse")
+        made = [await api.decide() for _ in range(5)]
+        for one in made:
+            assert (await api.http.get(one["impression_url"])).status_code == 200
+        assert api.spooled()
+        between.set("pass")
+        await api.http.aclose()
+    assert api.spooled() == []
+    async with running(settings, store.url, clock=clock) as held:
+        api = Api(held)
+        totals = await api.totals()
+        assert (totals["impressions"], totals["serves"]) == (5, 5)
+        await api.http.aclose()
+
+
 async def test_what_a_killed_worker_spooled_is_counted_by_the_next(
     store: EmbeddedStore, settings: Settings, clock: Clock
 ) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +18,10 @@ from adserve.errors import Invalid, NotFound, Stale
 from adserve.store.accounts import Accounts
 from adserve.store.catalog import CatalogStore
 from adserve.store.client import Redis, connect
-from adserve.store.embedded import EmbeddedStore
 from adserve.store.keys import Keys
 from adserve.store.media import MediaStore, digest_of
 
 BY: dict[str, Any] = {"actor": "tests", "action": "create"}
-
-
-@pytest.fixture(scope="module")
-def store_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """One real store for this file."""
-    with EmbeddedStore.start(tmp_path_factory.mktemp("store")) as store:
-        yield store.url
 
 
 @pytest.fixture

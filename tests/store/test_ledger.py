@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from adserve.core.schedule import bucket_of
 from adserve.core.token import Serve
 from adserve.store.client import Redis, connect
-from adserve.store.embedded import EmbeddedStore
 from adserve.store.keys import HOUR_S, Keys
 from adserve.store.ledger import FAILED, Item, Ledger
 from adserve.store.spaces import Spaces
@@ -28,8 +27,8 @@ TAG = 3
 
 
 @pytest.fixture
-async def client(store: EmbeddedStore) -> AsyncIterator[Redis]:
-    found = connect(store.url)
+async def client(store_url: str) -> AsyncIterator[Redis]:
+    found = connect(store_url)
     yield found
     await found.aclose()
 

@@ -16,7 +16,6 @@ from adserve.errors import Invalid, NotFound, StoreUnavailable
 from adserve.flows.report import report, roll_up_old
 from adserve.store import reports as module
 from adserve.store.client import Redis, connect
-from adserve.store.embedded import EmbeddedStore
 from adserve.store.keys import Keys
 from adserve.store.reports import Days, last_day, read_cells
 from adserve.wiring import Running
@@ -25,8 +24,8 @@ from tests.store.counters import DAY_S, KEEP_S, KOLKATA, NEWS, NOW, ask, at, cou
 
 
 @pytest.fixture
-async def client(store: EmbeddedStore) -> AsyncIterator[Redis]:
-    found = connect(store.url)
+async def client(store_url: str) -> AsyncIterator[Redis]:
+    found = connect(store_url)
     yield found
     await found.aclose()
 

@@ -13,7 +13,6 @@ from adserve.core.report_names import Names
 from adserve.core.schedule import BUCKET_S
 from adserve.store import reports as module
 from adserve.store.client import Redis, connect
-from adserve.store.embedded import EmbeddedStore
 from adserve.store.keys import Keys
 from adserve.store.reports import roll_up
 from tests.core.report_world import things
@@ -21,8 +20,8 @@ from tests.store.counters import KEEP_S, NEWS, NOW, ask, at, count, fill, move
 
 
 @pytest.fixture
-async def client(store: EmbeddedStore) -> AsyncIterator[Redis]:
-    found = connect(store.url)
+async def client(store_url: str) -> AsyncIterator[Redis]:
+    found = connect(store_url)
     yield found
     await found.aclose()
 
@@ -60,12 +59,12 @@ async def test_rolling_up_twice_changes_nothing(client: Redis, keys: Keys, names
     assert await client.zrange(keys.days(1), 0, -1) == ["20260930", "20261001", "20261002", "20261020"]
 
 
-async def test_racing_workers_roll_up_once(store: EmbeddedStore, client: Redis, keys: Keys, names: Names) -> None:
+async def test_racing_workers_roll_up_once(store_url: str, client: Redis, keys: Keys, names: Names) -> None:
     """Eight connections at once move each quarter-hour exactly once."""
     for n in range(40):
         await count(client, keys, at("2026-10-01T00:00") + n * BUCKET_S, {"1.11.1.1.i": 1})
     before = await ask(client, keys, names, NEWS)
-    clients = [connect(store.url) for _ in range(8)]
+    clients = [connect(store_url) for _ in range(8)]
     moved = await asyncio.gather(*(move(one, keys, names) for one in clients))
     assert sum(moved) == 40
     assert await ask(client, keys, names, NEWS) == before
@@ -74,12 +73,12 @@ async def test_racing_workers_roll_up_once(store: EmbeddedStore, client: Redis, 
 
 
 async def test_a_report_during_rolling_up_misses_and_doubles_nothing(
-    store: EmbeddedStore, client: Redis, keys: Keys, names: Names
+    store_url: str, client: Redis, keys: Keys, names: Names
 ) -> None:
     """Whatever moves while it reads, the answer is that of before."""
     for n in range(400):
         await count(client, keys, at("2026-10-01T00:00") + n * BUCKET_S, {"1.11.1.1.i": 1})
-    other = connect(store.url)
+    other = connect(store_url)
     moving = asyncio.create_task(move(other, keys, names))
     seen = []
     while not moving.done():

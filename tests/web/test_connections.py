@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 
 import pytest
@@ -157,6 +158,42 @@ async def test_a_request_that_is_cut_off_is_said(monkeypatch: pytest.MonkeyPatch
     await task
     assert server.cut_off == 1
     writer.close()
+
+
+UPGRADE = GET + b"connection: upgrade, close\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n"
+
+
+@pytest.mark.parametrize(
+    ("pieces", "answer"),
+    [
+        ([UPGRADE + b"sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"], b"HTTP/1.1 200"),
+        ([b"garbage\r\n\r\n"], b"HTTP/1.1 400"),
+        ([b"\x16\x03\x01\x02\x00"], b"HTTP/1.1 400"),
+        (BIG["a value, one write"], b"HTTP/1.1 431"),
+    ],
+    ids=["an upgrade", "garbage", "a TLS hello", "too large a head"],
+)
+async def test_strangers_cannot_write_to_the_log(port: int, pieces: list[bytes], answer: bytes) -> None:
+    """What anybody may send is answered and leaves no line behind."""
+    kept = Kept()
+    loggers = [logging.getLogger(name) for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi")]
+    for logger in loggers:
+        logger.addHandler(kept)
+    assert (await said(port, *pieces)).startswith(answer)
+    for logger in loggers:
+        logger.removeHandler(kept)
+    assert kept.lines == []
+
+
+class Kept(logging.Handler):
+    """The lines that a logger lets through."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
 
 
 def test_our_protocol_is_the_one_that_serves() -> None:

@@ -9,7 +9,7 @@ import json
 import re
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,6 @@ from adserve.flows.services import Services
 from adserve.store.accounts import Accounts
 from adserve.store.catalog import CatalogStore
 from adserve.store.client import connect
-from adserve.store.embedded import EmbeddedStore
 from adserve.store.keys import Keys
 from adserve.store.media import MediaStore
 from adserve.web.routes import JSON_LIMIT, ROUTES, build_api
@@ -33,13 +32,6 @@ ADMIN = "bootstrap-key-of-the-tests"
 V1 = "/api/v1"
 MOMENT = r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 DOCUMENTED = Path(__file__).resolve().parents[2] / "docs" / "api.md"
-
-
-@pytest.fixture(scope="module")
-def store_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """One real store for this file."""
-    with EmbeddedStore.start(tmp_path_factory.mktemp("store")) as store:
-        yield store.url
 
 
 @dataclass
@@ -442,6 +434,14 @@ async def test_racing_patches_lose_nothing(api: Api) -> None:
     assert got["version"] == 5
 
 
+async def test_a_crowd_of_writers_of_one_object_all_succeed(api: Api) -> None:
+    """32 at once, each on what the others stored: none is told to try again."""
+    await api.world()
+    done = await asyncio.gather(*(api.call("PATCH", "/campaigns/spring", {"weight": n}) for n in range(32)))
+    assert [one.status_code for one in done] == [200] * 32
+    assert (await api.ok("GET", "/campaigns/spring"))["version"] == 33
+
+
 async def test_a_parent_in_use_is_not_deleted(api: Api) -> None:
     """By DELETE or by its state; an archived object keeps its name and can come back."""
     await api.world()
@@ -599,6 +599,9 @@ async def test_what_is_no_picture_is_refused(api: Api, data: bytes, statuses: se
     [
         b"",
         b"--x",
+        b"--x\r\nfoo",
+        b'--x\r\nContent-Disposition: form-data; name="name"\r\n\r\ny',
+        b'--x\r\nContent-Disposition: form-data; name="name"\r\n\r\ny\r\n--x',
         b"--x\r\n\r\nno header\r\n--x--\r\n",
         b"garbage",
         b"--x\r\nContent-Disposition: form-data\r\n\r\na\r\n--x--",
@@ -615,6 +618,26 @@ async def test_a_bad_form_is_refused(api: Api, body: bytes) -> None:
     headers = {"Content-Type": "multipart/form-data; boundary=x"}
     got = await api.http.post(f"{V1}/campaigns/spring/creatives", content=body, headers=headers)
     assert got.status_code in (400, 422), got.text
+
+
+@pytest.mark.parametrize("body", [b"--x\r\nfoo", b'--x\r\nContent-Disposition: form-data; name="alt"\r\n\r\ny\r\n'])
+async def test_a_torn_form_changes_nothing(api: Api, body: bytes) -> None:
+    """Without its last boundary it is no form, not an empty one."""
+    await api.world()
+    path = f"{V1}/creatives/{(await api.text()).json()['id']}/content"
+    pointers(await api.http.put(path, content=body, headers={"Content-Type": "multipart/form-data; boundary=x"}), 400)
+
+
+async def test_form_fields_that_are_no_utf_8_are_named(api: Api) -> None:
+    """All of them, and none is read as another alphabet; what is UTF-8 is taken as it is."""
+    await api.world()
+    parts = {"name": "Größe".encode(), "title": "Größe".encode("latin-1"), "body": b"\xff\xfe"}
+    field = '--x\r\nContent-Disposition: form-data; name="%s"\r\n\r\n'
+    body = b"".join((field % name).encode() + text + b"\r\n" for name, text in parts.items()) + b"--x--\r\n"
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    got = await api.http.post(f"{V1}/campaigns/spring/creatives", content=body, headers=headers)
+    assert pointers(got) == {"/title": "invalid", "/body": "invalid"}
+    assert (await api.upload(picture(), name="Größe")).json()["name"] == "Größe"
 
 
 @pytest.mark.parametrize(

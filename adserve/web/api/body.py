@@ -90,8 +90,30 @@ def _is_unicode(text: str) -> bool:
     return not any("\ud800" <= c <= "\udfff" for c in text)
 
 
+class _Form(MultiPartParser):
+    """Starlette's reads text that is no UTF-8 as Latin-1, and a body that breaks off as a whole one."""
+
+    ended = False
+
+    def __init__(self, *given: Any, **options: Any) -> None:
+        super().__init__(*given, **options)
+        self.problems: list[Problem] = []
+
+    def on_part_end(self) -> None:
+        super().on_part_end()
+        part = self._current_part
+        try:
+            part.data.decode("utf-8")
+        except UnicodeDecodeError:
+            self.problems.append(Problem(pointer(part.field_name), "is no UTF-8"))
+
+    def on_end(self) -> None:
+        self.ended = True
+
+
 async def as_form(request: Request, body: bytes) -> tuple[dict[str, Any], bytes | None]:
-    """`(fields, file)` of a multipart body. `weight` becomes a number; everything else is text."""
+    """`(fields, file)` of a multipart body. `weight` becomes a number; everything else is text. BadBody
+    when it is torn or no form, Invalid for fields that are wrong by themselves."""
     header, options = parse_options_header(request.headers.get("content-type", ""))
     if header != b"multipart/form-data" or not 0 < len(options.get(b"boundary", b"")) <= 70:
         raise UnsupportedMedia("send multipart/form-data with a boundary")
@@ -100,9 +122,7 @@ async def as_form(request: Request, body: bytes) -> tuple[dict[str, Any], bytes 
         yield body
 
     try:
-        parser = MultiPartParser(
-            request.headers, stream(), max_files=1, max_fields=MAX_FIELDS, max_part_size=MAX_TEXT_PART
-        )
+        parser = _Form(request.headers, stream(), max_files=1, max_fields=MAX_FIELDS, max_part_size=MAX_TEXT_PART)
         parser.spool_max_size = len(body) + 1  # stays in memory: the body is bounded already
         form = await parser.parse()
     except (MultiPartException, KeyError, UnicodeError, ValueError) as problem:
@@ -110,6 +130,10 @@ async def as_form(request: Request, body: bytes) -> tuple[dict[str, Any], bytes 
     fields: dict[str, Any] = {}
     data: bytes | None = None
     try:
+        if not parser.ended:
+            raise BadBody("the form ends before its last boundary")
+        if parser.problems:
+            raise Invalid(parser.problems)
         for name, value in form.multi_items():
             if isinstance(value, UploadFile):
                 if name != "file":

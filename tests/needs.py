@@ -1,0 +1,23 @@
+"""What tests need of the machine beside the locked packages.
+
+A program that is missing skips its tests with the reason and the remedy. Where everything must run
+(`ADSERVE_REQUIRE_BROWSER`, as in continuous integration) it fails them instead: there nothing is skipped.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+
+
+def need(*names: str, package: str) -> str:
+    """The first of these programs that is installed. `package` is Debian's name of what has it."""
+    for name in names:
+        if (found := shutil.which(name)) is not None:
+            return found
+    reason = f"needs {' or '.join(names)} (Debian: apt install {package})"
+    if os.environ.get("ADSERVE_REQUIRE_BROWSER"):
+        pytest.fail(f"{reason}, because ADSERVE_REQUIRE_BROWSER is set")
+    pytest.skip(reason)
