@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, NamedTuple
 
 from adserve.core.records import PART_BYTES, PART_ITEMS, Record, parts, score_text
@@ -50,14 +50,15 @@ class Reader:
         """Those of some keys that are there, each as it is when its turn comes; large ones without their content."""
         return [one for one in await self._pipe([[name] for name in names], PART_BYTES, PART_ITEMS // 2) if one]
 
-    async def everything(self) -> AsyncIterator[Record]:
-        """Every record of a store at rest, each key once."""
+    async def everything(self, wanted: Callable[[bytes], bool] = lambda _: True) -> AsyncIterator[Record]:
+        """Every record of a store at rest, or of the keys that are wanted, each key once."""
         seen: set[bytes] = set()
         batch: list[bytes] = []
         async for name in self.scan():
-            if name not in seen:
-                seen.add(name)
-                batch.append(name)
+            if name in seen or not wanted(name):
+                continue
+            seen.add(name)
+            batch.append(name)
             if len(batch) == AT_ONCE:
                 async for record in self.records(await self.each(batch)):
                     yield record

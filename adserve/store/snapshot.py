@@ -65,12 +65,10 @@ class Snapshot:
         catalog = [b"{cat}:" + name for name in sorted(await self._names(b"cat"))]
         async for record in self._reader.records(await self._reader.at_once(catalog)):
             yield record
-        seen: set[bytes] = set()
-        async for name in self._reader.scan():
-            if name not in seen and not name.startswith(b"{cat}:") and not _OF_A_TAG.match(name):
-                seen.add(name)
-                async for record in self._reader.records(await self._reader.each([name])):
-                    yield record
+        async for record in self._reader.everything(
+            lambda name: not name.startswith(b"{cat}:") and not _OF_A_TAG.match(name)
+        ):
+            yield record
 
     async def _names(self, tag: bytes) -> set[bytes]:
         """The keys of a tag, without it, and without the click lists: they last a minute and belong to nothing."""

@@ -3,6 +3,7 @@ agrees with its ledger, and every token counts there exactly once."""
 
 from __future__ import annotations
 
+import asyncio
 import io
 import os
 import time
@@ -21,10 +22,10 @@ from adserve.flows.report import roll_up_old
 from adserve.store.archive import check
 from adserve.store.client import Redis, connect
 from adserve.store.keys import HOUR_S, tag_of
-from adserve.store.ledger import retained_s
+from adserve.store.ledger import Item, retained_s
 from adserve.store.read import Found, Reader
 from adserve.store.snapshot import Moved
-from adserve.store.spool import Flush
+from adserve.store.spool import Event, Flush
 from adserve.wiring import running
 from tests.conftest import Api, Clock
 
@@ -210,14 +211,13 @@ async def test_a_flush_of_older_hours_meanwhile(world: Api, raw: Redis, store_ur
     tag, counts, keys = tag_of(campaign.serial), world.held.worker.ledger.counts, world.held.services.keys
     then = int(clock()) - 5 * HOUR_S
     cell = "1.1.1.1."
-    serve = Serve(77, then // HOUR_S, then, tag, 0, 0, 1, 1, 1)
     await counts.apply(Flush(77, tag, 1, then // HOUR_S, 0, {f"{bucket_of(then)} {cell}s": 1}))
     done: list[bool] = []
 
     async def meanwhile(names: Sequence[bytes]) -> None:
         flushes = any(b":f:" in name and name.startswith(b"{s%d}" % tag) for name in names)
         if flushes and not done:
-            done.append(await counts.apply(Flush(77, tag, 2, serve.hour, 9, {f"{bucket_of(then)} {cell}s": 9})))
+            done.append(await counts.apply(Flush(77, tag, 2, then // HOUR_S, 9, {f"{bucket_of(then)} {cell}s": 9})))
 
     file = await saved(world, raw, meanwhile)
     assert done == [True]
@@ -226,6 +226,30 @@ async def test_a_flush_of_older_hours_meanwhile(world: Api, raw: Redis, store_ur
         for one in (keys, own):
             reached = await client.hget(one.flushed(tag, 77), "next")
             assert (await client.hget(one.counters(tag, bucket_of(then)), f"{cell}s"), reached) == ("10", "9")
+
+
+async def test_serves_that_only_events_prove_meanwhile(world: Api, raw: Redis, store_url: str, clock: Clock) -> None:
+    """Of a worker that was killed hours ago, before it flushed: what an event proved is known to be counted."""
+    campaign: Any = await world.held.services.catalog.get("campaign", "one")
+    tag, ledger, then = tag_of(campaign.serial), world.held.worker.ledger, int(clock()) - 5 * HOUR_S
+    todo = [Serve(88, n, then + n % 2 * 2 * HOUR_S, 1, 1, 0, tag, 1, 1) for n in range(40)]
+
+    async def prove(_: Sequence[bytes]) -> None:
+        if todo:
+            future = asyncio.get_running_loop().create_future()
+            await ledger.apply([Item(Event("i", todo.pop(), "count"), then, future, 0, again=False)], then)
+
+    await prove(())
+    file = await saved(world, raw, prove)
+    assert not todo
+    async with restored(world, raw, store_url, clock, file) as other:
+        found = await verdict(other)
+        assert found["agrees"], found["differences"]
+        client, own = other.held.services.client, other.held.services.keys
+        proven = await client.hgetall(own.proven(tag, 88))
+        cells: list[Any] = [await client.hgetall(own.counters(tag, bucket_of(at))) for at in (then, then + 2 * HOUR_S)]
+        assert 0 < len(proven) == sum(int(one.get("1.1.1.1.s", 0)) for one in cells) < 40
+        assert len(proven) == sum(int(one.get("1.1.1.1.i", 0)) for one in cells)
 
 
 async def roll_up(api: Api) -> int:
