@@ -15,7 +15,7 @@ from adserve.cli.options import as_json, shared, show, table, with_store
 from adserve.cli.progress import progress
 from adserve.errors import AdserveError, Conflict, SettingsError
 from adserve.flows.move import backup, check_value, copy, facts, restore
-from adserve.settings import Settings, load
+from adserve.settings import Settings, load, read_keys
 from adserve.signing import own_path, proofs, proofs_of, secret_path, signing_keys, write_secret
 from adserve.store.archive import Header, check, replacing
 from adserve.store.client import BULK_TIMEOUT_S, Redis, connect
@@ -132,9 +132,9 @@ def _alone(store: EmbeddedStore | None, settings: Settings) -> None:
 def _kept_secret(settings: Settings, proof: str | None) -> str | None:
     """The secret file of the data dir, when it is the one that this store is used with."""
     path = own_path(settings)
-    if secret_path(settings) != path or not path.is_file():
+    if secret_path(settings) != path or not path.exists():
         return None
-    text = path.read_text(encoding="utf-8")
+    text = "".join(f"{key}\n" for key in read_keys(path))
     return text if proof in proofs_of(text) else None
 
 

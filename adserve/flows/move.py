@@ -59,7 +59,7 @@ async def backup(
             archive.put(record)
             tell("backup", archive.keys, archive.bytes)
         trailer = archive.close()
-    return {**facts(header), "keys": trailer.keys, "bytes": archive.bytes, "sha256": trailer.sha256}
+    return {**facts(header), "keys": archive.keys, "bytes": archive.bytes, "sha256": trailer.sha256}
 
 
 async def restore(

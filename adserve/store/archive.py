@@ -2,7 +2,7 @@
 
     {"format": 1, "schema": 1, "adserve": "0.1.0", "prefix": "adserve:", ...}      a `Header`
     ["e3NVfTpi...", "hash", 0, 0, ["...", "..."], ""]      a record of `core.records`, bytes in base64
-    {"keys": 1, "sha256": "..."}      of all lines before
+    {"sha256": "..."}      of all lines before
 
 A file without its last line is torn. The checksum finds what was altered by chance, not by intent:
 whoever can write the file can write another checksum.
@@ -58,7 +58,6 @@ class Header(msgspec.Struct, kw_only=True):
 
 
 class Trailer(msgspec.Struct, forbid_unknown_fields=True):
-    keys: int
     sha256: str
 
 
@@ -93,7 +92,7 @@ class ArchiveWriter:
         self.bytes += record.size
 
     def close(self) -> Trailer:
-        trailer = Trailer(self.keys, self._sha.hexdigest())
+        trailer = Trailer(self._sha.hexdigest())
         self._line(trailer)
         with _writing():
             self._gzip.close()
@@ -102,7 +101,7 @@ class ArchiveWriter:
 
 def check(file: BinaryIO) -> Header:
     """Reads all of a file. BadBackup with what is wrong: newer, torn, altered, or none of ours."""
-    sha, keys, before = hashlib.sha256(), 0, Record(b"", "", 0, 0, [])
+    sha, before = hashlib.sha256(), Record(b"", "", 0, 0, [])
     file.seek(0)
     lines = _lines(file)
     first = next(lines, b"")
@@ -111,7 +110,7 @@ def check(file: BinaryIO) -> Header:
     for number, line in enumerate(lines, 2):
         if line.startswith(b"{"):
             trailer = _trailer(line, number)
-            if trailer.sha256 != sha.hexdigest() or trailer.keys != keys:
+            if trailer.sha256 != sha.hexdigest():
                 raise BadBackup("the file was altered: its checksum is another. Nothing was written; take another copy")
             if next(lines, None) is not None:
                 raise BadBackup("the file goes on behind its end. Nothing was written; take another copy")
@@ -126,7 +125,6 @@ def check(file: BinaryIO) -> Header:
             wrong = "a part without the one before"
         if wrong is not None:
             raise BadBackup(f"line {number} of the file is no record ({wrong}). Nothing was written")
-        keys += record.part == 0
         before = record
     raise BadBackup("the file is torn: its last line is missing. Nothing was written; take a whole copy")
 

@@ -12,7 +12,7 @@ keys, never text from outside; names stand in hash *fields* at most.
 | `{cat}:serials` | hash, noun to last serial | never | store.catalog | store.catalog |
 | `{cat}:keys` | hash, key id to JSON with a digest | never | store.accounts | store.accounts |
 | `{cat}:audit` | stream, who changed what | never | store.catalog | `GET /audit` |
-| `{cat}:secret` | check value of the signing secret | never | wiring | wiring |
+| `{cat}:secret` | check value of the secret, or `unfinished` (store.load) | never | wiring, store.load | wiring |
 | `{m:HASH}:media` | bytes of a picture | never | store.media | `GET /m/` |
 | `{sK}:l:WHAT:INCARNATION:HOUR` | bitmap, one bit a serve | last lifetime + 48 h | event.lua | event.lua |
 | `{sK}:c:BUCKET` | hash, cell to count | rolled up after 35 days | event.lua, serves.lua | store.reports |

@@ -175,6 +175,9 @@ def _merged(units: list[set[bytes]], read: list[list[Found]]) -> Iterable[Found]
             if b"}:p:" not in one.name or one.content is None:
                 yield one
                 continue
+            if one.type != "hash":  # spoilt, and as it is
+                proven[one.name] = one
+                continue
             own = [one.content[at : at + 2] for at in range(0, len(one.content), 2)]
             fields = [word for pair in own if pair[0].partition(b":")[0] in hours for word in pair]
             before = proven.get(one.name, one._replace(content=[])).content or []

@@ -75,7 +75,7 @@ async def content(store: Redis, name: str) -> Any:
         "stream": lambda: any_.xrange(key),
     }
     stream = (await any_.xinfo_stream(key))["last-generated-id"] if kind == "stream" else None
-    value = await reads[kind]() if kind in reads else None
+    value: Any = await reads[kind]() if kind in reads else None
     if kind == "set":
         value = set(value)
     return kind, value, stream, -(-await any_.pttl(key) // 1000) + int(time.time()) if await any_.ttl(key) > 0 else 0
