@@ -125,7 +125,7 @@ class Snapshot:
     def _fell_between(self, first: Iterable[Found], last: Iterable[Found]) -> bool:
         """Whether a flush came that may have been of hours that were read at another moment."""
         then = {one.name: one for one in first}
-        changed = (then.get(one.name, one) for one in last if one not in then.values())
+        changed = (then.get(one.name) for one in last if one != then.get(one.name))
         return any(_reach(one) < self._newest - 1 for one in changed)
 
     async def _at_rest(self, tag: bytes, names: list[bytes]) -> AsyncIterator[Record]:
@@ -158,9 +158,9 @@ def _days_around(hour: int) -> set[bytes]:
     return {f"d:{moment + timedelta(days=days):%Y%m%d}".encode() for days in (-1, 0, 1)}
 
 
-def _reach(flushed: Found) -> int:
-    """The hour that a flush reached."""
-    content = flushed.content or []
+def _reach(flushed: Found | None) -> int:
+    """The hour that a flush reached; 0 before the first one."""
+    content = (flushed and flushed.content) or []
     fields = dict(zip(content[::2], content[1::2], strict=False))
     hour = fields.get(b"hour", b"")
     return int(hour) if hour.isdigit() else 0

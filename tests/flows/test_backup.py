@@ -205,27 +205,33 @@ async def test_a_worker_that_starts_meanwhile(world: Api, raw: Redis, store_url:
         assert (await other.totals())["impressions"] == (await other.totals())["serves"] == len(shown) + 3
 
 
-async def test_a_flush_of_older_hours_meanwhile(world: Api, raw: Redis, store_url: str, clock: Clock) -> None:
-    """A spool that is replayed brings serves of hours ago and how far they reach: both are in it, or neither."""
+@pytest.mark.parametrize("first", [True, False])
+async def test_a_flush_of_older_hours_meanwhile(
+    world: Api, raw: Redis, store_url: str, clock: Clock, first: bool
+) -> None:
+    """A spool that is replayed brings serves of hours ago and how far they reach: both are in it, or neither. Also
+    that of a worker that flushes for the first time, up to the present hour."""
     campaign: Any = await world.held.services.catalog.get("campaign", "one")
     tag, counts, keys = tag_of(campaign.serial), world.held.worker.ledger.counts, world.held.services.keys
     then = int(clock()) - 5 * HOUR_S
-    cell = "1.1.1.1."
-    await counts.apply(Flush(77, tag, 1, then // HOUR_S, 0, {f"{bucket_of(then)} {cell}s": 1}))
+    field, bucket = "1.1.1.1.s", bucket_of(then)
+    await counts.apply(Flush(77 if first else 78, tag, 1, then // HOUR_S, 0, {f"{bucket} {field}": 1}))
+    await raw.setbit(keys.ledger(tag, "if", 77, then // HOUR_S), 1, 0)  # so the worker is known
+    reach = then // HOUR_S if first else int(clock()) // HOUR_S
     done: list[bool] = []
 
     async def meanwhile(names: Sequence[bytes]) -> None:
         flushes = any(b":f:" in name and name.startswith(b"{s%d}" % tag) for name in names)
         if flushes and not done:
-            done.append(await counts.apply(Flush(77, tag, 2, then // HOUR_S, 9, {f"{bucket_of(then)} {cell}s": 9})))
+            done.append(await counts.apply(Flush(77, tag, 2, reach, 9, {f"{bucket} {field}": 9})))
 
     file = await saved(world, raw, meanwhile)
     assert done == [True]
     async with restored(world, raw, store_url, clock, file) as other:
         client, own = other.held.services.client, other.held.services.keys
         for one in (keys, own):
-            reached = await client.hget(one.flushed(tag, 77), "next")
-            assert (await client.hget(one.counters(tag, bucket_of(then)), f"{cell}s"), reached) == ("10", "9")
+            assert await client.hget(one.counters(tag, bucket), field) == "10"
+            assert await client.hget(one.flushed(tag, 77), "next") == "9"
 
 
 async def test_serves_that_only_events_prove_meanwhile(world: Api, raw: Redis, store_url: str, clock: Clock) -> None:
