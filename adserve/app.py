@@ -18,7 +18,10 @@ from adserve.wiring import Running
 
 def create_app(running: Running, *, extra: Sequence[BaseRoute] = (), warnings: tuple[str, ...] = ()) -> ASGIApp:
     """Delivery in front, then the public routes, the management API and `extra` (the demo)."""
-    public = Public(running.worker, running.services.media, Health(lambda: running.store_up, warnings))
+    health = Health(
+        lambda: running.store_up and running.admission.given, lambda: (*warnings, *running.admission.warnings)
+    )
+    public = Public(running.worker, running.services.media, health)
     router = Starlette(
         routes=[*public.routes(), *extra, *build_api(running.services)],
         exception_handlers={Exception: _failed},

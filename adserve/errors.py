@@ -5,6 +5,8 @@
     ├── StoreError               the store is away or refuses
     │   ├── StoreUnavailable     refused, silent or too slow
     │   └── StoreMissing         no Valkey or Redis binary here       exit 69
+    ├── UnfitStore               the store could lose what it answered  exit 78
+    │   └── OtherSchema          its data has a form that is not of this code
     ├── NoData                   nothing is kept in this data dir      exit 66
     ├── Invalid                  a body or query, all problems at once
     ├── NotFound                 no such object, or not the caller's
@@ -71,6 +73,17 @@ class StoreUnavailable(StoreError):
 
 class StoreMissing(StoreError):
     code = "store_missing"
+
+
+class UnfitStore(AdserveError):
+    """A store that answers and must not be counted on; the message says what to change."""
+
+    code = "unfit_store"
+    exit_code = 78
+
+
+class OtherSchema(UnfitStore):
+    code = "other_schema"
 
 
 class NoData(AdserveError):

@@ -160,12 +160,12 @@ def listen(host: str, port: int) -> socket.socket:
         sock.close()
         if problem.errno not in (98, 48):
             raise PortBusy(f"cannot listen on {host}:{port}: {problem.strerror}") from None
-        raise PortBusy(f"port {port} is taken{_holder(port)}; the next free one is {_next_free(host, port)}") from None
+        raise PortBusy(f"port {port} is taken{holder(port)}; the next free one is {_next_free(host, port)}") from None
     sock.listen(2048)
     return sock
 
 
-def _holder(port: int) -> str:
+def holder(port: int) -> str:
     """` by NAME (process N)` where the system tells (Linux)."""
     inodes: set[str] = set()
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):

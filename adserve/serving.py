@@ -26,6 +26,8 @@ from adserve.wiring import Running, running
 log = structlog.get_logger("adserve")
 SUPERVISE_S = 0.5
 CATALOG_S = 3.0
+OVERTAKEN_S = 5.0
+"""How long a worker that may touch its store no more still fills pages: a newer one may be about to take its place."""
 
 
 @contextmanager
@@ -112,10 +114,17 @@ async def serve(
 
 
 async def work(
-    settings: Settings, store_url: str, store: EmbeddedStore | None, sock: socket.socket, *, life: int, ready: int
+    settings: Settings,
+    store_url: str,
+    store: EmbeddedStore | None,
+    sock: socket.socket,
+    *,
+    life: int,
+    ready: int,
+    again: bool,
 ) -> None:
     """One worker of several: says on `ready` that it accepts, and drains when `life` ends or on SIGTERM."""
-    async with supervised(store), running(settings, store_url) as held:
+    async with supervised(store), running(settings, store_url, patient=again) as held:
         await _accept(held, sock, (), life=life, ready=ready)
 
 
@@ -130,13 +139,22 @@ async def _accept(
     server = Server(config)
     if life is not None:
         asyncio.get_running_loop().add_reader(life, setattr, server, "should_exit", True)
-    waiting = asyncio.create_task(_tell(held, server, ready)) if ready is not None else None
+    tasks = [asyncio.create_task(_end_when_failed(held, server))]
+    if ready is not None:
+        tasks.append(asyncio.create_task(_tell(held, server, ready)))
     await server.serve(sockets=[sock])
-    if waiting is not None:
-        await end([waiting])
+    await end(tasks)
     if server.cut_off:
         say(f"{server.cut_off} requests cut off after {DRAIN_S} s")
+    if held.failure is not None:
+        raise held.failure
     return server.cut_off
+
+
+async def _end_when_failed(held: Running, server: Server) -> None:
+    await held.failed.wait()
+    await asyncio.sleep(OVERTAKEN_S)
+    server.should_exit = True
 
 
 async def _tell(held: Running, server: Server, ready: int) -> None:

@@ -161,6 +161,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("country_header", None, _header, "header with the country, set by a trusted proxy"),
     Setting("key_prefix", "adserve:", _prefix, "what every key in the store begins with"),
     Setting("embedded_sync", "second", _sync, "when the embedded store's log reaches the disk: second or always"),
+    Setting("unsafe_store", "0", _number(0, 1), "1 counts on a store that can lose what it has answered"),
     Setting("impression_lifetime_s", "600", _number(1, 86_400), "seconds in which an impression is in time"),
     Setting("view_lifetime_s", "3600", _number(1, 86_400), "seconds in which a view is in time"),
     Setting("click_lifetime_s", "86400", _number(1, 604_800), "seconds in which a click is in time"),
@@ -189,6 +190,7 @@ class Settings:
     country_header: str | None
     key_prefix: str
     embedded_sync: str
+    unsafe_store: int
     impression_lifetime_s: int
     view_lifetime_s: int
     click_lifetime_s: int

@@ -1,4 +1,4 @@
-"""The keys that sign tokens, and the file that holds them."""
+"""The keys that sign tokens: the file that holds them, and what the store knows of them."""
 
 from __future__ import annotations
 

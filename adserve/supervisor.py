@@ -70,6 +70,7 @@ class Supervisor:
         self._replacing = asyncio.Lock()
         self._read_life, self._write_life = os.pipe()
         self._failed: AdserveError | None = None
+        self._begun = False
 
     async def run(self) -> None:
         """Serves until SIGTERM or SIGINT. SIGHUP replaces the workers. Raises what kept a worker from its
@@ -106,6 +107,7 @@ class Supervisor:
         if self._failed is not None:
             self._stopping.set()
             return
+        self._begun = True
         warnings = [f"warning: {text}" for text in (*start_warnings(self._settings), *sharing(self._store))]
         print(banner(self._settings, self._store, warnings), file=sys.stderr, flush=True)
 
@@ -116,7 +118,7 @@ class Supervisor:
         try:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "adserve", "worker",
-                *(str(file) for file in files),
+                *(str(file) for file in files), *(["--again"] if self._begun else []),
                 env={**_plain_environment(), **self._settings.environment()},
                 pass_fds=files,
                 stdin=asyncio.subprocess.DEVNULL,
@@ -140,7 +142,8 @@ class Supervisor:
                 if self._stopping.is_set() or place.process is not process:
                     continue  # replaced meanwhile
                 log.warning("worker_died", worker=place.number, code=code)
-                if code == SettingsError.exit_code:
+                # one that had served was overtaken by newer code, which may be what the next start runs
+                if code == SettingsError.exit_code and not place.accepts:
                     self._failed = _failure(code)
                     self._stopping.set()
                     return

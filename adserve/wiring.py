@@ -8,16 +8,17 @@ import time
 import tomllib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
 from crawlerdetect import CrawlerDetect
 
+from adserve import __version__
 from adserve.core.catalog import compile_catalog
-from adserve.core.token import Key
 from adserve.core.traffic import TrafficRules
-from adserve.errors import SettingsError, StoreError
+from adserve.errors import AdserveError, OtherSchema, SettingsError, StoreError
+from adserve.flows.admit import Admission, knows_secret
 from adserve.flows.report import roll_up_old
 from adserve.flows.services import Services
 from adserve.flows.worker import Lifetimes, Worker
@@ -27,21 +28,25 @@ from adserve.snippet import compile_snippet
 from adserve.store.accounts import Accounts
 from adserve.store.catalog import CatalogStore
 from adserve.store.client import HOT_TIMEOUT_S, REPLY_ERRORS, Redis, connect, end, recover
+from adserve.store.clock import StoreClock
+from adserve.store.durability import unreachable
 from adserve.store.keys import Keys
 from adserve.store.ledger import Ledger
-from adserve.store.load import UNFINISHED
 from adserve.store.media import MediaStore
 from adserve.store.replay import Replay
+from adserve.store.schema import check
 from adserve.store.spaces import Spaces
 from adserve.store.spool import Spool
 
 log = structlog.get_logger("adserve")
 POLL_S = 0.2
 """How often a worker asks for the catalog's version: a change is live everywhere within a second."""
+DRAIN_S, BARRED_S = 3.0, 0.2
+"""How long the end of a worker waits for its store, and when it may not touch it. The spool keeps the rest."""
 ROLL_UP_S = 3600
 GO_ON_S = 1.0
 CATCH_UP_S = 0.25
-DRAIN_SPOOL_S = 3.0
+CLOCK_OFF_S = 2.0
 SETTLE_S = 5
 """A key that came into the secret file verifies at once and signs after this time: by then every
 worker has read it, so none refuses a token that another one signed."""
@@ -54,8 +59,19 @@ class Running:
     settings: Settings
     worker: Worker
     services: Services
+    admission: Admission
     store_up: bool = True
     last_contact: float = 0.0
+    failure: AdserveError | None = None
+    failed: asyncio.Event = field(default_factory=asyncio.Event)
+    """What no waiting mends has come out after the start: this process has to end."""
+
+    def fail(self, problem: AdserveError) -> None:
+        """Nothing more goes to the store: what is answered from now on waits in the spool."""
+        self.admission.withdraw()
+        self.failure = problem
+        self.failed.set()
+        log.error("stopping", problem=str(problem))
 
 
 def traffic_rules(data_dir: Path) -> TrafficRules:
@@ -70,9 +86,11 @@ def traffic_rules(data_dir: Path) -> TrafficRules:
 
 @asynccontextmanager
 async def running(
-    settings: Settings, store_url: str, *, clock: Callable[[], float] = time.time
+    settings: Settings, store_url: str, *, clock: Callable[[], float] | None = None, patient: bool = False
 ) -> AsyncIterator[Running]:
-    """A worker with its services. Leaving flushes every counter and says whether that worked."""
+    """A worker with its services, by the store's time unless another clock is given. Leaving flushes every
+    counter and says whether that worked. UnfitStore, unless it is `patient`: then it fills pages and waits."""
+    clock = clock or StoreClock()
     async with AsyncExitStack() as stack:
         keys = Keys(settings.key_prefix)
         hot = connect(store_url, timeout_s=HOT_TIMEOUT_S, connections=4)
@@ -103,24 +121,35 @@ async def running(
             await _load(held, held.services.catalog)
 
         services = _services(settings, client, keys, clock, refresh)
-        held = Running(settings, worker, services)
+        admission = Admission(
+            client,
+            keys,
+            ledger.breaker,
+            lambda: knows_secret(client, keys, proofs(worker.keys)),
+            embedded=settings.redis_url is None,
+            unsafe=bool(settings.unsafe_store),
+        )
+        held = Running(settings, worker, services, admission)
 
         async def catch_up() -> None:
             with contextlib.suppress(*REPLY_ERRORS):
                 await asyncio.wait_for(refresh(), CATCH_UP_S)
 
         worker.catch_up = catch_up
-        await _check_secret(held, signing)
         try:
+            await (admission.keep() if patient else admission.ask())
             await refresh()
         except REPLY_ERRORS:
             held.store_up = False
             log.warning("store_unavailable_at_start")
+        if not admission.given:
+            admission.withdraw()
         ledger.start()
+        following = asyncio.create_task(_go_on(lambda: _follow(held, services.catalog)))
+        stack.push_async_callback(end, [following])  # the last to end: a store may come back while the worker drains
         tasks = [
             asyncio.create_task(_go_on(work))
             for work in (
-                lambda: _follow(held, services.catalog),
                 lambda: _keep_house(held),
                 lambda: _follow_secret(held, secret_stamp),
                 replay.run,
@@ -130,8 +159,9 @@ async def running(
             yield held
         finally:
             await end(tasks)
-            clean = await ledger.close()
-            await replay.finish(DRAIN_SPOOL_S)
+            patience_s = DRAIN_S if held.failure is None else BARRED_S
+            clean = await ledger.close(within_s=patience_s)
+            await replay.finish(patience_s)
             log.info("drained", flushed=clean, events=ledger.committed)
             if not clean:
                 raise StoreError("neither the store nor the spool took the last counters")
@@ -140,13 +170,15 @@ async def running(
 @asynccontextmanager
 async def services_only(settings: Settings, store_url: str) -> AsyncIterator[Services]:
     """The management side alone, for the command line. Running workers see changes by themselves."""
-    client = connect(store_url)
+    client, keys = connect(store_url), Keys(settings.key_prefix)
 
     async def refresh() -> None:
         return None
 
     try:
-        yield _services(settings, client, Keys(settings.key_prefix), time.time, refresh)
+        with contextlib.suppress(*REPLY_ERRORS):  # the work itself will tell
+            await check(client, keys, __version__, migrate=False)
+        yield _services(settings, client, keys, StoreClock(), refresh)
     finally:
         await client.aclose()
 
@@ -157,7 +189,7 @@ def _services(
     return Services(
         client,
         keys,
-        CatalogStore(client, keys),
+        CatalogStore(client, keys, clock),
         Accounts(client, keys, settings.admin_key),
         MediaStore(client, keys, settings.data_dir / "media"),
         clock,
@@ -166,24 +198,6 @@ def _services(
         settings.keep_quarters_days * 86_400,
         settings.max_upload_bytes,
     )
-
-
-async def _check_secret(held: Running, signing: tuple[Key, ...]) -> bool:
-    """Stops a worker whose secret the store does not know: it would refuse the tokens of the others.
-    False when the store is away and cannot be asked."""
-    services = held.services
-    own = proofs(signing)
-    try:
-        await services.client.set(services.keys.secret, own[0], nx=True)
-        known = await services.client.get(services.keys.secret)
-        if known in own:
-            await services.client.set(services.keys.secret, own[0])
-            return True
-    except REPLY_ERRORS:
-        return False
-    if known == UNFINISHED:
-        raise SettingsError(["a restore or copy to the store was not finished: run the same again, then start"])
-    raise SettingsError(["the store was used with another secret: set ADSERVE_SECRET (or its file) to that one"])
 
 
 async def _follow_secret(held: Running, seen: Stamp) -> None:
@@ -197,7 +211,7 @@ async def _follow_secret(held: Running, seen: Stamp) -> None:
             continue
         try:
             keys = signing_keys(held.settings)
-            if not await _check_secret(held, keys):
+            if not await knows_secret(held.services.client, held.services.keys, proofs(keys)):
                 continue
         except SettingsError as problem:
             log.error("secret_not_changed", problems=problem.problems)
@@ -214,10 +228,10 @@ async def _follow_secret(held: Running, seen: Stamp) -> None:
         log.info("secret_changed", keys=len(keys))
 
 
-async def _load(held: Running, store: CatalogStore) -> None:
-    """Loads what changed and swaps the compiled copy."""
+async def _load(held: Running, store: CatalogStore, *, whole: bool = False) -> None:
+    """Loads what changed, or the `whole`, and swaps the compiled copy."""
     current = held.worker.catalog
-    if current is None:
+    if current is None or whole:
         version, things = await store.load_all()
     else:
         version, changed = await store.changed_since(current.version)
@@ -245,18 +259,31 @@ async def _go_on(work: Callable[[], Awaitable[None]]) -> None:
 
 
 async def _follow(held: Running, store: CatalogStore) -> None:
-    """Follows the catalog's version; a store that goes and comes is said once each."""
+    """Follows the catalog's version and the store's clock; a store that goes and comes is said once each. One
+    that was away may have come back with an older catalog, of a replica or a backup."""
+    clock_was_off = False
     while True:
         await asyncio.sleep(POLL_S)
+        if held.failure is not None:
+            continue
         try:
+            await held.admission.keep()
             current = held.worker.catalog
-            if current is None or await store.version() != current.version:
-                await _load(held, store)
+            if current is None or not held.store_up or await store.version() != current.version:
+                await _load(held, store, whole=not held.store_up)
             held.last_contact, held.worker.stale = time.monotonic(), False
             if not held.store_up:
                 held.store_up = True
                 log.info("store_back")
+            off_s = held.worker.clock_off_s
+            if (abs(off_s) > CLOCK_OFF_S) is not clock_was_off:
+                clock_was_off = not clock_was_off
+                log.warning("clock_off" if clock_was_off else "clock_right", store_ahead_s=round(off_s, 1))
+        except (OtherSchema, SettingsError) as problem:
+            held.fail(problem)
         except REPLY_ERRORS as problem:
+            if unreachable(problem):  # whatever comes back is looked at before it is counted on
+                held.admission.withdraw()
             if held.store_up:
                 held.store_up = False
                 log.warning("store_away", problem=type(problem).__name__)
@@ -269,7 +296,7 @@ async def _keep_house(held: Running) -> None:
     """Rolls quarter-hours older than the limit up to site-local days."""
     while True:
         try:
-            if held.worker.catalog is not None:
+            if held.worker.catalog is not None and held.admission.given:
                 await roll_up_old(held.services, held.worker.catalog.things)
         except REPLY_ERRORS:
             log.warning("roll_up_postponed")

@@ -29,8 +29,8 @@ Fault = Literal["pass", "delay", "slice", "drop_reply", "reset", "black_hole", "
 class Proxy:
     """`url` is what clients connect to. `dropped` counts replies that were thrown away."""
 
-    def __init__(self, socket_path: str) -> None:
-        self._store = socket_path
+    def __init__(self, store: str | int) -> None:
+        self._store = store
         self.fault: Fault = "pass"
         self.delay_s = 0.02
         self.once = False
@@ -59,7 +59,14 @@ class Proxy:
         if self.fault == "refuse":
             _reset(writer)
             return
-        store_reader, store_writer = await asyncio.open_unix_connection(self._store)
+        try:
+            if isinstance(self._store, int):
+                store_reader, store_writer = await asyncio.open_connection("127.0.0.1", self._store)
+            else:
+                store_reader, store_writer = await asyncio.open_unix_connection(self._store)
+        except OSError:  # the store is down
+            _reset(writer)
+            return
         self._open.add(writer)
         both = [
             asyncio.create_task(self._requests(reader, writer, store_writer)),
@@ -118,9 +125,9 @@ def _reset(writer: asyncio.StreamWriter) -> None:
 
 
 @asynccontextmanager
-async def proxy(socket_path: str) -> AsyncIterator[Proxy]:
-    """A proxy before the store on a unix socket, gone with everything it holds at the end."""
-    found = Proxy(socket_path)
+async def proxy(store: str | int) -> AsyncIterator[Proxy]:
+    """A proxy before the store on a unix socket or a port of loopback, gone with everything it holds at the end."""
+    found = Proxy(store)
     server = await asyncio.start_server(found.serve, "127.0.0.1", 0)
     found.port = server.sockets[0].getsockname()[1]
     try:

@@ -13,7 +13,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -135,16 +135,22 @@ class Service:
         return found
 
     def report(self, by: str) -> Any:
+        """`GET /report` of today."""
         return self.call("GET", f"/report?site=news&period=today&tz=UTC&by={by}")
 
     def at_rest(self) -> dict[str, Any]:
         """The figures when no worker has anything left to count, and a store that was just killed is back."""
-        until(lambda: not list((self.data / "spool").glob("*-*.*")), 30)
-        until(self._reports)
+        until(lambda: not self.spooled(), 30)
+        until(self.answers_reports)
         time.sleep(0.3)
         return self.totals()
 
-    def _reports(self) -> bool:
+    def spooled(self) -> list[Path]:
+        """The files of the spools that are not replayed yet."""
+        return list((self.data / "spool").glob("*-*.*"))
+
+    def answers_reports(self) -> bool:
+        """Whether a report is answered."""
         try:
             self.totals()
         except urllib.error.HTTPError as refused:
@@ -202,6 +208,17 @@ def service(folder: Path, *, workers: int = 1, **settings: str) -> Iterator[Serv
                 if pid > 1 and b"data" in _arguments(pid):
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGKILL)
+
+
+@contextlib.asynccontextmanager
+async def service_beside(folder: Path, *, workers: int = 1, **settings: str) -> AsyncIterator[Service]:
+    """The same, while this process has something to do meanwhile: it may be the service's network."""
+    manager = service(folder, workers=workers, **settings)
+    running = await asyncio.to_thread(manager.__enter__)
+    try:
+        yield running
+    finally:
+        await asyncio.to_thread(manager.__exit__, None, None, None)
 
 
 def _arguments(pid: int) -> bytes:

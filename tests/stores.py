@@ -23,7 +23,18 @@ from tests.needs import need
 from tests.service import free_port
 
 SLOTS = 16384
-LOGGED = ("--save", "", "--appendonly", "yes", "--appendfsync", "no", "--maxmemory-policy", "noeviction")
+LOGGED = (
+    "--save",
+    "",
+    "--repl-diskless-sync-delay",
+    "0",
+    "--appendonly",
+    "yes",
+    "--appendfsync",
+    "no",
+    "--maxmemory-policy",
+    "noeviction",
+)
 KINDS = ("embedded", "redis", "cluster", "sentinel")
 
 
@@ -60,6 +71,11 @@ class Node:
         options: dict[str, Any] = {"socket_timeout": 2, "retry": Retry(NoBackoff(), 0), "protocol": 2}
         with Redis(port=self.port, decode_responses=True, **options) as client:
             return client.execute_command(*command)
+
+    def text(self, *command: Any) -> str:
+        """The reply of a command that describes something, as text, however the client reads it."""
+        found = self.call(*command)
+        return found if isinstance(found, str) else "\n".join(f"{name}:{value}" for name, value in found.items())
 
     def kill(self) -> None:
         if self.process is not None:
@@ -112,6 +128,11 @@ class Cluster:
             node.call("CLUSTER", "SETSLOT", slot, "NODE", to_id)
 
 
+def _knows(node: Node, others: int) -> bool:
+    lines = node.text("CLUSTER", "NODES").splitlines()
+    return len(lines) == others and not any("handshake" in line for line in lines)
+
+
 @contextlib.contextmanager
 def cluster(folder: Path, *, replicas: bool = False) -> Iterator[Cluster]:
     with nodes() as members:
@@ -124,16 +145,12 @@ def cluster(folder: Path, *, replicas: bool = False) -> Iterator[Cluster]:
             node.call("CLUSTER", "ADDSLOTSRANGE", number * SLOTS // 3, (number + 1) * SLOTS // 3 - 1)
         for node in members[1:]:
             node.call("CLUSTER", "MEET", "127.0.0.1", first.port, first.bus)
-        until(lambda: all(len(node.call("CLUSTER", "NODES")) >= len(members) for node in members))
+        until(lambda: all(_knows(node, len(members)) for node in members))
         for replica, primary in zip(members[3:], members[:3], strict=False):
             replica.call("CLUSTER", "REPLICATE", primary.call("CLUSTER", "MYID"))
-        until(lambda: all("cluster_state:ok" in str(info(node)) for node in members))
+        until(lambda: all("cluster_state:ok" in node.text("CLUSTER", "INFO") for node in members))
+        until(lambda: all("master_link_status:up" in node.text("INFO", "replication") for node in members[3:]))
         yield Cluster(members)
-
-
-def info(node: Node) -> str:
-    raw = node.call("CLUSTER", "INFO")
-    return raw if isinstance(raw, str) else "\n".join(f"{name}:{value}" for name, value in raw.items())
 
 
 class Watched:
@@ -154,7 +171,7 @@ def watched(folder: Path) -> Iterator[Watched]:
         members.append(primary)
         replica = Node(folder / "replica", *LOGGED, "--replicaof", f"127.0.0.1 {primary.port}")
         members.append(replica)
-        until(lambda: "master_link_status:up" in _raw(replica, "replication"))
+        until(lambda: "master_link_status:up" in replica.text("INFO", "replication"))
         config = (
             f"sentinel monitor main 127.0.0.1 {primary.port} 2\n"
             "sentinel down-after-milliseconds main 1000\nsentinel failover-timeout main 5000\n"
@@ -163,11 +180,6 @@ def watched(folder: Path) -> Iterator[Watched]:
         members.extend(sentinels)
         until(lambda: all(str(len(sentinels) - 1) in _raw_sentinel(one) for one in sentinels))
         yield Watched(primary, replica, sentinels)
-
-
-def _raw(node: Node, section: str) -> str:
-    found = node.call("INFO", section)
-    return found if isinstance(found, str) else "\n".join(f"{name}:{value}" for name, value in found.items())
 
 
 def _raw_sentinel(node: Node) -> str:

@@ -50,7 +50,8 @@ ARROWS: dict[str, frozenset[str]] = {
     "supervisor": frozenset({"settings", "http", "serving", "store", "errors"}),
     "demo": _TOP | {"demo"},
     "bench": _TOP | {"bench"},
-    "cli": _TOP | {"cli", "demo", "bench"},
+    "doctor": _WEB | {"settings", "signing", "http", "doctor"},
+    "cli": _TOP | {"cli", "demo", "bench", "doctor"},
     "__main__": frozenset({"cli"}),
 }
 """Part of the package to the parts it may import. A part that stands here nowhere may import nothing."""

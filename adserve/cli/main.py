@@ -18,6 +18,7 @@ from adserve import __version__
 from adserve.cli.audit import audit_command
 from adserve.cli.bench import bench_command
 from adserve.cli.creatives import creative, keys
+from adserve.cli.doctor import doctor_command
 from adserve.cli.failures import tell
 from adserve.cli.moving import backup_command, restore_command, store_group
 from adserve.cli.options import shared
@@ -62,12 +63,14 @@ def serve_command(**flags: Any) -> None:
 
 @cli.command("worker", hidden=True)
 @click.argument("files", nargs=3, type=int)
-def worker_command(files: tuple[int, int, int]) -> None:
-    """One worker of `serve`, which starts it: with its socket, its life and where to say that it is ready."""
+@click.option("--again", is_flag=True)
+def worker_command(files: tuple[int, int, int], *, again: bool) -> None:
+    """One worker of `serve`, which starts it: with its socket, its life and where to say that it is ready. `again`:
+    of a service that has begun."""
     sock, life, ready = files
     settings = load({}, os.environ, Path(os.devnull))
     with store_of(settings) as (url, store):
-        uvloop.run(work(settings, url, store, socket.socket(fileno=sock), life=life, ready=ready))
+        uvloop.run(work(settings, url, store, socket.socket(fileno=sock), life=life, ready=ready, again=again))
 
 
 @cli.command("demo")
@@ -87,6 +90,7 @@ for command in (
     backup_command,
     bench_command,
     creative,
+    doctor_command,
     keys,
     report_command,
     restore_command,

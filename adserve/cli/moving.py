@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,8 @@ from adserve.store.archive import Header, check, replacing
 from adserve.store.client import BULK_TIMEOUT_S, Redis, connect
 from adserve.store.embedded import EmbeddedStore
 from adserve.store.ledger import retained_s
-from adserve.store.spool import waiting
+from adserve.store.read import Reader
+from adserve.store.spool import lying
 
 replace_option = click.option("--replace", is_flag=True, help="remove what the store holds with this key prefix first")
 
@@ -44,14 +44,14 @@ def backup_command(json_: bool, file: Path, **flags: Any) -> None:
                 found = await backup(
                     client,
                     settings.key_prefix,
-                    time.time,
+                    await Reader(client, settings.key_prefix).clock(),
                     raw,
                     secret=secret,
                     retained_s=retained_s(settings.click_lifetime_s),
                     keep_s=settings.keep_quarters_days * 86_400,
                     tell=tell,
                 )
-            pending = waiting(settings.data_dir / "spool", settings.key_prefix)
+            pending = lying(settings.data_dir / "spool", settings.key_prefix).events
             return {**found, "file": str(file), "with_secret": secret is not None, "pending": pending}
 
         settings, found = with_store(flags, work)
@@ -82,9 +82,8 @@ def restore_command(json_: bool, replace: bool, file: Path, **flags: Any) -> Non
                     own_path(settings).unlink(missing_ok=True)
                     write_secret(settings, header.secret)
 
-            found = await restore(
-                client, settings.key_prefix, int(time.time()), raw, replace=replace, prepare=prepare, tell=tell
-            )
+            now = int((await Reader(client, settings.key_prefix).clock())())
+            found = await restore(client, settings.key_prefix, now, raw, replace=replace, prepare=prepare, tell=tell)
             return {**facts(header), "to_prefix": settings.key_prefix, **found, "signing": signing}
 
         settings, found = with_store(flags, work, may_begin=True)
@@ -112,10 +111,11 @@ def copy_command(json_: bool, to: str, replace: bool, **flags: Any) -> None:
             _alone(store, settings)
             target = connect(goal, timeout_s=BULK_TIMEOUT_S, decode=False)
             try:
-                found = await copy(client, target, settings.key_prefix, int(time.time()), replace=replace, tell=tell)
+                now = int((await Reader(client, settings.key_prefix).clock())())
+                found = await copy(client, target, settings.key_prefix, now, replace=replace, tell=tell)
             finally:
                 await target.aclose()
-            pending = waiting(settings.data_dir / "spool", settings.key_prefix)
+            pending = lying(settings.data_dir / "spool", settings.key_prefix).events
             return {**found, "target": _without_credentials(goal), "pending": pending}
 
         _, found = with_store(flags, work)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +43,8 @@ def with_services(
 
     async def run(url: str) -> Any:
         async with services_only(settings, url) as services:
-            try:
+            with _told():
                 return await work(services, settings)
-            except REPLY_ERRORS as problem:
-                raise StoreUnavailable(f"the store does not answer; check ADSERVE_REDIS_URL ({problem})") from None
 
     with store_of(settings) as (url, _):
         return asyncio.run(run(url))
@@ -63,12 +62,21 @@ def with_store(
     async def run(url: str, store: EmbeddedStore | None) -> Any:
         client = connect(url, timeout_s=BULK_TIMEOUT_S, decode=False)
         try:
-            return await work(client, settings, store)
+            with _told():
+                return await work(client, settings, store)
         finally:
             await client.aclose()
 
     with store_of(settings) as (url, store):
         return settings, asyncio.run(run(url, store))
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except REPLY_ERRORS as problem:
+        raise StoreUnavailable(f"the store does not answer; check ADSERVE_REDIS_URL ({problem})") from None
 
 
 def _settings(flags: dict[str, Any], *, may_begin: bool) -> Settings:

@@ -16,7 +16,7 @@ from adserve.store.audit import read_hour, read_hours
 from adserve.store.client import REPLY_ERRORS
 from adserve.store.keys import HOUR_S
 from adserve.store.ledger import retained_s
-from adserve.store.spool import waiting
+from adserve.store.spool import lying
 
 
 async def audit(services: Services, spool: Path) -> dict[str, Any]:
@@ -58,7 +58,7 @@ async def audit(services: Services, spool: Path) -> dict[str, Any]:
         "generated_at": utc_label(now),
         "hours": hours,
         "events": events,
-        "pending": waiting(spool, services.keys.prefix),
+        "pending": lying(spool, services.keys.prefix).events,
         "rows": [
             {
                 "day": day,

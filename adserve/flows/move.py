@@ -15,6 +15,7 @@ from adserve import __version__
 from adserve.core.records import compare
 from adserve.core.schedule import utc_label
 from adserve.errors import AdserveError, StoreUnavailable
+from adserve.store import schema
 from adserve.store.archive import ArchiveWriter, Header, records
 from adserve.store.client import REPLY_ERRORS, Redis
 from adserve.store.keys import Keys
@@ -44,9 +45,10 @@ async def backup(
     keep_s: int,
     tell: Tell,
 ) -> dict[str, Any]:
-    """Writes everything to a file. Conflict (`Moved` among them), StoreUnavailable."""
+    """Writes everything to a file. Conflict (`Moved` among them), OtherSchema, StoreUnavailable."""
     with _away("the store does not answer", "nothing was kept of the file"):
         header = Header(
+            schema=await _schema(client, prefix),
             adserve=__version__,
             prefix=prefix,
             created_at=utc_label(int(clock())),
@@ -92,10 +94,11 @@ async def restore(
 
 async def copy(source: Redis, target: Redis, prefix: str, now: int, *, replace: bool, tell: Tell) -> dict[str, Any]:
     """Copies everything and reads both again; `agrees` says whether they hold the same. SameStore, NotEmpty,
-    StoreUnavailable."""
+    OtherSchema, StoreUnavailable."""
     writer = Writer(target, prefix, now)
     with _away("a store does not answer or does not take it", "mend that, and run the same again"):
         await _refuse_same(source, target, prefix)
+        await _schema(source, prefix)
         removed = await writer.begin(replace=replace)
         async for record in Reader(source, prefix).everything():
             await writer.put(record)
@@ -107,6 +110,12 @@ async def copy(source: Redis, target: Redis, prefix: str, now: int, *, replace: 
             await writer.finish()
         versions = {"from": await store_version(source), "to": await store_version(target)}
     return {**found, **versions, "prefix": prefix, **_written(writer, removed)}
+
+
+async def _schema(client: Redis, prefix: str) -> int:
+    """The schema of a store's data. OtherSchema when it is newer than this code, which cannot know what it means."""
+    found = await schema.look(client, Keys(prefix), __version__)
+    return found[1] if found is not None else schema.FIRST
 
 
 async def _refuse_same(source: Redis, target: Redis, prefix: str) -> None:

@@ -12,6 +12,7 @@ from adserve.core.catalog import Catalog
 from adserve.core.rotation import Draws
 from adserve.core.token import Key, Signer
 from adserve.core.traffic import Network, TrafficRules
+from adserve.store.clock import StoreClock
 from adserve.store.ledger import Ledger
 
 
@@ -54,6 +55,11 @@ class Worker:
 
     def __post_init__(self) -> None:
         self.use_keys(self.keys)
+
+    @property
+    def clock_off_s(self) -> float:
+        """Seconds by which the store, whose time counts, is ahead of this host's clock."""
+        return self.clock.off_s if isinstance(self.clock, StoreClock) else 0.0
 
     @property
     def offers(self) -> Catalog | None:

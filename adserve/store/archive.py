@@ -24,10 +24,9 @@ import msgspec
 
 from adserve.core.records import Record, flaw
 from adserve.errors import AdserveError
+from adserve.store.schema import NEWEST
 
 FORMAT = 1
-SCHEMA = 1
-"""Of what the keys hold."""
 LEVEL = 4
 """Of compression: a third of the time of the default, a twentieth more bytes."""
 LINE_MAX = 1 << 30
@@ -44,7 +43,8 @@ class NotWritten(AdserveError):
 
 class Header(msgspec.Struct, kw_only=True):
     format: int = FORMAT
-    schema: int = SCHEMA
+    schema: int
+    """The store's, or that which it was being brought to."""
     adserve: str
     """The version that wrote the file."""
     prefix: str
@@ -143,10 +143,10 @@ def records(file: BinaryIO) -> Iterator[Record]:
 def _header(line: bytes) -> Header:
     try:
         seen = msgspec.json.decode(line, type=_Versions)
-        if seen.format > FORMAT or seen.schema > SCHEMA:
+        if seen.format > FORMAT or seen.schema > NEWEST:
             raise BadBackup(
                 f"the file was made by adserve {seen.adserve} in format {seen.format} and schema {seen.schema}; this"
-                f" version reads up to format {FORMAT} and schema {SCHEMA}: restore it with that version or a newer"
+                f" version reads up to format {FORMAT} and schema {NEWEST}: restore it with that version or a newer"
                 " one. Nothing was written"
             )
         return msgspec.json.decode(line, type=Header)

@@ -20,13 +20,25 @@ class Breaker:
         self.state = "closed"
         self.opened = 0
         """How often it has opened."""
+        self.barred = False
+        """Nothing goes through, however well the store answers, until it is found fit."""
+
+    def bar(self) -> None:
+        self.barred, self.state = True, "open"
+
+    def unbar(self) -> None:
+        """The store has just been asked and found fit."""
+        if self.barred:
+            self.barred, self.state, self._failures = False, "closed", 0
 
     def refuses(self) -> bool:
         """Whether a call now would not be let through; asking changes nothing."""
-        return self.state != "closed" and self._clock() < self._until
+        return self.barred or (self.state != "closed" and self._clock() < self._until)
 
     def allows(self) -> bool:
         """Whether to call now. Whoever is allowed says how it went."""
+        if self.barred:
+            return False
         if self.state == "closed":
             return True
         if self._clock() < self._until:
@@ -35,7 +47,9 @@ class Breaker:
         return True
 
     def succeeded(self) -> None:
-        self.state, self._failures = "closed", 0
+        self._failures = 0
+        if not self.barred:
+            self.state = "closed"
 
     def failed(self, *, at_once: bool = False) -> None:
         """A call failed; `at_once` opens without waiting for more."""

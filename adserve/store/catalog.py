@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -19,6 +20,7 @@ from adserve.core.model import Advertiser, Campaign, Creative, Site, Slot, Thing
 from adserve.core.schedule import utc_label
 from adserve.errors import Stale
 from adserve.store.client import Redis, Script
+from adserve.store.clock import StoreClock
 from adserve.store.keys import Keys
 
 TYPES: dict[str, type[Thing]] = {
@@ -34,17 +36,22 @@ Audit = list[dict[str, str]]
 
 
 class CatalogStore:
-    """Reads and writes of the stored catalog. `bad` names what could not be read, until it can."""
+    """Reads and writes of the stored catalog. `bad` names what could not be read, until it can. A `StoreClock`
+    hears the store's time with each version that is asked for."""
 
-    def __init__(self, client: Redis, keys: Keys) -> None:
-        self._client, self._keys = client, keys
-        self._put = Script("catalog_put")
+    def __init__(self, client: Redis, keys: Keys, clock: Callable[[], float] = time.time) -> None:
+        self._client, self._keys, self._clock = client, keys, clock
+        self._put, self._version = Script("catalog_put"), Script("version")
         self._snapshot: tuple[int, dict[str, Thing]] = (0, {})
         self.bad: list[str] = []
 
     async def version(self) -> int:
         """The version of the catalog; 0 when nothing was ever stored."""
-        return int(await self._client.get(self._keys.version) or 0)
+        since = self._clock.steady() if isinstance(self._clock, StoreClock) else 0.0
+        version, seconds, micros = await self._version.call(self._client, [self._keys.version], [])
+        if isinstance(self._clock, StoreClock):
+            self._clock.heard(int(seconds) + int(micros) / 1e6, since)
+        return int(version)
 
     async def load_all(self) -> tuple[int, dict[str, Thing]]:
         """`(version, things by "kind:id")`. The version is read first: a change in between comes again."""
@@ -114,7 +121,7 @@ class CatalogStore:
         after: Any = msgspec.structs.replace(thing, version=expected + 1)
         text = msgspec.json.encode(after).decode()
         earlier = _digest(msgspec.json.encode(before).decode()) if before is not None else ""
-        args = [f"{kind}:{thing.id}", expected, text, actor, action, earlier, _digest(text), int(time.time())]
+        args = [f"{kind}:{thing.id}", expected, text, actor, action, earlier, _digest(text), int(self._clock())]
         keys = [self._keys.objects, self._keys.changed, self._keys.version, self._keys.audit]
         if int(await self._put.call(self._client, keys, args)) < 0:
             raise Stale("it was changed in between: read it again")

@@ -19,7 +19,8 @@ from redis.asyncio.cluster import ClusterNode, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import AuthenticationError as AuthenticationError
+from redis.exceptions import NoScriptError, RedisClusterException, RedisError
 
 from adserve.core.address import parse_address
 
@@ -29,7 +30,7 @@ MANAGEMENT_TIMEOUT_S = 5.0
 BULK_TIMEOUT_S = 60.0
 CROWD = 256
 """Connections to a Cluster's node or a watched primary, whose clients refuse the next call instead of waiting."""
-REPLY_ERRORS = (RedisError, OSError, TimeoutError)
+REPLY_ERRORS = (RedisError, RedisClusterException, OSError, TimeoutError)
 """What a call to the store may raise when the store is away, slow or unwilling."""
 
 
@@ -77,6 +78,14 @@ def connect(url: str, *, timeout_s: float = MANAGEMENT_TIMEOUT_S, connections: i
         )
     found: Redis = client  # a Cluster's client has the same commands
     return found
+
+
+async def primaries(client: Redis) -> dict[str, Any]:
+    """What has `execute_command` for each server that takes writes, by `host:port`; by no name where there is one."""
+    if isinstance(client, RedisCluster):
+        await client.initialize()
+        return {node.name: node for node in client.get_primaries()}
+    return {"": client}
 
 
 async def recover(client: Redis) -> None:

@@ -19,14 +19,13 @@ from adserve.core.token import Serve
 from adserve.errors import StoreUnavailable
 from adserve.store.breaker import Breaker
 from adserve.store.client import Redis, Script, end, recover
-from adserve.store.keys import HOUR_S, TAGS, Keys, tag_of
-from adserve.store.spaces import Spaces
+from adserve.store.keys import TAGS, Keys, tag_of
+from adserve.store.spaces import Place, Spaces
 from adserve.store.spool import Flush, Spool
 
 FLUSH_S = 0.05
 SPOOL_S = 0.1
 """How long served counts may stand in memory alone: what a killed worker can lose."""
-MEMORY_S = 72 * HOUR_S
 
 
 class _Batch:
@@ -42,13 +41,17 @@ class _Batch:
 class Counts:
     """The served counts of one worker. `run` is its task."""
 
-    def __init__(self, client: Redis, keys: Keys, spaces: Spaces, spool: Spool, breaker: Breaker) -> None:
+    def __init__(
+        self, client: Redis, keys: Keys, spaces: Spaces, spool: Spool, breaker: Breaker, *, memory_s: int
+    ) -> None:
         self._client, self._keys, self._spaces, self._spool, self._breaker = client, keys, spaces, spool, breaker
+        self._memory_s = memory_s
         self._script = Script("cells", "serves")
         self._fresh: defaultdict[int, Counter[str]] = defaultdict(Counter)
         self._since = 0.0
         self._pending: defaultdict[int, deque[_Batch]] = defaultdict(deque)
         self._sequence = [0] * TAGS
+        self._reached: list[Place] = [(-1, 0)] * TAGS
         self._lock = asyncio.Lock()
         self._sending: asyncio.Task[Any] | None = None
         self.failures = 0
@@ -102,8 +105,9 @@ class Counts:
         now = asyncio.get_running_loop().time()
         for tag, cells in self._fresh.items():
             self._sequence[tag] += 1
-            hour, ordinal = self._spaces.reached(tag)
-            flush = Flush(self._spaces.incarnation, tag, self._sequence[tag], hour, ordinal, dict(cells))
+            start, self._reached[tag] = self._reached[tag], self._spaces.reached(tag)
+            own = (self._spaces.incarnation, tag, self._sequence[tag])
+            flush = Flush(*own, start, self._reached[tag], dict(cells))
             self._pending[tag].append(_Batch(flush, now))
             _merge(self._pending[tag])
         self._fresh.clear()
@@ -129,6 +133,10 @@ class Counts:
                     del self._pending[tag]
             return True
 
+    def forgotten(self, flush: Flush, now: int) -> bool:
+        """Whether the store may have had this flush so long ago that it cannot tell any more."""
+        return now >= max(int(field.partition(" ")[0]) for field in flush.cells) + self._memory_s
+
     async def apply(self, flush: Flush) -> bool:
         """One call of the script; False when the store had this sequence already."""
         cells = [
@@ -138,7 +146,7 @@ class Counts:
         own = (flush.tag, flush.incarnation)
         keys = [self._keys.flushed(*own), self._keys.proven(*own), self._keys.buckets(flush.tag)]
         keys += [self._keys.counters(flush.tag, bucket) for bucket in buckets]
-        args: list[str | int] = [flush.sequence, flush.hour, flush.next, MEMORY_S, len(buckets), *buckets]
+        args: list[str | int] = [flush.sequence, *flush.start, *flush.end, self._memory_s, len(buckets), *buckets]
         for bucket, cell, count in cells:
             args += [buckets.index(bucket) + 1, cell, count]
         return bool(int(await self._script.call(self._client, keys, args)))
@@ -153,7 +161,7 @@ def _merge(batches: deque[_Batch]) -> None:
         cells = Counter(before.flush.cells)
         cells.update(last.flush.cells)
         batches.pop()
-        before.flush = last.flush._replace(cells=dict(cells))
+        before.flush = last.flush._replace(start=before.flush.start, cells=dict(cells))
 
 
 def cell_prefix(serve: Serve) -> str:

@@ -12,14 +12,16 @@ keys, never text from outside; names stand in hash *fields* at most.
 | `{cat}:serials` | hash, noun to last serial | never | store.catalog | store.catalog |
 | `{cat}:keys` | hash, key id to JSON with a digest | never | store.accounts | store.accounts |
 | `{cat}:audit` | stream, who changed what | never | store.catalog | `GET /audit` |
-| `{cat}:secret` | check value of the secret, or `unfinished` (store.load) | never | wiring, store.load | wiring |
+| `{cat}:schema` | number of the form of all this, `1`, or `1>2` while migrated | never | store.schema | every worker |
+| `{cat}:schema:by` | version of adserve that wrote that number | never | store.schema | store.schema |
+| `{cat}:secret` | check value of the secret, or `unfinished` | never | flows.admit, store.load | flows.admit |
 | `{m:HASH}:media` | bytes of a picture | never | store.media | `GET /m/` |
 | `{sK}:l:WHAT:INCARNATION:HOUR` | bitmap, one bit a serve | last lifetime + 48 h | event.lua | event.lua |
 | `{sK}:c:BUCKET` | hash, cell to count | rolled up after 35 days | event.lua, serves.lua | store.reports |
 | `{sK}:buckets` | sorted set of the BUCKETs that exist | never | event.lua, serves.lua | store.reports |
 | `{sK}:d:YYYYMMDD` | hash, cell to count, a site-local day | never | rollup.lua | store.reports |
 | `{sK}:days` | sorted set of the days that exist | never | rollup.lua | store.reports |
-| `{sK}:f:INCARNATION` | hash: sequence, hour, ordinal flushed up to | 72 h | serves.lua | serves.lua, event.lua |
+| `{sK}:f:INCARNATION` | hash: sequence, place, gaps | last lifetime + 48 h | serves.lua | serves.lua, event.lua |
 | `{sK}:p:INCARNATION` | hash: serves proven before their flush | last lifetime + 48 h | event.lua | serves.lua |
 | `{sK}:r:CLIENT` | list, times of the last 10 clicks | 60 s | event.lua | event.lua |
 
@@ -86,6 +88,8 @@ class Keys:
         self.serials = f"{prefix}{{cat}}:serials"
         self.accounts = f"{prefix}{{cat}}:keys"
         self.audit = f"{prefix}{{cat}}:audit"
+        self.schema = f"{prefix}{{cat}}:schema"
+        self.schema_by = f"{prefix}{{cat}}:schema:by"
         self.secret = f"{prefix}{{cat}}:secret"
 
     def media(self, digest: str) -> str:

@@ -65,8 +65,8 @@ class Ledger:
     ) -> None:
         self._client, self._keys, self.spaces, self.spool = client, keys, spaces, spool
         self.breaker = breaker or Breaker()
-        self.counts = Counts(client, keys, spaces, spool, self.breaker)
         self._retain_s = retained_s(click_lifetime_s)
+        self.counts = Counts(client, keys, spaces, spool, self.breaker, memory_s=self._retain_s)
         self._script = Script("cells", "event")
         self._waiting: list[Item] = []
         self._in_flight: list[Item] = []

@@ -19,7 +19,7 @@ UNFINISHED = "unfinished"
 SECRET = b"{cat}:secret"
 BATCH_BYTES = 1 << 20
 BATCH = 500
-_ADD = {"string": "APPEND", "hash": "HSET", "set": "SADD", "list": "RPUSH"}
+_ADD = {"hash": "HSET", "set": "SADD", "list": "RPUSH"}
 _GROUP = "adserve-copy"
 """Made and removed again: the only way to an empty stream."""
 
@@ -133,8 +133,10 @@ def _commands(key: bytes, record: Record) -> list[tuple[Any, ...]]:
     items = record.items
     if record.type == "zset":
         return [("ZADD", key, *(one for at in range(0, len(items), 2) for one in (items[at + 1], items[at])))]
+    if record.type == "string":
+        return [("APPEND" if record.part else "SET", key, *items)]
     if record.type != "stream":
-        return [(_ADD[record.type], key, *items)] if items != [b""] or record.type != "string" else [("SET", key, b"")]
+        return [(_ADD[record.type], key, *items)]
     found: list[tuple[Any, ...]] = [("XADD", key, id_, *fields) for id_, fields in entries(items)]
     if not found and record.part == 0:
         found = [("XGROUP", "CREATE", key, _GROUP, "$", "MKSTREAM"), ("XGROUP", "DESTROY", key, _GROUP)]

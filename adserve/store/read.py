@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from adserve.core.records import PART_BYTES, PART_ITEMS, Record, parts, score_text
 from adserve.errors import Conflict
 from adserve.store.client import Redis, Script
+from adserve.store.clock import StoreClock
 
 AT_ONCE = 16
 """Keys that are asked for together: as many times `PART_BYTES` at most."""
@@ -33,6 +34,14 @@ class Reader:
     def __init__(self, client: Redis, prefix: str) -> None:
         self._client, self._prefix = client, prefix.encode()
         self._read, self._ask = Script("read").text, Script("ask").text
+
+    async def clock(self) -> StoreClock:
+        """The store's, by which everything was counted."""
+        found = StoreClock()
+        since, execute = found.steady(), self._client.execute_command
+        seconds, micros = await execute("EVAL", "return redis.call('TIME')", 1, self._prefix + b"{cat}:version")  # type: ignore[no-untyped-call]
+        found.heard(int(seconds) + int(micros) / 1e6, since)
+        return found
 
     async def scan(self, tag: bytes = b"") -> AsyncIterator[bytes]:
         """Every key, or every one of a hash tag; some may come twice. A key of ours has its tag right behind the

@@ -52,6 +52,8 @@ class Replay:
     async def _file(self, file: Replayable) -> bool:
         try:
             for chunk in _chunks(file.records(self._prefix)):
+                if self._ledger.breaker.barred:
+                    raise StoreUnavailable("the store is not fit")
                 await self._chunk(chunk)
         except (*REPLY_ERRORS, StoreUnavailable):
             self._ledger.breaker.failed()
@@ -66,13 +68,17 @@ class Replay:
 
     async def _chunk(self, records: list[Record]) -> None:
         """Flushes one by one, events together."""
+        now = int(self._clock())
         if isinstance(records[0], Flush):
-            await self._ledger.counts.apply(records[0])
+            if self._ledger.counts.forgotten(records[0], now):
+                self._ledger.spool.expired += 1
+            else:
+                await self._ledger.counts.apply(records[0])
             return
         loop, spool = asyncio.get_running_loop(), self._ledger.spool
         events = [one for one in records if isinstance(one, SpooledEvent)]
         items = [Item(one.event, one.arrival, loop.create_future(), 0.0, one.again) for one in events]
-        for record, answer in zip(events, await self._ledger.apply(items, int(self._clock())), strict=True):
+        for record, answer in zip(events, await self._ledger.apply(items, now), strict=True):
             if answer == FAILED:
                 spool.refused += 1
                 spool.refuse(record, "a key of the ledger is spoilt")

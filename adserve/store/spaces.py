@@ -6,6 +6,9 @@ import secrets
 
 from adserve.store.keys import HOUR_S, TAGS
 
+Place = tuple[int, int]
+"""An hour (since the epoch; -1 before the first) and an ordinal in it, in the order in which serves are made."""
+
 
 class Spaces:
     """Ordinals, counted up per (hash tag, hour) of one incarnation, granted by nobody."""
@@ -29,6 +32,6 @@ class Spaces:
         self._next[tag] = ordinal + 1
         return now, ordinal
 
-    def reached(self, tag: int) -> tuple[int, int]:
-        """`(hour, next ordinal)`: every serve given so far lies before it."""
+    def reached(self, tag: int) -> Place:
+        """The place of the next serve in the newest hour: every serve given so far lies before it."""
         return self._hours[tag], self._next[tag]

@@ -15,7 +15,6 @@ Not chosen: SQLite (an fsync or a journal per answer), one file per event.
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 import zlib
@@ -27,8 +26,10 @@ import msgspec
 
 from adserve.core.token import Serve
 from adserve.errors import StoreUnavailable
+from adserve.store.spaces import Place
 
 VERSION = 1
+REFUSED = "refused.events"
 
 
 class Event(NamedTuple):
@@ -44,13 +45,13 @@ class Event(NamedTuple):
 
 
 class Flush(NamedTuple):
-    """A batch of counts of one incarnation and tag: of all its serves before the `next` ordinal of `hour`."""
+    """A batch of counts of one incarnation and tag: of all its serves from `start` until before `end`."""
 
     incarnation: int
     tag: int
     sequence: int
-    hour: int
-    next: int
+    start: Place
+    end: Place
     cells: dict[str, int]
     """`BUCKET CELL` to count."""
 
@@ -96,7 +97,7 @@ class Spool:
         """Events written since the start of the worker; below, what became of those it replayed."""
         self.replayed = self.refused = self.torn = 0
         self.expired = 0
-        """Events too old to tell whether they had been counted: never counted twice, so not at all."""
+        """Records too old to tell whether they had been counted: never counted twice, so not at all."""
 
     def put_event(self, event: Event, arrival: int, *, again: bool) -> None:
         """Writes an event. StoreUnavailable when it cannot be written: then it must not be answered."""
@@ -181,18 +182,36 @@ class Spool:
         """Keeps a record that the store can never take."""
         event, flush = (record.event, None) if isinstance(record, SpooledEvent) else (None, record)
         line = {"reason": reason, "event": event, "flush": flush}
-        with (self.directory / "refused.events").open("ab") as file:
+        with (self.directory / REFUSED).open("ab") as file:
             file.write(_encode(line) + b"\n")
 
 
-def waiting(directory: Path, prefix: str) -> int:
-    """Events that stand in the spools of a directory, whoever writes them."""
-    count = 0
+class Lying(NamedTuple):
+    """What stands in the spools of a directory: events, the arrival of the oldest (epoch s), records of another
+    prefix and files that cannot be read."""
+
+    events: int
+    oldest: int | None
+    others: int
+
+
+def lying(directory: Path, prefix: str) -> Lying:
+    """Whoever writes them; nothing is changed."""
+    events, others = 0, 0
+    oldest: int | None = None
     for path in directory.glob("*-*.*"):
-        with contextlib.suppress(OSError), path.open("rb") as file:  # it may be replayed meanwhile
-            lines = map(_read, file)
-            count += sum(line is not None and line.event is not None and line.prefix == prefix for line in lines)
-    return count
+        try:
+            with path.open("rb") as file:
+                for line in map(_read, file):
+                    if line and line.prefix != prefix:
+                        others += 1
+                    elif line and line.event is not None:
+                        events, oldest = events + 1, min(oldest or line.arrival, line.arrival)
+        except FileNotFoundError:  # replayed meanwhile
+            continue
+        except OSError:
+            others += 1
+    return Lying(events, oldest, others)
 
 
 def _renamed(path: Path) -> Path:

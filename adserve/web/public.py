@@ -31,10 +31,10 @@ _SAFE = {
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What the health routes ask: is the store there, and what should an operator know."""
+    """What the health routes ask: is the store there and fit, and what should an operator know."""
 
     store_up: Callable[[], bool]
-    warnings: tuple[str, ...] = ()
+    warnings: Callable[[], tuple[str, ...]]
 
 
 class Public:
@@ -84,7 +84,7 @@ class Public:
         """503 until a first catalog is loaded; `degraded` without the store."""
         loaded = self.worker.catalog is not None
         status = "starting" if not loaded else "ready" if self.health.store_up() else "degraded"
-        body = {"status": status, "warnings": list(self.health.warnings)}
+        body = {"status": status, "warnings": list(self.health.warnings())}
         return JSONResponse(body, 200 if loaded else 503, {"Cache-Control": "no-store"})
 
     async def version(self, _: Request) -> Response:
@@ -109,7 +109,7 @@ class _Figures:
             "breaker_opened": ("How often the breaker before the store has opened", ledger.breaker.opened),
             "events_spooled": ("Events written to the spool", spool.events),
             "events_replayed": ("Events taken from a spool to the store", spool.replayed),
-            "events_expired": ("Spooled events that came too late to be counted", spool.expired),
+            "events_expired": ("Spooled records that came too late to be counted", spool.expired),
             "events_refused": ("Spooled events that the store can never take", spool.refused),
             "malformed_parameters": ("Query parameters that were ignored", worker.malformed),
             "clock_skew": ("Tokens from the future", worker.clock_skew),
@@ -128,6 +128,7 @@ class _Figures:
                 len(catalog.bad) if catalog else 0,
             ),
             "store_up": ("Whether the store answers", int(self.health.store_up())),
+            "clock_off_seconds": ("Seconds by which the store's clock is ahead of this host's", worker.clock_off_s),
             "breaker_closed": ("Whether events go to the store at once", int(ledger.breaker.state == "closed")),
         }
         found += [GaugeMetricFamily(f"adserve_{name}", text, value=value) for name, (text, value) in gauges.items()]

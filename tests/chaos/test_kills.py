@@ -1,7 +1,6 @@
 """Whatever is killed while readers browse: what was answered is counted, once, and nothing else is.
 
-`ADSERVE_CHAOS_RUNS` repeats each scenario (`make chaos`: 10); one run is part of the tests. The choice of
-victims and moments comes from a seed, which a failure names.
+Four workers over the embedded store, or over stores of other kinds, whose every sync takes 400 ms.
 """
 
 from __future__ import annotations
@@ -16,12 +15,10 @@ from typing import Any
 
 import pytest
 
-from tests.service import Crowd, Service, service
+from tests.chaos.readers import RUNS, Readers, chance_of
+from tests.service import Service, service
 from tests.slow import build
-
-RUNS = int(os.environ.get("ADSERVE_CHAOS_RUNS", "1"))
-SEED = int(os.environ.get("ADSERVE_CHAOS_SEED", "7"))
-BEACONS = 900 if RUNS == 1 else 3000
+from tests.stores import Node, cluster
 
 Disturb = Callable[[Service, random.Random], Coroutine[Any, Any, None]]
 
@@ -31,14 +28,19 @@ def kill(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
+def kill_a_worker(running: Service, chance: random.Random) -> None:
+    if pids := running.worker_pids():
+        kill(chance.choice(pids))
+
+
 async def workers_and_store(running: Service, chance: random.Random) -> None:
     """A worker or the store, in turn, every half a second."""
     for turn in range(8):
         await asyncio.sleep(chance.uniform(0.2, 0.6))
         if turn % 2:
             kill(running.store_pid())
-        elif pids := running.worker_pids():
-            kill(chance.choice(pids))
+        else:
+            kill_a_worker(running, chance)
 
 
 async def workers_and_store_together(running: Service, chance: random.Random) -> None:
@@ -64,36 +66,35 @@ DISTURBANCES = [workers_and_store, workers_and_store_together, store_gone]
 @pytest.mark.parametrize("run", range(RUNS))
 @pytest.mark.parametrize("disturb", DISTURBANCES, ids=lambda one: one.__name__)
 async def test_answered_is_counted(tmp_path: Path, disturb: Disturb, run: int) -> None:
-    """Four workers, a store whose every sync takes 400 ms: the impressions of 30 readers, a third sent twice,
-    are in the report exactly, with at least as many serves and never more than were made."""
-    chance = random.Random(f"{SEED}.{run}")
+    """The impressions of 30 readers, a third sent twice, are in the report exactly, with at least as many serves
+    and never more than were made."""
+    chance = chance_of(run)
     with service(tmp_path, workers=4, LD_PRELOAD=str(build(tmp_path))) as running:
         running.world()
-        crowd = Crowd(running.origin)
-        disturbing = asyncio.create_task(disturb(running, chance))
-        shown: list[Any] = []
-        answers: list[int] = []
+        readers = Readers(running, chance)
+        await readers.browse(disturb(running, chance))
+        await readers.all_counted()
 
-        async def browse(count: int) -> None:
-            for _ in range(count):
-                one = await crowd.decide()
-                assert one["filled"]
-                shown.append(one)
-                for _ in range(1 + (chance.random() < 0.33)):
-                    answers.append((await crowd.get(one["impression_url"])).status_code)
 
-        await asyncio.gather(*(browse(BEACONS // 30) for _ in range(30)))
-        await disturbing
-        assert set(answers) == {200}
-        totals = running.at_rest()
-        context = (SEED, run, crowd.unanswered, crowd.refused)
-        assert totals["impressions"] == BEACONS == len({one["decision"] for one in shown}), context
-        assert BEACONS <= totals["serves"] <= BEACONS + crowd.unanswered, context
-        assert totals["requests"] == totals["serves"] + totals["empty"], context
-        assert (totals["filtered"], totals["late"]) == (0, 0), context
-        assert crowd.refused == 0, context
-        verdict = running.audit()
-        assert (verdict["agrees"], verdict["pending"]) == (True, 0), verdict["differences"]
-        assert sum(row["impressions"] for row in verdict["rows"]) == BEACONS
-        assert running.stop() == 0
-        await crowd.http.aclose()
+@pytest.mark.parametrize("run", range(RUNS))
+async def test_answered_is_counted_on_a_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: int) -> None:
+    """Three nodes without replicas: one of them, or a worker, is killed in turn, the node for up to three seconds."""
+    chance = chance_of(run)
+    monkeypatch.setenv("LD_PRELOAD", str(build(tmp_path)))
+    with cluster(tmp_path) as nodes, service(tmp_path, workers=4, ADSERVE_REDIS_URL=nodes.url) as running:
+        running.world()
+        readers = Readers(running, chance)
+
+        async def down(node: Node) -> None:
+            node.kill()
+            await asyncio.sleep(chance.choice((0.1, 0.5, 3)))
+            await asyncio.to_thread(node.start)
+
+        async def disturb() -> None:
+            for _ in range(4):
+                await asyncio.sleep(chance.uniform(0.2, 0.6))
+                kill_a_worker(running, chance)
+                await down(chance.choice(nodes.nodes))
+
+        await readers.browse(disturb())
+        await readers.all_counted()

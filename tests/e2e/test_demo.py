@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.service import command, environment, fetch, free_port, service
+from tests.service import command, environment, fetch, free_port, service, until
 
 PACKAGE = [sys.executable, "-m", "adserve"]
 
@@ -73,12 +73,20 @@ def test_an_end_during_the_start_leaves_nothing(tmp_path: Path, what: str) -> No
         arguments = [*PACKAGE, what, "--port", str(free_port()), "--data-dir", str(tmp_path / "data")]
         process = subprocess.Popen(arguments, env=environment(), stderr=subprocess.DEVNULL)
         time.sleep(after_s)
-        status = Path(f"/proc/{process.pid}/status").read_text()
-        handled = int(status.partition("SigCgt:")[2].split()[0], 16) >> signal.SIGTERM - 1 & 1
+        if after_s > 1:
+            until(lambda: catches(process.pid))  # noqa: B023 - asked at once; a busy machine takes long to import
         process.send_signal(signal.SIGTERM)
         code = process.wait(30)
-        assert code == 0 or (code == -signal.SIGTERM and not handled), after_s  # not, while Python itself starts
+        assert code in (0, -signal.SIGTERM), after_s
         assert left(tmp_path / "data") == [], after_s
+        if after_s > 1:
+            assert code == 0
+
+
+def catches(pid: int) -> bool:
+    """Whether a process handles SIGTERM by now."""
+    _, _, mask = Path(f"/proc/{pid}/status").read_text().partition("SigCgt:")
+    return bool(int(mask.split()[0], 16) >> signal.SIGTERM - 1 & 1)
 
 
 def left(folder: Path) -> list[str]:

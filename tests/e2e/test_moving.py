@@ -187,6 +187,8 @@ def test_a_restore_that_is_killed_runs_again(tmp_path: Path) -> None:
             start = adserve("serve", "--port", str(free_port()), ADSERVE_REDIS_URL=second, **settings)
             assert start.returncode == 78
             assert "not finished" in start.stderr
+            doctor = adserve("doctor", "--json", ADSERVE_REDIS_URL=second, **settings)
+            assert "a restore or copy to the store was not finished" in doctor.stdout
             found = done("restore", file, "--redis-url", second, **settings)
             assert found["agrees"]
             assert found["removed"] > 0

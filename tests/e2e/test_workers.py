@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,10 @@ from pathlib import Path
 
 import pytest
 
+import adserve
+from adserve.store.embedded import EmbeddedStore
+from adserve.store.keys import Keys
+from tests.servers import client
 from tests.service import Crowd, Service, fetch, service, until
 
 
@@ -71,37 +76,62 @@ def test_a_worker_that_does_not_come_to_accept_delays_no_other(tmp_path: Path) -
         until(lambda: fetch(f"{running.origin}/readyz")[0] == 200)
 
 
+async def roll(running: Service) -> None:
+    """SIGHUP under load: every worker is a new one, no request was refused, reset or left unanswered, and every
+    answer counts."""
+    running.world()
+    assert running.process is not None
+    before = running.worker_pids()
+    crowd = Crowd(running.origin, 8)
+    done = asyncio.Event()
+    answered = 0
+
+    async def browse() -> None:
+        nonlocal answered
+        while not done.is_set():
+            one = await crowd.decide()
+            assert one["filled"]
+            assert (await crowd.get(one["impression_url"])).status_code == 200
+            answered += 1
+
+    browsing = [asyncio.create_task(browse()) for _ in range(8)]
+    await asyncio.sleep(0.3)
+    running.process.send_signal(signal.SIGHUP)
+    async with asyncio.timeout(30):
+        while set(before) & set(running.worker_pids()) or len(running.worker_pids()) != 2:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    await asyncio.sleep(0.3)
+    done.set()
+    await asyncio.gather(*browsing)
+    assert (crowd.unanswered, crowd.refused) == (0, 0)
+    totals = running.at_rest()
+    assert (totals["impressions"], totals["serves"]) == (answered, answered)
+    await crowd.http.aclose()
+
+
 async def test_a_rolling_restart_fails_no_request(tmp_path: Path) -> None:
-    """SIGHUP under load: every worker is a new one, no request was refused, reset or left unanswered."""
     with service(tmp_path, workers=2) as running:
-        running.world()
-        assert running.process is not None
-        before = running.worker_pids()
-        crowd = Crowd(running.origin, 8)
-        done = asyncio.Event()
-        answered = 0
+        await roll(running)
 
-        async def browse() -> None:
-            nonlocal answered
-            while not done.is_set():
-                one = await crowd.decide()
-                assert one["filled"]
-                assert (await crowd.get(one["impression_url"])).status_code == 200
-                answered += 1
 
-        browsing = [asyncio.create_task(browse()) for _ in range(8)]
-        await asyncio.sleep(0.3)
-        running.process.send_signal(signal.SIGHUP)
-        async with asyncio.timeout(30):
-            while set(before) & set(running.worker_pids()) or len(running.worker_pids()) != 2:  # noqa: ASYNC110
-                await asyncio.sleep(0.05)
-        await asyncio.sleep(0.3)
-        done.set()
-        await asyncio.gather(*browsing)
-        assert (crowd.unanswered, crowd.refused) == (0, 0)
-        totals = running.at_rest()
-        assert (totals["impressions"], totals["serves"]) == (answered, answered)
-        await crowd.http.aclose()
+@pytest.mark.parametrize("migrates_s", [0, 6])
+async def test_a_rolling_restart_into_a_newer_schema_fails_no_request(tmp_path: Path, migrates_s: int) -> None:
+    """The first worker of the new code migrates while the old ones fill pages and spool events. When that takes
+    long they end, and are followed by the new code too."""
+    package = tmp_path / "code" / "adserve"
+    shutil.copytree(Path(adserve.__file__).parent, package)
+    with service(tmp_path, workers=2, PYTHONPATH=str(package.parent), PYTHONSAFEPATH="1") as running:
+        schema = package / "store" / "schema.py"
+        older = schema.read_text()
+        newer = older.replace(
+            "MIGRATIONS: tuple[Migration, ...] = ()", f"MIGRATIONS = (lambda *_: asyncio.sleep({migrates_s}),)"
+        )
+        assert newer != older
+        schema.write_text(newer)
+        await roll(running)
+        with EmbeddedStore.start(running.data) as store, client(store.url) as asked:
+            assert asked.get(Keys().schema) == "2"
+        assert running.stop() == 0
 
 
 def test_bad_settings_at_a_rolling_restart_change_nothing(tmp_path: Path) -> None:

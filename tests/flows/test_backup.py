@@ -16,6 +16,7 @@ import pytest
 
 from adserve.core.schedule import bucket_of
 from adserve.core.token import Serve
+from adserve.errors import OtherSchema
 from adserve.flows.audit import audit
 from adserve.flows.move import backup, restore
 from adserve.flows.report import roll_up_old
@@ -24,6 +25,7 @@ from adserve.store.client import Redis, connect
 from adserve.store.keys import HOUR_S, tag_of
 from adserve.store.ledger import Item, retained_s
 from adserve.store.read import Found, Reader
+from adserve.store.schema import FIRST, NEWEST
 from adserve.store.snapshot import Moved
 from adserve.store.spool import Event, Flush
 from adserve.wiring import running
@@ -214,16 +216,18 @@ async def test_a_flush_of_older_hours_meanwhile(
     campaign: Any = await world.held.services.catalog.get("campaign", "one")
     tag, counts, keys = tag_of(campaign.serial), world.held.worker.ledger.counts, world.held.services.keys
     then = int(clock()) - 5 * HOUR_S
-    field, bucket = "1.1.1.1.s", bucket_of(then)
-    await counts.apply(Flush(77 if first else 78, tag, 1, then // HOUR_S, 0, {f"{bucket} {field}": 1}))
+    field, bucket, hour = "1.1.1.1.s", bucket_of(then), (then // HOUR_S, 0)
+    await counts.apply(Flush(77 if first else 78, tag, 1, (-1, 0), hour, {f"{bucket} {field}": 1}))
     await raw.setbit(keys.ledger(tag, "if", 77, then // HOUR_S), 1, 0)  # so the worker is known
-    reach = then // HOUR_S if first else int(clock()) // HOUR_S
+    reach = (then // HOUR_S if first else int(clock()) // HOUR_S, 9)
     done: list[bool] = []
 
     async def meanwhile(names: Sequence[bytes]) -> None:
         flushes = any(b":f:" in name and name.startswith(b"{s%d}" % tag) for name in names)
         if flushes and not done:
-            done.append(await counts.apply(Flush(77, tag, 2, reach, 9, {f"{bucket} {field}": 9})))
+            done.append(
+                await counts.apply(Flush(77, tag, 2, hour if first else (-1, 0), reach, {f"{bucket} {field}": 9}))
+            )
 
     file = await saved(world, raw, meanwhile)
     assert done == [True]
@@ -274,6 +278,22 @@ async def test_what_is_spoilt_is_kept_as_it_is(world: Api, raw: Redis, store_url
     async with restored(world, raw, store_url, clock, await saved(world, raw)) as other:
         for name in spoilt:
             assert await raw.get(other.held.settings.key_prefix + name.removeprefix(keys.prefix)) == b"\xff"
+
+
+@pytest.mark.parametrize(("stored", "kept"), [(str(NEWEST), NEWEST), (None, FIRST)])
+async def test_the_file_names_the_schema_of_the_store(world: Api, raw: Redis, stored: str | None, kept: int) -> None:
+    """Or the first, when the store is from before there was a number."""
+    key: Any = world.held.services.keys.schema
+    await (raw.set(key, stored) if stored else raw.delete(key))
+    assert check(await saved(world, raw)).schema == kept
+
+
+async def test_a_store_of_a_newer_schema_is_left_alone(world: Api, raw: Redis) -> None:
+    """This code cannot know which of its keys belong together."""
+    await raw.set(world.held.services.keys.schema, f"{NEWEST}>{NEWEST + 1}")
+    await raw.set(world.held.services.keys.schema_by, "9.9")
+    with pytest.raises(OtherSchema, match=r"adserve 9\.9"):
+        await saved(world, raw)
 
 
 async def roll_up(api: Api) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -11,8 +11,11 @@ import pytest
 from adserve import signing, wiring
 from adserve.core.token import Key, Serve, Signer
 from adserve.errors import BadToken, SettingsError
+from adserve.flows.admit import knows_secret
 from adserve.settings import Settings, load
+from adserve.store.client import Redis
 from adserve.store.embedded import EmbeddedStore
+from adserve.store.keys import Keys
 from adserve.wiring import Running, running
 from tests.faults import proxy
 
@@ -167,15 +170,14 @@ async def test_while_the_store_is_away_a_change_waits(
     """Nobody can say then whether a key is the store's: a foreign one is refused when it is back."""
     monkeypatch.setattr(wiring, "POLL_S", 0.01)
     looks = 0
-    real = wiring._check_secret
 
-    async def check(held: Running, keys: tuple[Key, ...]) -> bool:
+    async def counted(client: Redis, keys: Keys, ours: Sequence[str]) -> bool:
         nonlocal looks
         looks += 1
-        return await real(held, keys)
+        return await knows_secret(client, keys, ours)
 
     async with proxy(str(store.socket_path)) as between, running(load({}, environment), between.url) as held:
-        monkeypatch.setattr(wiring, "_check_secret", check)
+        monkeypatch.setattr(wiring, "knows_secret", counted)
         between.set("refuse")
         write(file, f"{FOREIGN}\n")
         await eventually(lambda: looks > 3)

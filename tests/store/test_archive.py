@@ -15,7 +15,6 @@ import pytest
 from adserve.core.records import Record
 from adserve.store.archive import (
     FORMAT,
-    SCHEMA,
     ArchiveWriter,
     BadBackup,
     Header,
@@ -24,8 +23,11 @@ from adserve.store.archive import (
     records,
     replacing,
 )
+from adserve.store.schema import NEWEST
 
-HEADER = Header(adserve="1.2.3", prefix="adserve:", created_at="now", store="valkey 9", secret="s\n", proof="p")
+HEADER = Header(
+    schema=1, adserve="1.2.3", prefix="adserve:", created_at="now", store="valkey 9", secret="s\n", proof="p"
+)
 KEYS = [
     Record(b"{cat}:objects", "hash", 0, 0, [b"site:news", bytes(range(256))]),
     Record(b"{s1}:l:iv:a:5", "string", 1_900_000_000, 0, [b"\x00\xff" * 100]),
@@ -98,10 +100,10 @@ def test_no_backup_is_refused(text: bytes) -> None:
     assert "backup" in refused(gzip.compress(text))
 
 
-@pytest.mark.parametrize("newer", [{"format": FORMAT + 1}, {"schema": SCHEMA + 1}])
+@pytest.mark.parametrize("newer", [{"format": FORMAT + 1}, {"schema": NEWEST + 1}])
 def test_a_newer_file_says_which_version_wrote_it(newer: dict[str, int]) -> None:
     """Whatever else such a head holds, or no longer holds."""
-    head = msgspec.json.encode({"format": FORMAT, "schema": SCHEMA, "adserve": "9.9", "else": 1, **newer}) + b"\n"
+    head = msgspec.json.encode({"format": FORMAT, "schema": NEWEST, "adserve": "9.9", "else": 1, **newer}) + b"\n"
     said = refused(gzip.compress(head + b"".join(lines(file())[1:])))
     assert "adserve 9.9" in said
     assert f"{next(iter(newer))} {next(iter(newer.values()))}" in said

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from adserve.core.schedule import bucket_of
@@ -129,39 +129,70 @@ async def test_a_flush_that_is_sent_again_adds_nothing(client: Redis) -> None:
     assert (await figures(client, keys))["s"] == 4
 
 
+async def saved(client: Any, keys: Keys) -> dict[str, bytes]:
+    """Everything of the tag, as a replica has it that gets nothing from now on."""
+    names = [name async for name in client.scan_iter(match=f"{keys.prefix}*", count=1000)]
+    return {name: await client.execute_command("DUMP", name, NEVER_DECODE=True) for name in names}
+
+
+async def put_back(client: Any, keys: Keys, held: dict[str, bytes]) -> None:
+    """What was saved takes the place of everything that came later."""
+    for name in await saved(client, keys):
+        await client.delete(name)
+    for name, value in held.items():
+        await client.restore(name, 0, value)
+
+
 steps = st.lists(
     st.one_of(
         st.tuples(st.just("serve"), st.sampled_from([0, 0, 1, 700, 1800])),
         st.tuples(st.sampled_from("ivc"), st.integers(0, 30)),
-        st.tuples(st.sampled_from(["flush", "kill"]), st.just(0)),
+        st.tuples(st.sampled_from(["flush", "kill", "replicate", "fail over"]), st.just(0)),
     ),
     max_size=30,
 )
 
 
+LOST_FLUSH = [("serve", 0), ("flush", 0), ("fail over", 0), ("serve", 0), ("flush", 0), ("i", 0), ("serve", 0),
+              ("flush", 0), ("v", 0), ("c", 1)]  # fmt: skip
+
+
 @given(steps)
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(LOST_FLUSH)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_serves_are_those_flushed_or_proven(client: Any, plan: list[tuple[str, int]]) -> None:
-    """Any order of serves, events, flushes and kills, over hours: each serve is counted once if it was
-    flushed or had an event, else not at all; views <= impressions <= serves at every step."""
+    """Any order of serves, events, flushes, kills, and failovers to a replica that is behind, over hours: each
+    serve is counted once if it was flushed or had an event since then, else not at all; views <= impressions <=
+    serves at every step."""
     keys, now = fresh_keys(), NOW
     worker = Worker(client, keys)
     made: list[tuple[Worker, Serve]] = []
+    fresh: set[Serve] = set()
     counted: set[Serve] = set()
+    replica: tuple[dict[str, bytes], set[Serve]] = ({}, set())
     for what, number in plan:
         if what == "serve":
             now += number
             made.append((worker, worker.serve(now)))
+            fresh.add(made[-1][1])
         elif what == "flush":
             await worker.ledger.counts.flush()
-            counted |= {serve for its, serve in made if its is worker}
+            counted |= fresh
+            fresh.clear()
         elif what == "kill":
             worker = Worker(client, keys)
+            fresh.clear()
+        elif what == "replicate":
+            replica = (await saved(client, keys), set(counted))
+        elif what == "fail over":
+            await put_back(client, keys, replica[0])
+            counted = set(replica[1])
         elif made:
             serve = made[number % len(made)][1]
             await worker.event(serve, what)
             counted.add(serve)
         found = await figures(client, keys)
+        assert min(found.values(), default=0) >= 0
         assert found.get("v", 0) <= found.get("i", 0) <= found.get("s", 0) == len(counted)
     index = {int(one) for one in await client.zrange(keys.buckets(TAG), 0, -1)}
     assert index == {bucket_of(serve.issued) for serve in counted}

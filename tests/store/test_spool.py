@@ -19,7 +19,7 @@ from adserve.store.spool import Event, Flush, Record, Spool, SpooledEvent
 
 SERVE = Serve(2**40 - 1, 2**32 - 1, 1_800_000_000, 7, 11, 0, 3, 1, 1)
 EVENT = Event("c", SERVE, "count", "", "m.INR:4000000", "0a" * 12)
-FLUSH = Flush(5, 3, 9, 500_000, 17, {"1800000000 7.11.1.1.s": 4})
+FLUSH = Flush(5, 3, 9, (499_999, 400), (500_000, 17), {"1800000000 7.11.1.1.s": 4})
 
 WRITER = """
 import os, signal, sys
@@ -186,3 +186,18 @@ def test_a_lost_probe_is_followed_by_another() -> None:
     assert breaker.allows()
     now += OPEN_S
     assert breaker.allows()
+
+
+def test_a_barred_breaker_lets_nothing_through_until_it_is_unbarred() -> None:
+    """Neither time nor a call that was under way and succeeds opens it."""
+    now = 0.0
+    breaker = Breaker(lambda: now)
+    breaker.bar()
+    now += 100 * OPEN_S
+    breaker.succeeded()
+    assert (breaker.state, breaker.allows(), breaker.refuses()) == ("open", False, True)
+    breaker.unbar()
+    assert (breaker.state, breaker.allows(), breaker.refuses()) == ("closed", True, False)
+    breaker.failed(at_once=True)
+    breaker.unbar()
+    assert breaker.state == "open"

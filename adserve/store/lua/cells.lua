@@ -1,5 +1,10 @@
 -- What scripts that write counter hashes share; it stands before them.
 
+-- Whether a place in the ledger (hour, ordinal) lies before another.
+local function before(hour, n, other_hour, other)
+  return hour < other_hour or (hour == other_hour and n < other)
+end
+
 local function is_count(text) return #text <= 18 and (text == '0' or text:match('^[1-9]%d*$')) end
 
 -- Opens a counter hash for writing: false when the key holds something else, so that nothing is written at all.

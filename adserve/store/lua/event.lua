@@ -15,8 +15,9 @@ local VALID, ASIDE, PREFETCH, LATE = 1, 2, 3, 4
 local RATE_LIMIT, RATE_WINDOW_S = 10, 60
 local sums, fresh = {}, {}
 local hour = math.floor(tonumber(bucket) / 3600)
-local flushed = redis.call('HMGET', KEYS[15], 'hour', 'next')
+local flushed = redis.call('HMGET', KEYS[15], 'hour', 'next', 'gaps')
 local flushed_hour, flushed_next = tonumber(flushed[1] or '-1'), tonumber(flushed[2] or '0')
+local gaps = flushed[3] or ''
 
 local function bit(kind, what, n) return redis.call('GETBIT', KEYS[base[kind] + what], n) == 1 end
 
@@ -36,10 +37,20 @@ local function money(cell, text)
   end
 end
 
+-- Whether the flush of a serve was lost with the store that had it.
+local function lost(n)
+  for from_hour, from, to_hour, to in gaps:gmatch('(%-?%d+):(%d+)%-(%d+):(%d+) ') do
+    if not before(hour, n, tonumber(from_hour), tonumber(from)) and before(hour, n, tonumber(to_hour), tonumber(to)) then
+      return true
+    end
+  end
+  return false
+end
+
 -- An event proves its serve: if that is not flushed yet, and may never be, it is counted here, and
 -- serves.lua takes it out of the flush that brings it.
 local function prove(n, cell)
-  if hour < flushed_hour or (hour == flushed_hour and n < flushed_next) then return end
+  if before(hour, n, flushed_hour, flushed_next) and not lost(n) then return end
   if redis.call('HSETNX', KEYS[16], hour .. ':' .. n, bucket .. ' ' .. cell .. 's') == 1 then
     redis.call('EXPIREAT', KEYS[16], expires)
     add(cell .. 's', 1)
