@@ -20,12 +20,21 @@ def secret_path(settings: Settings) -> Path | None:
     return None if settings.secret is not None else settings.secret_file or settings.data_dir / "secret"
 
 
+def own_path(settings: Settings) -> Path:
+    """Where the secret of a data dir is, if no setting names another."""
+    return settings.data_dir / "secret"
+
+
 def make_secret(settings: Settings) -> None:
     """Makes the secret of a first start, kept 0600 in the data dir. Never later: a file that is gone is
     an accident, and another secret in its place would refuse every token that is out."""
-    path = settings.data_dir / "secret"
-    if secret_path(settings) != path:
-        return
+    if secret_path(settings) == own_path(settings):
+        write_secret(settings, secrets.token_hex(32) + "\n")
+
+
+def write_secret(settings: Settings, text: str) -> None:
+    """Writes the secret file of the data dir, where there is none yet."""
+    path = own_path(settings)
     try:
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -34,7 +43,7 @@ def make_secret(settings: Settings) -> None:
     except OSError as problem:
         raise SettingsError([f"ADSERVE_DATA_DIR: {settings.data_dir} cannot be used: {problem.strerror}"]) from None
     with os.fdopen(handle, "w") as file:
-        file.write(secrets.token_hex(32) + "\n")
+        file.write(text)
 
 
 def signing_keys(settings: Settings) -> tuple[Key, ...]:
@@ -48,6 +57,11 @@ def signing_keys(settings: Settings) -> tuple[Key, ...]:
 def proofs(signing: Iterable[Key]) -> list[str]:
     """A check value for each key: the store holds that of the first, and learns no key from it."""
     return [hashlib.blake2b(key.secret, digest_size=8, person=b"adserve-proof").hexdigest() for key in signing]
+
+
+def proofs_of(text: str) -> list[str]:
+    """The same for what a secret file holds."""
+    return proofs(Key.derive(line.strip().encode()) for line in text.splitlines() if line.strip())
 
 
 def stamp_of(settings: Settings) -> Stamp:

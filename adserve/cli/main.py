@@ -20,6 +20,7 @@ from adserve.cli.bench import bench_command
 from adserve.cli.creatives import creative, keys
 from adserve.cli.doctor import doctor_command
 from adserve.cli.failures import tell
+from adserve.cli.moving import backup_command, restore_command, store_group
 from adserve.cli.options import shared
 from adserve.cli.reports import report_command
 from adserve.errors import AdserveError
@@ -84,7 +85,17 @@ def demo_command(reset: bool, **flags: Any) -> None:
     demo(flags, os.environ, reset=reset)
 
 
-for command in (audit_command, bench_command, creative, doctor_command, keys, report_command):
+for command in (
+    audit_command,
+    backup_command,
+    bench_command,
+    creative,
+    doctor_command,
+    keys,
+    report_command,
+    restore_command,
+    store_group,
+):
     cli.add_command(command)
 
 

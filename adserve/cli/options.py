@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from adserve.errors import NoData, StoreUnavailable
 from adserve.flows.services import Services
 from adserve.serving import store_of
 from adserve.settings import Settings, load
-from adserve.store.client import REPLY_ERRORS
+from adserve.store.client import BULK_TIMEOUT_S, REPLY_ERRORS, Redis, connect
+from adserve.store.embedded import EmbeddedStore
 from adserve.wiring import services_only
 
 _SHARED = [
@@ -37,22 +39,54 @@ def with_services(
 ) -> Any:
     """Runs `work` with the management services of the configured store. Only what `may_begin` makes a
     data dir: whatever else finds none was meant for another, and an empty store would answer it."""
+    settings = _settings(flags, may_begin=may_begin)
+
+    async def run(url: str) -> Any:
+        async with services_only(settings, url) as services:
+            with _told():
+                return await work(services, settings)
+
+    with store_of(settings) as (url, _):
+        return asyncio.run(run(url))
+
+
+def with_store(
+    flags: dict[str, Any],
+    work: Callable[[Redis, Settings, EmbeddedStore | None], Awaitable[Any]],
+    *,
+    may_begin: bool = False,
+) -> tuple[Settings, Any]:
+    """The same for work on the keys themselves: with a connection whose calls may take long and answer bytes."""
+    settings = _settings(flags, may_begin=may_begin)
+
+    async def run(url: str, store: EmbeddedStore | None) -> Any:
+        client = connect(url, timeout_s=BULK_TIMEOUT_S, decode=False)
+        try:
+            with _told():
+                return await work(client, settings, store)
+        finally:
+            await client.aclose()
+
+    with store_of(settings) as (url, store):
+        return settings, asyncio.run(run(url, store))
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except REPLY_ERRORS as problem:
+        raise StoreUnavailable(f"the store does not answer; check ADSERVE_REDIS_URL ({problem})") from None
+
+
+def _settings(flags: dict[str, Any], *, may_begin: bool) -> Settings:
     settings = load(flags, os.environ)
     if not may_begin and settings.redis_url is None and not (settings.data_dir / "store").is_dir():
         raise NoData(
             f"nothing is kept in {settings.data_dir.absolute()}: name the service's data dir with --data-dir or"
             " ADSERVE_DATA_DIR, or its store with --redis-url or ADSERVE_REDIS_URL"
         )
-
-    async def run(url: str) -> Any:
-        async with services_only(settings, url) as services:
-            try:
-                return await work(services, settings)
-            except REPLY_ERRORS as problem:
-                raise StoreUnavailable(f"the store does not answer; check ADSERVE_REDIS_URL ({problem})") from None
-
-    with store_of(settings) as (url, _):
-        return asyncio.run(run(url))
+    return settings
 
 
 def show(value: Any, json_: bool, lines: Callable[[Any], list[str]]) -> None:

@@ -24,6 +24,7 @@ from adserve.signing import proofs, secret_path, signing_keys
 from adserve.store.client import REPLY_ERRORS, AuthenticationError, Redis, connect, primaries
 from adserve.store.durability import ACCEPT, examine, is_old, told, version_of
 from adserve.store.keys import Keys
+from adserve.store.load import UNFINISHED
 from adserve.store.locks import facts
 from adserve.store.schema import look
 
@@ -236,6 +237,8 @@ async def _secret(settings: Settings, client: Redis, keys: Keys) -> Finding:
     path = secret_path(settings)
     if known is None:
         return ok("secret", "the store knows none yet")
+    if known == UNFINISHED:
+        return problem("secret", "a restore or copy to the store was not finished", "run the same again")
     if path is not None and not path.exists():
         detail = f"{path} is gone, and the store was used with it: a start would make another and be refused"
         return problem("secret", detail, "restore it from a backup")

@@ -20,6 +20,7 @@ from adserve.store import durability, schema
 from adserve.store.breaker import Breaker
 from adserve.store.client import REPLY_ERRORS, Redis
 from adserve.store.keys import Keys
+from adserve.store.load import UNFINISHED
 
 log = structlog.get_logger("adserve")
 LOOK_S = 5.0
@@ -117,4 +118,6 @@ async def knows_secret(client: Redis, keys: Keys, ours: Sequence[str]) -> bool:
             return True
     except REPLY_ERRORS:
         return False
+    if known == UNFINISHED:
+        raise SettingsError(["a restore or copy to the store was not finished: run the same again, then start"])
     raise SettingsError(["the store was used with another secret: set ADSERVE_SECRET (or its file) to that one"])

@@ -27,6 +27,7 @@ from adserve.core.address import parse_address
 LUA = Path(__file__).parent / "lua"
 HOT_TIMEOUT_S = 1.0
 MANAGEMENT_TIMEOUT_S = 5.0
+BULK_TIMEOUT_S = 60.0
 CROWD = 256
 """Connections to a Cluster's node or a watched primary, whose clients refuse the next call instead of waiting."""
 REPLY_ERRORS = (RedisError, RedisClusterException, OSError, TimeoutError)
@@ -43,10 +44,10 @@ class _Primary(Redis):
             await sentinel.aclose()
 
 
-def connect(url: str, *, timeout_s: float = MANAGEMENT_TIMEOUT_S, connections: int = 20) -> Redis:
-    """A client without retries. `decode_responses` is on except where bytes are wanted (media)."""
+def connect(url: str, *, timeout_s: float = MANAGEMENT_TIMEOUT_S, connections: int = 20, decode: bool = True) -> Redis:
+    """A client without retries. Without `decode` everything that it answers is bytes."""
     options: dict[str, Any] = {
-        "decode_responses": True,
+        "decode_responses": decode,
         "socket_timeout": timeout_s,
         "socket_connect_timeout": timeout_s,
         "retry": Retry(NoBackoff(), 0),

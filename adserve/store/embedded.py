@@ -41,6 +41,7 @@ from redis.retry import Retry
 
 from adserve.errors import StoreError
 from adserve.store.binary import find_binary
+from adserve.store.locks import alone as alone_in
 from adserve.store.locks import facts, take, write_facts
 
 Fsync = Literal["second", "always"]
@@ -131,6 +132,10 @@ class EmbeddedStore:
     def owner_pid(self) -> int:
         """The process that owns the server, this one or another; 0 while that is not known."""
         return int(facts(self.data_dir / "owner.lock").get("pid", 0))
+
+    def keep_others_out(self) -> bool:
+        """Whether nobody else uses the server; from then on nobody can begin to, until this one stops."""
+        return self._user_lock is not None and alone_in(self._user_lock)
 
     def stop(self) -> None:
         """Leaves the server, and ends it if nobody else uses it."""

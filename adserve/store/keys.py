@@ -14,7 +14,7 @@ keys, never text from outside; names stand in hash *fields* at most.
 | `{cat}:audit` | stream, who changed what | never | store.catalog | `GET /audit` |
 | `{cat}:schema` | number of the form of all this, `1`, or `1>2` while migrated | never | store.schema | every worker |
 | `{cat}:schema:by` | version of adserve that wrote that number | never | store.schema | store.schema |
-| `{cat}:secret` | check value of the signing secret | never | flows.admit | flows.admit |
+| `{cat}:secret` | check value of the secret, or `unfinished` | never | flows.admit, store.load | flows.admit |
 | `{m:HASH}:media` | bytes of a picture | never | store.media | `GET /m/` |
 | `{sK}:l:WHAT:INCARNATION:HOUR` | bitmap, one bit a serve | last lifetime + 48 h | event.lua | event.lua |
 | `{sK}:c:BUCKET` | hash, cell to count | rolled up after 35 days | event.lua, serves.lua | store.reports |
@@ -51,6 +51,30 @@ HOUR_S = 3600
 def tag_of(serial: int) -> int:
     """The hash tag K of a campaign's (or, for what stayed empty, a slot's) serial."""
     return serial % TAGS
+
+
+KINDS = {
+    b"l": "ledger",
+    b"c": "quarter-hours",
+    b"d": "days",
+    b"buckets": "indexes",
+    b"days": "indexes",
+    b"f": "flushes",
+    b"p": "flushes",
+    b"r": "click lists",
+    b"media": "media",
+}
+"""What the word behind the hash tag of a key is called to people; whatever else lies under `{cat}` is catalog."""
+
+
+def kind_of(name: bytes) -> str:
+    """The kind of a key, of its name without the prefix.
+
+    >>> kind_of(b"{s3}:c:900"), kind_of(b"{cat}:objects"), kind_of(b"{x}:y")
+    ('quarter-hours', 'catalog', 'other')
+    """
+    tag, _, rest = name.partition(b"}:")
+    return "catalog" if tag == b"{cat" else KINDS.get(rest.partition(b":")[0], "other")
 
 
 class Keys:

@@ -21,6 +21,16 @@ def take(path: Path, mode: int = fcntl.LOCK_EX) -> int | None:
         return None
 
 
+def alone(handle: int) -> bool:
+    """Makes a shared lock the only one; False, and shared again, when somebody shares it."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        fcntl.flock(handle, fcntl.LOCK_SH)  # a change of the kind gives the old lock up first
+        return False
+    return True
+
+
 def write_facts(lock: int, **facts: object) -> None:
     """Writes into a taken lock file what `facts` reads."""
     os.ftruncate(lock, 0)

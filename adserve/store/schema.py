@@ -29,6 +29,7 @@ Migration = Callable[[Redis, Keys], Awaitable[None]]
 MIGRATIONS: tuple[Migration, ...] = ()
 """In their order: the first brings number 1 to 2. Never one is taken out or changed."""
 FIRST = 1
+NEWEST = FIRST + len(MIGRATIONS)
 SETTLE_S = 2.0
 """How long an announced migration waits for workers of older code to stop."""
 
@@ -44,13 +45,13 @@ async def number(client: Redis, keys: Keys) -> tuple[int, int] | None:
         text = "a key of another type"
     if text is None:
         return None
-    at, _, ahead = str(text).partition(">")
+    at, _, ahead = _text(text).partition(">")
     if not (_plain(at) and _plain(ahead or at)):
         raise OtherSchema(f"{keys.schema} of the store holds {text!r}, which is no schema number of adserve")
     return int(at), int(ahead or at)
 
 
-async def look(client: Redis, keys: Keys, version: str, mine: int = FIRST + len(MIGRATIONS)) -> tuple[int, int] | None:
+async def look(client: Redis, keys: Keys, version: str, mine: int = NEWEST) -> tuple[int, int] | None:
     """The same, for one who goes on with the store: OtherSchema when it is newer than `mine`. Writes nothing."""
     found = await number(client, keys)
     if found is not None and found[1] > mine:
@@ -94,11 +95,16 @@ async def check(
 
 async def _too_new(client: Redis, keys: Keys, ahead: int, mine: int, version: str) -> str:
     by = await client.get(keys.schema_by)
-    writer = f"adserve {by!s}" if by else "a later adserve (it did not say which)"
+    writer = f"adserve {_text(by)}" if by else "a later adserve (it did not say which)"
     return (
         f"the store was written by {writer} in schema {ahead}; this is adserve {version}, which knows schemas up to"
         f" {mine}: start that version or a later one, or restore a backup from before the upgrade into an empty store"
     )
+
+
+def _text(reply: object) -> str:
+    """Also of a client that decodes nothing."""
+    return reply.decode("ascii", "replace") if isinstance(reply, bytes) else str(reply)
 
 
 def _plain(text: str) -> bool:
