@@ -59,7 +59,11 @@ class Proxy:
         if self.fault == "refuse":
             _reset(writer)
             return
-        store_reader, store_writer = await asyncio.open_unix_connection(self._store)
+        try:
+            store_reader, store_writer = await asyncio.open_unix_connection(self._store)
+        except OSError:  # it is just dead
+            _reset(writer)
+            return
         self._open.add(writer)
         both = [
             asyncio.create_task(self._requests(reader, writer, store_writer)),
