@@ -33,10 +33,20 @@ class Readers:
         self._empty: Counter[int] = Counter()
         """Requests that stayed empty, by the worker that a kill could still take them from."""
 
-    async def open(self, member: Member, *, as_html: bool = False, robot: bool = False) -> Served | None:
+    async def visit(self, member: Member, count: int, reader: Member, then: list[str], form: str) -> None:
+        """Pages by one worker whose readers send these events to another one."""
+        for _ in range(count):
+            if form == "empty":
+                await self._open_empty(member)
+            elif (one := await self.open(member, form)) is not None:
+                for kind in then:
+                    await self._send(one, kind, reader, None)
+
+    async def open(self, member: Member, form: str = "json") -> Served | None:
         """A slot as a page shows it; None without an ad, which only a worker without a catalog answers."""
+        as_html = form == "html"
         fills, now = member.fills, int(self.world.clock())
-        headers = ROBOTS["bot"] if robot else {}
+        headers = ROBOTS["bot"] if form == "robot" else {}
         reply = await member.ask(
             "GET", "/v1/slots/news/top", Accept="text/html" if as_html else "application/json", **headers
         )
@@ -67,7 +77,7 @@ class Readers:
         self.model.serves.append(served)
         return served
 
-    async def open_empty(self, member: Member) -> None:
+    async def _open_empty(self, member: Member) -> None:
         """A slot that nothing is booked on."""
         fills = member.fills
         reply = await member.ask("GET", "/v1/slots/news/bare")
@@ -143,7 +153,7 @@ class Readers:
         await self.world.until_keys()  # a client has another name under another key
         self._clients += 1
         headers = {"X-Forwarded-For": self.client()}
-        answers = [await self.until_answered(member, one.urls["c"], **headers) for one in clicked]
+        answers = await asyncio.gather(*(self.until_answered(member, one.urls["c"], **headers) for one in clicked))
         assert {reply.status_code for reply, _, _ in answers} == {302}
         self.model.burst(clicked, committed=all(committed for _, committed, _ in answers))
 
@@ -170,9 +180,9 @@ class Readers:
         assert reply.status_code in (400, 404), ("P1", how)
         assert "location" not in reply.headers
 
-    async def kill(self, victim: Member, flying: list[tuple[int, str]], turns: int) -> None:
+    async def kill(self, victim: Member, kind: str, flying: list[int], turns: int) -> None:
         """A worker dies while these events are on their way to it; another takes its place."""
-        sending = [asyncio.create_task(self.send(one, kind, victim)) for one, kind in flying]
+        sending = [asyncio.create_task(self.send(back, kind, victim)) for back in flying]
         for _ in range(turns):
             await asyncio.sleep(0)
         if not victim.holds_counts():

@@ -49,15 +49,16 @@ from tests.faults import Fault
 
 RUNS = int(os.environ.get("ADSERVE_CHAOS_RUNS", "1"))
 SEED = int(os.environ.get("ADSERVE_CHAOS_SEED") or (random.randrange(10**6) if RUNS > 1 else 7))
-EXAMPLES, STEPS = 30, 50
+EXAMPLES, STEPS = 20, 100
 STEPS_S = (1, 59, 61, 450, 599, 601, 901, 3601, 7200, 86_399, 86_401, 2 * 86_400 + 3601, -1, -59, -61, -901, -7200)
-FAULTS: tuple[Fault, ...] = ("drop_reply", "reset", "black_hole", "refuse", "delay", "slice")
+FAULTS: tuple[Fault, ...] = ("pass", "drop_reply", "reset", "black_hole", "refuse", "delay", "slice")
 REPLAYABLE_S = 70 * 3600
 """A spooled event of an older serve could be left out when it is replayed."""
 T = TypeVar("T")
 
 members = st.integers(0, 3)
 kinds = st.sampled_from("ivc")
+forms = st.sampled_from(["json", "html", "robot", "empty"])
 serves = st.integers(0, 40)
 """How many serves ago. Nothing that is drawn depends on what the parts do: a failing example can be run again."""
 
@@ -85,22 +86,20 @@ class Machine(RuleBasedStateMachine):
         one, two = self.world.creatives
         self.readers = Readers(self.world, Model({one: (Decimal("0.0025"), Decimal(0)), two: (Decimal(0), Decimal(4))}))
 
-    @rule(member=members, as_html=st.booleans(), robot=st.booleans(), count=st.integers(1, 4))
-    def serve(self, member: int, as_html: bool, robot: bool, count: int) -> None:
-        for _ in range(count):
-            self.run(self.readers.open(self.world.pick(member), as_html=as_html, robot=robot))
+    @rule(member=members, count=st.integers(1, 5), reader=members, then=st.lists(kinds, max_size=3), form=forms)
+    def serve(self, member: int, count: int, reader: int, then: list[str], form: str) -> None:
+        """Pages, and what a reader of each does at once."""
+        self.run(self.readers.visit(self.world.pick(member), count, self.world.pick(reader), then, form))
 
-    @rule(member=members)
-    def serve_nothing(self, member: int) -> None:
-        self.run(self.readers.open_empty(self.world.pick(member)))
+    @rule(sent=st.lists(st.tuples(serves, st.sampled_from("iv"), members), min_size=1, max_size=8))
+    def beacon(self, sent: list[tuple[int, str, int]]) -> None:
+        for back, kind, member in sent:
+            self.run(self.readers.send(back, kind, self.world.pick(member)))
 
-    @rule(back=serves, kind=st.sampled_from("iv"), member=members)
-    def beacon(self, back: int, kind: str, member: int) -> None:
-        self.run(self.readers.send(back, kind, self.world.pick(member)))
-
-    @rule(back=serves, member=members)
-    def click(self, back: int, member: int) -> None:
-        self.run(self.readers.send(back, "c", self.world.pick(member)))
+    @rule(sent=st.lists(st.tuples(serves, members), min_size=1, max_size=6))
+    def click(self, sent: list[tuple[int, int]]) -> None:
+        for back, member in sent:
+            self.run(self.readers.send(back, "c", self.world.pick(member)))
 
     @rule(back=serves, kind=kinds, callers=st.lists(members, min_size=2, max_size=6))
     def replay(self, back: int, kind: str, callers: list[int]) -> None:
@@ -111,9 +110,10 @@ class Machine(RuleBasedStateMachine):
 
         self.run(together())
 
-    @rule(back=serves, kind=kinds, member=members, reason=st.sampled_from(sorted(ROBOTS)))
-    def robot(self, back: int, kind: str, member: int, reason: str) -> None:
-        self.run(self.readers.send(back, kind, self.world.pick(member), reason))
+    @rule(sent=st.lists(st.tuples(serves, kinds, members, st.sampled_from(sorted(ROBOTS))), min_size=1, max_size=4))
+    def robot(self, sent: list[tuple[int, str, int, str]]) -> None:
+        for back, kind, member, reason in sent:
+            self.run(self.readers.send(back, kind, self.world.pick(member), reason))
 
     @rule(member=members)
     def click_in_a_hurry(self, member: int) -> None:
@@ -130,29 +130,21 @@ class Machine(RuleBasedStateMachine):
         self.run(self.readers.forge(back, kind, self.world.pick(member), place, how))
 
     @rule(member=members, fault=st.sampled_from(FAULTS), once=st.booleans())
-    def fail(self, member: int, fault: Fault, once: bool) -> None:
-        """A worker's network to the store: replies are lost, nothing comes through, all is slow."""
+    def network(self, member: int, fault: Fault, once: bool) -> None:
+        """Between a worker and the store replies are lost, nothing comes through, all is slow, or all is well again."""
         self.world.pick(member).set(fault, once=once and fault in ("drop_reply", "reset"))
 
-    @rule(member=members)
-    def heal(self, member: int) -> None:
-        self.world.pick(member).heal()
-
-    @rule(member=members, flying=st.lists(st.tuples(serves, kinds), max_size=6), turns=st.integers(0, 12))
-    def kill_worker(self, member: int, flying: list[tuple[int, str]], turns: int) -> None:
-        self.run(self.readers.kill(self.world.pick(member), flying, turns))
+    @rule(member=members, kind=kinds, flying=st.lists(serves, max_size=8), turns=st.integers(0, 12))
+    def kill_worker(self, member: int, kind: str, flying: list[int], turns: int) -> None:
+        self.run(self.readers.kill(self.world.pick(member), kind, flying, turns))
 
     @rule()
     def kill_store(self) -> None:
         self.world.kill_store()
 
     @rule()
-    def freeze_store(self) -> None:
-        self.world.freeze()
-
-    @rule()
-    def thaw_store(self) -> None:
-        self.world.thaw()
+    def freeze_or_thaw_store(self) -> None:
+        self.world.thaw() if self.world.frozen else self.world.freeze()
 
     @rule()
     def rotate_key(self) -> None:
@@ -164,17 +156,14 @@ class Machine(RuleBasedStateMachine):
         if self.world.whole and len(self.world.keys) > 1:
             self.run(self.world.use_keys(*self.world.keys[:-1]))
 
-    @rule(seconds=st.sampled_from(STEPS_S))
-    def step_clock(self, seconds: int) -> None:
-        then = self.world.clock.now + seconds
+    @rule(step=st.sampled_from(STEPS_S) | st.tuples(st.sampled_from([3600, 86_400]), st.sampled_from([-1, 0, 1])))
+    def step_clock(self, step: int | tuple[int, int]) -> None:
+        """By seconds, or to the beginning of the next hour or day."""
+        now = int(self.world.clock())
+        then = now + step if isinstance(step, int) else (now // step[0] + 1) * step[0] + step[1]
         if any(then - one.issued > REPLAYABLE_S for one in self.readers.model.pending):
             self.rest()
         self.world.clock.now = then
-
-    @rule(at=st.sampled_from([3600, 86_400]), seconds=st.sampled_from([-1, 0, 1]))
-    def step_clock_to_the_next(self, at: int, seconds: int) -> None:
-        """Hour or day."""
-        self.step_clock(int(self.world.clock()) // at * at + at + seconds - int(self.world.clock()))
 
     @rule(member=members)
     def restart(self, member: int) -> None:

@@ -117,14 +117,11 @@ class Member:
         return not self._life.done()
 
     def set(self, fault: Fault, *, once: bool = False) -> None:
+        """From now on; where the network is back, what stood before is reset."""
+        if fault == "pass" != self.fault:
+            self.network.set("refuse")
         self.fault = "pass" if once else fault
         self.network.set(fault, once=once)
-
-    def heal(self) -> None:
-        """The network is back; what stood before is reset."""
-        if self.fault != "pass":
-            self.set("refuse")
-        self.set("pass")
 
     @property
     def version(self) -> int:
@@ -270,7 +267,7 @@ class World:
         """Every fault ends; returns when nothing waits anywhere."""
         self.thaw()
         for one in self.members:
-            one.heal()
+            one.set("pass")
         async with asyncio.timeout(20):
             while not await self._nothing_waits():  # noqa: ASYNC110 - a try, not a wait for an event
                 await asyncio.sleep(0.01)
