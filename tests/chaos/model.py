@@ -72,11 +72,17 @@ class Served:
         """An event was answered. `committed`: by the store, not by a spool."""
         self.safe = True  # an event proves its serve
         if not committed or self.pending:
-            self.most += bool(self.pending or self.valid or self.aside or self.late)
+            self.most += self._may_repeat(said)
             self.pending.append(said)
         elif not self._apply(said):
             self.least += 1
             self.most += 1
+
+    def _may_repeat(self, said: Said) -> bool:
+        """Whether it is a duplicate in some order of what is pending."""
+        heard = {*self.valid, *self.aside, *self.late, *(kind for kind, _ in self.pending)}
+        viewed = "v" in self.valid or Said("v", COUNT) in self.pending
+        return said.kind in heard or (said.kind == "i" and viewed) or (said == ("v", COUNT) and "i" in heard)
 
     def settle(self) -> None:
         """All that was pending is in the store."""
