@@ -116,7 +116,7 @@ class Proxy:
 def _reset(writer: asyncio.StreamWriter) -> None:
     """Ends a connection with RST, as a dying host does, not with an orderly FIN."""
     own: socket.socket | None = writer.get_extra_info("socket")
-    if own is not None:
+    if own is not None and own.fileno() >= 0:  # not closed yet
         own.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.close()
 

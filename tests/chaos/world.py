@@ -41,7 +41,7 @@ PATIENCE = {
     "adserve.store.replay.EVERY_S": 0.03,
     "adserve.serving.SUPERVISE_S": 0.05,
     "adserve.wiring.POLL_S": 0.02,
-    "adserve.wiring.SETTLE_S": 0.1,
+    "adserve.wiring.SETTLE_S": 0.05,
     "adserve.wiring.HOT_TIMEOUT_S": 0.2,
     "adserve.wiring.DRAIN_SPOOL_S": 0.3,
 }
@@ -259,6 +259,8 @@ class World:
 
     async def review(self, creative: str, action: str) -> None:
         """A creative is moved; returns when every worker has heard of it."""
+        while await self.report() is None:  # noqa: ASYNC110 - the store is just being started
+            await asyncio.sleep(0.01)
         await move(self._services, creative, action, actor="test", reason="because")
         version = await self._services.catalog.version()
         await until(lambda: all(one.version == version for one in self.members))
