@@ -270,15 +270,24 @@ class World:
         self.thaw()
         for one in self.members:
             one.set("pass")
-        async with asyncio.timeout(20):
-            while not await self._nothing_waits():  # noqa: ASYNC110 - a try, not a wait for an event
-                await asyncio.sleep(0.01)
+        waits: Any = None
+        try:
+            async with asyncio.timeout(20):
+                while waits := await self._waits():  # noqa: ASYNC110 - a try, not a wait for an event
+                    await asyncio.sleep(0.01)
+        except TimeoutError:
+            raise AssertionError(f"it does not come to rest: {waits}") from None
 
-    async def _nothing_waits(self) -> bool:
-        ledgers = [one.held.worker.ledger for one in self.members]
-        flushed = [await ledger.counts.flush() and ledger.counts.settled for ledger in ledgers]
-        still = all(flushed) and all(one.fills for one in self.members) and not self.spooled()
-        return still and await self.report() is not None
+    async def _waits(self) -> list[Any]:
+        """What keeps the figures from being final."""
+        found: list[Any] = [path.name for path in self.spooled()]
+        for one in self.members:
+            counts = one.held.worker.ledger.counts
+            if not (await counts.flush() and counts.settled and one.fills):
+                found.append((one.number, one.held.worker.ledger.breaker.state, counts.settled, one.fills))
+        if await self.report() is None:
+            found.append("store")
+        return found
 
     async def report(self) -> Any:
         """By hour and creative, read from the store past every fault; None while that is away."""

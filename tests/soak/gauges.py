@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean
@@ -16,7 +15,6 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from adserve.store.keys import TAGS
 from tests.service import Service
 
 MEMORY_KB = 6_000
@@ -26,7 +24,6 @@ FILES = 12
 """Open files that may be there at the end beside those of the start: connections to the store, the spool."""
 LASTING = re.compile(r".*(\{cat\}|:media$|:c:|:buckets$|:days$|:d:)")
 """Keys that are kept for ever (`adserve/store/keys.py`)."""
-BITMAPS = 12
 
 
 class Process(NamedTuple):
@@ -140,20 +137,17 @@ def _growth(name: str, start: float, later: Sequence[tuple[float, float]]) -> Gr
     return Growth(name, start, mean(kb for _, kb in first), mean(kb for _, kb in last), hours)
 
 
-def leaked_keys(running: Service) -> list[str]:
-    """Keys that nothing explains: without an expiry and not of those that last, or more bitmaps than the ledger
-    spaces of the workers that ever lived have."""
+def leaked_keys(running: Service, lives: int) -> list[str]:
+    """Keys that nothing explains: without an expiry and not of those that last, or of more workers than ever lived."""
     problems: list[str] = []
-    kinds: Counter[str] = Counter()
-    spaces: set[tuple[str, ...]] = set()
+    owners: set[str] = set()
     with _client(running) as client:
         for key in client.scan_iter(count=1000):
             lasting, expires = LASTING.match(key) is not None, client.ttl(key) != -1
             if lasting == expires:
                 problems.append(key)
-            if match := re.search(r"(\{s[0-9]+\}):l:[a-z]{2}:([0-9a-f]+):([0-9]+)$", key):
-                spaces.add(match.groups())
-                kinds["bitmaps"] += 1
-    if kinds["bitmaps"] > BITMAPS * len(spaces) or len({tag for tag, _, _ in spaces}) > TAGS:
-        problems.append(f"{kinds['bitmaps']} bitmaps of {len(spaces)} spaces")
+            if match := re.search(r":(?:l:[a-z]{2}|f|p):([0-9a-f]+)(?::[0-9]+)?$", key):
+                owners.add(match[1])
+    if len(owners) > lives:
+        problems.append(f"ledgers of {len(owners)} workers, of {lives} that lived")
     return problems
