@@ -52,6 +52,7 @@ SEED = int(os.environ.get("ADSERVE_CHAOS_SEED") or (random.randrange(10**6) if R
 EXAMPLES, STEPS = 15, 100
 STEPS_S = (1, 59, 61, 450, 599, 601, 901, 3601, 7200, 86_399, 86_401, 2 * 86_400 + 3601, -1, -59, -61, -901, -7200)
 FAULTS: tuple[Fault, ...] = ("pass", "drop_reply", "reset", "black_hole", "refuse", "delay", "slice")
+LOSSES: tuple[Fault, ...] = ("drop_reply", "reset")
 REPLAYABLE_S = 70 * 3600
 """A spooled event of an older serve could be left out when it is replayed."""
 T = TypeVar("T")
@@ -129,10 +130,15 @@ class Machine(RuleBasedStateMachine):
     def forge(self, back: int, kind: str, member: int, place: int, how: str) -> None:
         self.run(self.readers.forge(back, kind, self.world.pick(member), place, how))
 
-    @rule(member=members, fault=st.sampled_from(FAULTS), once=st.booleans())
-    def network(self, member: int, fault: Fault, once: bool) -> None:
-        """Between a worker and the store replies are lost, nothing comes through, all is slow, or all is well again."""
-        self.world.pick(member).set(fault, once=once and fault in ("drop_reply", "reset"))
+    @rule(member=members, fault=st.sampled_from(FAULTS))
+    def network(self, member: int, fault: Fault) -> None:
+        """Between a worker and the store nothing comes through, all is slow, or all is well again."""
+        self.world.pick(member).set(fault)
+
+    @rule(member=members, fault=st.sampled_from(LOSSES), once=st.booleans())
+    def lose_reply(self, member: int, fault: Fault, once: bool) -> None:
+        """Of a call that counts: the store has done it, or has not."""
+        self.world.pick(member).set(fault, once=once, only=b"EVALSHA")
 
     @rule(member=members, kind=kinds, flying=st.lists(serves, max_size=8), turns=st.integers(0, 12))
     def kill_worker(self, member: int, kind: str, flying: list[int], turns: int) -> None:

@@ -116,12 +116,12 @@ class Member:
     def lives(self) -> bool:
         return not self._life.done()
 
-    def set(self, fault: Fault, *, once: bool = False) -> None:
+    def set(self, fault: Fault, *, once: bool = False, only: bytes = b"") -> None:
         """From now on; where the network is back, what stood before is reset."""
         if fault == "pass" != self.fault:
             self.network.set("refuse")
         self.fault = "pass" if once else fault
-        self.network.set(fault, once=once)
+        self.network.set(fault, once=once, only=only)
 
     @property
     def version(self) -> int:

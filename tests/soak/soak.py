@@ -33,8 +33,9 @@ REQUESTS_A_VISIT = 3
 LINE_S = 10.0
 FAULT_S = min(60.0, max(5.0, SECONDS / 12))
 HANG_S = 3.0
-LIFETIME_S = 10
+LIFETIME_S = 20
 """Of an impression: who comes later is late. A reader who is in time never needs as long."""
+CROWD = 64
 ROBOT = {"User-Agent": "curl/8.5.0"}
 
 
@@ -42,26 +43,34 @@ class Readers:
     """Visits, and what of them was answered: by name of the figure in the report."""
 
     def __init__(self, running: Service) -> None:
-        self.crowd, self.chance = Crowd(running.origin, 64), random.Random(SEED)
+        self.crowd, self.chance = Crowd(running.origin, CROWD), random.Random(SEED)
         self.answered: Counter[str] = Counter()
-        self.visits = self.repeats = self.behind = 0
+        self.visits = self.repeats = self.behind = self._idle = 0
+        self.wrong: list[BaseException] = []
         self._open: set[asyncio.Task[None]] = set()
+        self._until = 0.0
 
     async def come(self, until: float) -> None:
         """New readers at a steady rate; the last ones are waited for."""
         gap = REQUESTS_A_VISIT / REQUESTS_A_SECOND
-        due = time.monotonic()
+        due, self._until = time.monotonic(), until
         while due < until:
             await asyncio.sleep(due - time.monotonic())
             due += gap
-            if len(self._open) > 20 * REQUESTS_A_SECOND:
+            if len(self._open) - self._idle > 2 * CROWD:
                 self.behind += 1  # the machine is too slow for the rate: fewer come
                 continue
             visit = asyncio.create_task(self._visit(self.visits))
             self.visits += 1
             self._open.add(visit)
-            visit.add_done_callback(self._open.discard)
-        await asyncio.gather(*self._open)
+            visit.add_done_callback(self._left)
+        while self._open:
+            await asyncio.wait(self._open)
+
+    def _left(self, visit: asyncio.Task[None]) -> None:
+        self._open.discard(visit)
+        if (problem := visit.exception()) is not None:
+            self.wrong.append(problem)
 
     async def _visit(self, number: int) -> None:
         client = {"X-Forwarded-For": f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"}
@@ -71,8 +80,10 @@ class Readers:
         if chance < 0.1:  # a robot, and what it follows
             await self._send(one["impression_url"], 200, "filtered", **ROBOT)
             await self._send(one["click_url"], 302, "filtered", **client, **ROBOT)
-        elif chance < 0.15:
+        elif chance < 0.15 and time.monotonic() + LIFETIME_S + 2 < self._until:
+            self._idle += 1
             await asyncio.sleep(LIFETIME_S + 2)
+            self._idle -= 1
             await self._send(one["impression_url"], 410, "late")
         elif chance < 0.25:  # a view and a click overtake the impression, which is a repeat then
             await self._send(one["view_url"], 200, "impressions", "views")
@@ -175,6 +186,7 @@ async def test_nothing_is_lost_and_nothing_grows(tmp_path: Path) -> None:
         verdict = await asyncio.to_thread(running.audit)
         samples.append(look(running))
         print(table(readers, disasters, found, verdict, [before, *samples]))
+        assert readers.wrong == []
         serves = (readers.visits, found["serves"], readers.visits + readers.crowd.unanswered)
         assert {name: found[name] for name in readers.answered} == readers.answered
         assert serves[0] <= serves[1] <= serves[2]
