@@ -65,14 +65,15 @@ class Readers:
         urls = {kind: path for path, kind in _URL.findall(text)}
         assert urls.keys() == set(LIFETIME_S), "P4: a page that cannot tell what becomes of its ad"
         token = urls["i"][5:]
-        issued = int.from_bytes(base64.urlsafe_b64decode(token)[11:15], "big")
-        newest = max((one.issued // 3600 for one in self.model.serves if one.worker == member.number), default=0)
-        assert issued in (now, newest * 3600), "dated to the moment, or to the newest hour when the clock stepped back"
+        payload = base64.urlsafe_b64decode(token)
+        issued, revision = int.from_bytes(payload[11:15], "big"), int.from_bytes(payload[18:22], "big")
         key = next(one for one in self.world.keys if _signed(one, token))
-        revision = int.from_bytes(base64.urlsafe_b64decode(token)[18:22], "big")
         assert member.held.worker.catalog is not None
         creative = member.held.worker.catalog.landings[revision].creative.id
         assert creative not in self.rejected, "P6: a rejected creative serves"
+        before = [one for one in self.model.serves if (one.worker, one.creative) == (member.number, creative)]
+        newest = max((one.issued // 3600 * 3600 for one in before), default=0)
+        assert issued == max(now, newest), "dated to the moment, or to the newest hour when the clock stepped back"
         served = Served(creative, issued, key, member.number, urls)
         self.model.serves.append(served)
         return served

@@ -25,8 +25,9 @@ import asyncio
 import os
 import random
 import tempfile
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from decimal import Decimal
+from functools import wraps
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -64,6 +65,21 @@ serves = st.integers(0, 40)
 """How many serves ago. Nothing that is drawn depends on what the parts do: a failing example can be run again."""
 
 
+def step(**drawn: Any) -> Callable[[Callable[..., None]], Any]:
+    """A rule that is written down."""
+    made: Any = rule(**drawn)
+
+    def decorate(function: Callable[..., None]) -> Any:
+        @wraps(function)
+        def noted(self: Machine, **given: Any) -> None:
+            self.trail.append(f"{function.__name__} {given}")
+            function(self, **given)
+
+        return made(noted)
+
+    return decorate
+
+
 class Machine(RuleBasedStateMachine):
     store: ClassVar[EmbeddedStore]
 
@@ -73,12 +89,14 @@ class Machine(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory(prefix="adserve-machine-")
         self.world = World(self.store, Path(self.folder.name))
         self.broken = False
+        self.trail: list[str] = []
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         try:
             return self.runner.run(work)
-        except BaseException:
+        except BaseException as problem:
             self.broken = True
+            problem.add_note("\n".join(["Steps:", *self.trail]))  # Hypothesis says them only when it fails again
             raise
 
     @initialize()
@@ -87,22 +105,22 @@ class Machine(RuleBasedStateMachine):
         one, two = self.world.creatives
         self.readers = Readers(self.world, Model({one: (Decimal("0.0025"), Decimal(0)), two: (Decimal(0), Decimal(4))}))
 
-    @rule(member=members, count=st.integers(1, 5), reader=members, then=st.lists(kinds, max_size=3), form=forms)
+    @step(member=members, count=st.integers(1, 5), reader=members, then=st.lists(kinds, max_size=3), form=forms)
     def serve(self, member: int, count: int, reader: int, then: list[str], form: str) -> None:
         """Pages, and what a reader of each does at once."""
         self.run(self.readers.visit(self.world.pick(member), count, self.world.pick(reader), then, form))
 
-    @rule(sent=st.lists(st.tuples(serves, st.sampled_from("iv"), members), min_size=1, max_size=8))
+    @step(sent=st.lists(st.tuples(serves, st.sampled_from("iv"), members), min_size=1, max_size=8))
     def beacon(self, sent: list[tuple[int, str, int]]) -> None:
         for back, kind, member in sent:
             self.run(self.readers.send(back, kind, self.world.pick(member)))
 
-    @rule(sent=st.lists(st.tuples(serves, members), min_size=1, max_size=6))
+    @step(sent=st.lists(st.tuples(serves, members), min_size=1, max_size=6))
     def click(self, sent: list[tuple[int, int]]) -> None:
         for back, member in sent:
             self.run(self.readers.send(back, "c", self.world.pick(member)))
 
-    @rule(back=serves, kind=kinds, callers=st.lists(members, min_size=2, max_size=6))
+    @step(back=serves, kind=kinds, callers=st.lists(members, min_size=2, max_size=6))
     def replay(self, back: int, kind: str, callers: list[int]) -> None:
         """One token to several workers at once."""
 
@@ -111,16 +129,16 @@ class Machine(RuleBasedStateMachine):
 
         self.run(together())
 
-    @rule(sent=st.lists(st.tuples(serves, kinds, members, st.sampled_from(sorted(ROBOTS))), min_size=1, max_size=4))
+    @step(sent=st.lists(st.tuples(serves, kinds, members, st.sampled_from(sorted(ROBOTS))), min_size=1, max_size=4))
     def robot(self, sent: list[tuple[int, str, int, str]]) -> None:
         for back, kind, member, reason in sent:
             self.run(self.readers.send(back, kind, self.world.pick(member), reason))
 
-    @rule(member=members)
+    @step(member=members)
     def click_in_a_hurry(self, member: int) -> None:
         self.run(self.readers.hurry(self.world.pick(member)))
 
-    @rule(
+    @step(
         back=serves,
         kind=kinds,
         member=members,
@@ -130,39 +148,39 @@ class Machine(RuleBasedStateMachine):
     def forge(self, back: int, kind: str, member: int, place: int, how: str) -> None:
         self.run(self.readers.forge(back, kind, self.world.pick(member), place, how))
 
-    @rule(member=members, fault=st.sampled_from(FAULTS))
+    @step(member=members, fault=st.sampled_from(FAULTS))
     def network(self, member: int, fault: Fault) -> None:
         """Between a worker and the store nothing comes through, all is slow, or all is well again."""
         self.world.pick(member).set(fault)
 
-    @rule(member=members, fault=st.sampled_from(LOSSES), once=st.booleans())
+    @step(member=members, fault=st.sampled_from(LOSSES), once=st.booleans())
     def lose_reply(self, member: int, fault: Fault, once: bool) -> None:
         """Of a call that counts: the store has done it, or has not."""
         self.world.pick(member).set(fault, once=once, only=b"EVALSHA")
 
-    @rule(member=members, kind=kinds, flying=st.lists(serves, max_size=8), turns=st.integers(0, 12))
+    @step(member=members, kind=kinds, flying=st.lists(serves, max_size=8), turns=st.integers(0, 12))
     def kill_worker(self, member: int, kind: str, flying: list[int], turns: int) -> None:
         self.run(self.readers.kill(self.world.pick(member), kind, flying, turns))
 
-    @rule()
+    @step()
     def kill_store(self) -> None:
         self.world.kill_store()
 
-    @rule()
+    @step()
     def freeze_or_thaw_store(self) -> None:
         self.world.thaw() if self.world.frozen else self.world.freeze()
 
-    @rule()
+    @step()
     def rotate_key(self) -> None:
         if self.world.whole and len(self.world.keys) < 4:
             self.run(self.world.use_keys(f"key-{os.urandom(16).hex()}", *self.world.keys))
 
-    @rule()
+    @step()
     def retire_key(self) -> None:
         if self.world.whole and len(self.world.keys) > 1:
             self.run(self.world.use_keys(*self.world.keys[:-1]))
 
-    @rule(step=st.sampled_from(STEPS_S) | st.tuples(st.sampled_from([3600, 86_400]), st.sampled_from([-1, 0, 1])))
+    @step(step=st.sampled_from(STEPS_S) | st.tuples(st.sampled_from([3600, 86_400]), st.sampled_from([-1, 0, 1])))
     def step_clock(self, step: int | tuple[int, int]) -> None:
         """By seconds, or to the beginning of the next hour or day."""
         now = int(self.world.clock())
@@ -171,22 +189,22 @@ class Machine(RuleBasedStateMachine):
             self.rest()
         self.world.clock.now = then
 
-    @rule(member=members)
+    @step(member=members)
     def restart(self, member: int) -> None:
         self.run(self.readers.restart(self.world.pick(member)))
 
-    @rule(creative=st.integers(0, 1))
+    @step(creative=st.integers(0, 1))
     def review(self, creative: int) -> None:
         """A rejection, or its end; the other creative stays."""
         if self.world.whole:
             self.run(self.readers.review(self.world.creatives[creative]))
 
-    @rule()
+    @step()
     def linger(self) -> None:
         """Until every served count is in the store or in a spool."""
         self.run(self.readers.linger())
 
-    @rule()
+    @step()
     def rest(self) -> None:
         self.run(self.readers.rest())
 
