@@ -196,8 +196,8 @@ class Machine(RuleBasedStateMachine):
     @step(creative=st.integers(0, 1))
     def review(self, creative: int) -> None:
         """A rejection, or its end; the other creative stays."""
-        if self.world.whole:
-            self.run(self.readers.review(self.world.creatives[creative]))
+        self.world.heal()
+        self.run(self.readers.review(self.world.creatives[creative]))
 
     @step()
     def linger(self) -> None:

@@ -222,6 +222,12 @@ class World:
             self._signal(signal.SIGCONT)
             self.frozen = False
 
+    def heal(self) -> None:
+        """Every fault ends."""
+        self.thaw()
+        for one in self.members:
+            one.set("pass")
+
     def kill_store(self) -> None:
         self._signal(signal.SIGKILL)
         self.frozen = False
@@ -266,10 +272,8 @@ class World:
         await until(lambda: all(one.version == version for one in self.members))
 
     async def rest(self) -> None:
-        """Every fault ends; returns when nothing waits anywhere."""
-        self.thaw()
-        for one in self.members:
-            one.set("pass")
+        """Heals; returns when nothing waits anywhere."""
+        self.heal()
         waits: Any = None
         try:
             async with asyncio.timeout(20):
