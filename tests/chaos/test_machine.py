@@ -50,7 +50,7 @@ from tests.faults import Fault
 
 RUNS = int(os.environ.get("ADSERVE_CHAOS_RUNS", "1"))
 SEED = int(os.environ.get("ADSERVE_CHAOS_SEED") or (random.randrange(10**6) if RUNS > 1 else 7))
-EXAMPLES, STEPS = 15, 100
+EXAMPLES, STEPS = 40, 40
 STEPS_S = (1, 59, 61, 450, 599, 601, 901, 3601, 7200, 86_399, 86_401, 2 * 86_400 + 3601, -1, -59, -61, -901, -7200)
 FAULTS: tuple[Fault, ...] = ("pass", "drop_reply", "reset", "black_hole", "refuse", "delay", "slice")
 LOSSES: tuple[Fault, ...] = ("drop_reply", "reset")
@@ -180,13 +180,13 @@ class Machine(RuleBasedStateMachine):
         if self.world.whole and len(self.world.keys) > 1:
             self.run(self.world.use_keys(*self.world.keys[:-1]))
 
-    @step(step=st.sampled_from(STEPS_S) | st.tuples(st.sampled_from([3600, 86_400]), st.sampled_from([-1, 0, 1])))
-    def step_clock(self, step: int | tuple[int, int]) -> None:
+    @step(by=st.sampled_from(STEPS_S) | st.tuples(st.sampled_from([3600, 86_400]), st.sampled_from([-1, 0, 1])))
+    def step_clock(self, by: int | tuple[int, int]) -> None:
         """By seconds, or to the beginning of the next hour or day."""
         now = int(self.world.clock())
-        then = now + step if isinstance(step, int) else (now // step[0] + 1) * step[0] + step[1]
+        then = now + by if isinstance(by, int) else (now // by[0] + 1) * by[0] + by[1]
         if any(then - one.issued > REPLAYABLE_S for one in self.readers.model.pending):
-            self.rest()
+            self.run(self.readers.rest())
         self.world.clock.now = then
 
     @step(member=members)
@@ -204,8 +204,10 @@ class Machine(RuleBasedStateMachine):
         """Until every served count is in the store or in a spool."""
         self.run(self.readers.linger())
 
-    @step()
-    def rest(self) -> None:
+    @step(by=st.sampled_from(STEPS_S))
+    def rest(self, by: int) -> None:
+        """Every fault ends, after some time."""
+        self.step_clock(by=by)
         self.run(self.readers.rest())
 
     @invariant()
@@ -215,7 +217,7 @@ class Machine(RuleBasedStateMachine):
     def teardown(self) -> None:
         try:
             if not self.broken:
-                self.rest()
+                self.run(self.readers.rest())
         finally:
             self.runner.run(self.world.close())
             self.runner.close()
