@@ -50,7 +50,7 @@ from tests.faults import Fault
 
 RUNS = int(os.environ.get("ADSERVE_CHAOS_RUNS", "1"))
 SEED = int(os.environ.get("ADSERVE_CHAOS_SEED") or (random.randrange(10**6) if RUNS > 1 else 7))
-EXAMPLES, STEPS = 40, 40
+EXAMPLES, STEPS = 30, 40
 STEPS_S = (1, 59, 61, 450, 599, 601, 901, 3601, 7200, 86_399, 86_401, 2 * 86_400 + 3601, -1, -59, -61, -901, -7200)
 FAULTS: tuple[Fault, ...] = ("pass", "drop_reply", "reset", "black_hole", "refuse", "delay", "slice")
 LOSSES: tuple[Fault, ...] = ("drop_reply", "reset")
