@@ -2,9 +2,10 @@
 SHELL := /bin/sh
 PYTHON ?= python3
 PORT ?= 8000
+SECONDS ?= 3600
 STAMP := .venv/.installed
 
-.PHONY: install demo test lint stores chaos
+.PHONY: install demo test lint stores chaos soak
 install: $(STAMP)
 	@:
 
@@ -37,6 +38,9 @@ stores: install
 
 chaos: install
 	ADSERVE_CHAOS_RUNS=10 .venv/bin/pytest -q tests/chaos
+
+soak: install
+	ADSERVE_SOAK_S=$(SECONDS) .venv/bin/pytest -q -s tests/soak/soak.py
 
 lint: install
 	.venv/bin/ruff check

@@ -35,18 +35,21 @@ class Proxy:
         self.delay_s = 0.02
         self.once = False
         """Whether the fault turns back to `pass` after it has hit one connection."""
+        self.only = b""
+        """`drop_reply` and `reset` hit the requests that hold this."""
         self.dropped = 0
         self.port = 0
-        self._open: set[asyncio.StreamWriter] = set()
+        self._open: dict[asyncio.StreamWriter, bytes] = {}
+        """The last request of each connection."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}"
 
-    def set(self, fault: Fault, *, once: bool = False) -> None:
+    def set(self, fault: Fault, *, once: bool = False, only: bytes = b"") -> None:
         """From now on. `refuse` also ends the connections that stand."""
-        self.fault, self.once = fault, once
+        self.fault, self.once, self.only = fault, once, only
         if fault == "refuse":
             for writer in list(self._open):
                 _reset(writer)
@@ -67,7 +70,7 @@ class Proxy:
         except OSError:  # the store is down
             _reset(writer)
             return
-        self._open.add(writer)
+        self._open[writer] = b""
         both = [
             asyncio.create_task(self._requests(reader, writer, store_writer)),
             asyncio.create_task(self._replies(store_reader, writer)),
@@ -78,7 +81,7 @@ class Proxy:
         finally:
             await end(both)
             self._tasks.difference_update(both)
-            self._open.discard(writer)
+            del self._open[writer]
             store_writer.close()
             writer.close()
 
@@ -93,7 +96,8 @@ class Proxy:
     ) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(65_536):
-                if self.fault == "reset":
+                self._open[writer] = data
+                if self.fault == "reset" and self.only in data:
                     self._hit()
                     _reset(writer)
                     return
@@ -104,7 +108,7 @@ class Proxy:
     async def _replies(self, store: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
             while data := await store.read(65_536):
-                if self.fault == "drop_reply":
+                if self.fault == "drop_reply" and self.only in self._open[writer]:
                     self.dropped += 1
                     self._hit()
                     _reset(writer)
@@ -119,7 +123,7 @@ class Proxy:
 def _reset(writer: asyncio.StreamWriter) -> None:
     """Ends a connection with RST, as a dying host does, not with an orderly FIN."""
     own: socket.socket | None = writer.get_extra_info("socket")
-    if own is not None:
+    if own is not None and own.fileno() >= 0:  # not closed yet
         own.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.close()
 

@@ -26,7 +26,8 @@ class Replay:
         while True:
             await asyncio.sleep(EVERY_S)
             if (copy := spool.unsynced()) is not None:
-                await asyncio.to_thread(_sync, copy)
+                # shielded: a thread that never began would never close the copy, and that holds the lock of the file
+                await asyncio.shield(asyncio.to_thread(_sync, copy))
             await self.once()
 
     async def finish(self, within_s: float) -> None:

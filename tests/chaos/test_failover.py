@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.readers import BEACONS, RUNS, Readers, chance_of
+from tests.chaos.browsing import BEACONS, RUNS, Readers, chance_of
 from tests.service import Service, service
 from tests.stores import LOGGED, Cluster, Node, cluster, nodes, until, watched
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.readers import RUNS, Readers, chance_of
+from tests.chaos.browsing import RUNS, Readers, chance_of
 from tests.service import Service, service
 from tests.slow import build
 from tests.stores import Node, cluster

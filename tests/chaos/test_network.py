@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from adserve.store.embedded import EmbeddedStore
-from tests.chaos.readers import RUNS, Readers, chance_of
+from tests.chaos.browsing import RUNS, Readers, chance_of
 from tests.faults import Fault, Proxy, proxy
 from tests.service import service_beside
 from tests.stores import Cluster, cluster, until

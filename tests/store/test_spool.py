@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import resource
 import signal
 import subprocess
 import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -15,6 +19,11 @@ from hypothesis import strategies as st
 from adserve.core.token import Serve
 from adserve.errors import StoreUnavailable
 from adserve.store.breaker import FAILURES, OPEN_S, Breaker
+from adserve.store.client import connect, end
+from adserve.store.keys import Keys
+from adserve.store.ledger import Ledger
+from adserve.store.replay import Replay
+from adserve.store.spaces import Spaces
 from adserve.store.spool import Event, Flush, Record, Spool, SpooledEvent
 
 SERVE = Serve(2**40 - 1, 2**32 - 1, 1_800_000_000, 7, 11, 0, 3, 1, 1)
@@ -54,6 +63,27 @@ def test_records_come_back_as_they_were_written(tmp_path: Path) -> None:
     assert flush == FLUSH
     assert (first, second) == (SpooledEvent(EVENT, 1_800_000_001, False), SpooledEvent(EVENT, 1_800_000_002, True))
     assert list(spool.directory.iterdir()) == []
+
+
+async def test_a_sync_that_is_cancelled_before_it_begins_lets_go_of_the_file(tmp_path: Path) -> None:
+    """No thread is free when the worker ends: its file can be replayed all the same."""
+    spool = Spool(tmp_path / "spool", "p:", 1)
+    spool.put_event(EVENT, 1_800_000_001, again=False)
+    client = connect(f"unix://{tmp_path}/none")
+    replay = Replay(Ledger(client, Keys("p:"), Spaces(1), spool, click_lifetime_s=1), "p:", time.time)
+    free = threading.Event()
+    with ThreadPoolExecutor(1) as threads:
+        asyncio.get_running_loop().set_default_executor(threads)
+        threads.submit(free.wait)
+        replaying = asyncio.create_task(replay.run())
+        async with asyncio.timeout(10):
+            while spool._dirty:  # noqa: ASYNC110 - until the sync waits for a thread
+                await asyncio.sleep(0.01)
+        await end([replaying])
+        free.set()
+    spool.close()
+    assert len(read(spool.directory)) == 1
+    await client.aclose()
 
 
 def test_a_killed_writer_has_lost_nothing(tmp_path: Path) -> None:
