@@ -43,7 +43,7 @@ PATIENCE = {
     "adserve.wiring.POLL_S": 0.02,
     "adserve.wiring.SETTLE_S": 0.05,
     "adserve.wiring.HOT_TIMEOUT_S": 0.12,  # as in production less than until the breaker lets a replay through
-    "adserve.wiring.DRAIN_SPOOL_S": 0.3,
+    "adserve.wiring.DRAIN_S": 0.3,
 }
 """What the parts wait for, shortened about tenfold, so that an outage and its end are a matter of milliseconds."""
 CLOSE_S = 0.3

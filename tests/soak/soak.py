@@ -190,7 +190,8 @@ async def test_nothing_is_lost_and_nothing_grows(tmp_path: Path) -> None:
         serves = (readers.visits, found["serves"], readers.visits + readers.crowd.unanswered)
         assert {name: found[name] for name in readers.answered} == readers.answered
         assert serves[0] <= serves[1] <= serves[2]
-        assert found["duplicates"] <= readers.repeats + readers.crowd.unanswered
+        # an impression that a spool held back while its view was counted comes as a repeat
+        assert found["duplicates"] <= readers.repeats + readers.crowd.unanswered + found["views"]
         assert (found["clicks_unseen"], readers.crowd.refused) == (0, 0)
         assert (verdict["agrees"], verdict["pending"]) == (True, 0), verdict["differences"]
         assert leaked_keys(running, disasters.lives) == []
