@@ -51,7 +51,7 @@ async def test_a_method_that_an_address_does_not_name_runs_nothing(api: Api, key
     tokens = {kind: one[name].rpartition("/")[2] for kind, name in zip("ivc", EVENTS, strict=True)}
     place = {"/sites/{id}": "news", "/advertisers/{id}": "acme", "/campaigns/{id}": "one", "/creatives/{id}": creative}
     await api.settle()
-    before = await contents(api)
+    before = await api.contents()
     app: Any = create_app(api.held)
     header = [f"authorization: Bearer {ADMIN}"] if key else []
     async with serving(app) as port:
@@ -80,17 +80,10 @@ async def test_a_method_that_an_address_does_not_name_runs_nothing(api: Api, key
             some = [method for method in METHODS if method == "HEAD" or method not in takes]
             await asyncio.gather(*(ask(method, path, takes) for method in some))
     await api.settle()
-    assert await contents(api) == before
+    assert await api.contents() == before
     assert (await api.http.get(one["impression_url"])).status_code == 200, "no token is used up"
     totals = await api.totals()
     assert [totals[name] for name in ("impressions", "views", "clicks", "duplicates", "filtered")] == [1, 0, 0, 0, 0]
 
 
 EVENTS = ("impression_url", "view_url", "click_url")
-
-
-async def contents(api: Api) -> dict[str, Any]:
-    """Every key of this test with its value, as the store dumps it."""
-    client, prefix = api.held.services.client, api.held.settings.key_prefix
-    dump: Any = client.execute_command
-    return {key: await dump("DUMP", key, NEVER_DECODE=True) async for key in client.scan_iter(f"{prefix}*")}
