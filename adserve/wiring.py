@@ -179,7 +179,7 @@ async def _check_secret(held: Running, signing: tuple[Key, ...]) -> bool:
         if known in proofs:
             await services.client.set(services.keys.secret, proofs[0])
             return True
-    except REPLY_ERRORS:
+    except (*REPLY_ERRORS, ValueError):  # that one: a reply that is no text
         return False
     raise SettingsError(["the store was used with another secret: set ADSERVE_SECRET (or its file) to that one"])
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable
+import functools
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from redis.asyncio import BlockingConnectionPool
 from redis.asyncio import Redis as Redis  # the one door to the client library
@@ -22,14 +23,31 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
 
 from adserve.core.address import parse_address
+from adserve.errors import StoreUnavailable
 
 LUA = Path(__file__).parent / "lua"
 HOT_TIMEOUT_S = 1.0
 MANAGEMENT_TIMEOUT_S = 5.0
 CROWD = 256
 """Connections to a Cluster's node or a watched primary, whose clients refuse the next call instead of waiting."""
-REPLY_ERRORS = (RedisError, OSError, TimeoutError)
+REPLY_ERRORS = (RedisError, OSError, TimeoutError, StoreUnavailable)
 """What a call to the store may raise when the store is away, slow or unwilling."""
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def understood(call: Callable[P, Awaitable[R]]) -> Callable[P, Coroutine[Any, Any, R]]:
+    """For what reads replies: one of another shape than its command has (of a proxy, a server that is another)
+    is a store that does not answer, as StoreUnavailable. The client library trips over some of them itself."""
+
+    @functools.wraps(call)
+    async def understanding(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return await call(*args, **kwargs)
+        except (AttributeError, LookupError, TypeError, ValueError) as problem:
+            raise StoreUnavailable(f"a reply of another shape: {type(problem).__name__}") from problem
+
+    return understanding
 
 
 class _Primary(Redis):

@@ -7,7 +7,6 @@ import contextlib
 import os
 from collections.abc import Callable, Iterable
 
-from adserve.errors import StoreUnavailable
 from adserve.store.client import REPLY_ERRORS
 from adserve.store.ledger import BATCH, FAILED, Item, Ledger
 from adserve.store.spool import Flush, Record, Replayable, SpooledEvent
@@ -53,7 +52,7 @@ class Replay:
         try:
             for chunk in _chunks(file.records(self._prefix)):
                 await self._chunk(chunk)
-        except (*REPLY_ERRORS, StoreUnavailable):
+        except REPLY_ERRORS:
             self._ledger.breaker.failed()
             file.leave()  # the next round finds it, and knows that some may have been taken
             return False
