@@ -27,7 +27,7 @@ from adserve.signing import Stamp, make_secret, signing_keys, stamp_of
 from adserve.snippet import compile_snippet
 from adserve.store.accounts import Accounts
 from adserve.store.catalog import CatalogStore
-from adserve.store.client import HOT_TIMEOUT_S, REPLY_ERRORS, Redis, connect, end, recover
+from adserve.store.client import HOT_TIMEOUT_S, REPLY_ERRORS, Redis, Together, connect, end, recover
 from adserve.store.keys import Keys
 from adserve.store.ledger import Ledger
 from adserve.store.media import MediaStore
@@ -98,10 +98,8 @@ async def running(
             lifetimes,
         )
         held: Running
-
-        async def refresh() -> None:
-            await _load(held, held.services.catalog)
-
+        refresh = Together(lambda: _load(held, held.services.catalog))
+        stack.push_async_callback(refresh.close)
         services = _services(settings, client, keys, clock, refresh)
         held = Running(settings, worker, services)
 
@@ -120,7 +118,7 @@ async def running(
         tasks = [
             asyncio.create_task(_go_on(work))
             for work in (
-                lambda: _follow(held, services.catalog),
+                lambda: _follow(held, services.catalog, refresh),
                 lambda: _keep_house(held),
                 lambda: _follow_secret(held, secret_stamp),
                 replay.run,
@@ -242,14 +240,14 @@ async def _go_on(work: Callable[[], Awaitable[None]]) -> None:
             await asyncio.sleep(GO_ON_S)
 
 
-async def _follow(held: Running, store: CatalogStore) -> None:
+async def _follow(held: Running, store: CatalogStore, load: Together) -> None:
     """Follows the catalog's version; a store that goes and comes is said once each."""
     while True:
         await asyncio.sleep(POLL_S)
         try:
             current = held.worker.catalog
             if current is None or await store.version() != current.version:
-                await _load(held, store)
+                await load()
             held.last_contact, held.worker.stale = time.monotonic(), False
             if not held.store_up:
                 held.store_up = True

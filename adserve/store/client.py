@@ -115,6 +115,37 @@ async def end(tasks: Iterable[asyncio.Task[None]]) -> None:
         _, pending = await asyncio.wait(pending, timeout=0.1)
 
 
+class Together:
+    """A call that many make at once, made once: who asks while it runs shares the next one, which begins
+    after they asked and so tells them what was true then."""
+
+    def __init__(self, call: Callable[[], Awaitable[None]]) -> None:
+        self._call = call
+        self._lock = asyncio.Lock()
+        self._next: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __call__(self) -> None:
+        if self._next is None:
+            self._next = asyncio.create_task(self._run())
+            self._tasks.add(self._next)
+            self._next.add_done_callback(self._done)
+        await asyncio.shield(self._next)  # who gives up waiting does not end it for the others
+
+    async def _run(self) -> None:
+        async with self._lock:
+            self._next = None
+            await self._call()
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # those who waited have it; all of them may have given up
+
+    async def close(self) -> None:
+        await end(self._tasks)
+
+
 class Script:
     """Lua files, one after the other, called by their digest and loaded again when the store has forgotten it."""
 
