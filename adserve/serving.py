@@ -131,11 +131,15 @@ async def _accept(
     if life is not None:
         asyncio.get_running_loop().add_reader(life, setattr, server, "should_exit", True)
     waiting = asyncio.create_task(_tell(held, server, ready)) if ready is not None else None
-    await server.serve(sockets=[sock])
+    held.stop = lambda: setattr(server, "should_exit", True)
+    if held.failed is None:
+        await server.serve(sockets=[sock])
     if waiting is not None:
         await end([waiting])
     if server.cut_off:
         say(f"{server.cut_off} requests cut off after {DRAIN_S} s")
+    if held.failed is not None:
+        raise held.failed
     return server.cut_off
 
 

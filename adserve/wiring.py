@@ -56,6 +56,9 @@ class Running:
     services: Services
     store_up: bool = True
     last_contact: float = 0.0
+    failed: SettingsError | None = None
+    """Why this process must not go on, found after its start; `stop` is called then."""
+    stop: Callable[[], None] = lambda: None
 
 
 def traffic_rules(data_dir: Path) -> TrafficRules:
@@ -108,7 +111,7 @@ async def running(
                 await asyncio.wait_for(refresh(), CATCH_UP_S)
 
         worker.catch_up = catch_up
-        await _check_secret(held, signing)
+        known = await _check_secret(held, signing)
         try:
             await refresh()
         except REPLY_ERRORS:
@@ -120,7 +123,7 @@ async def running(
             for work in (
                 lambda: _follow(held, services.catalog, refresh),
                 lambda: _keep_house(held),
-                lambda: _follow_secret(held, secret_stamp),
+                lambda: _follow_secret(held, secret_stamp, known),
                 replay.run,
             )
         ]
@@ -182,12 +185,20 @@ async def _check_secret(held: Running, signing: tuple[Key, ...]) -> bool:
     raise SettingsError(["the store was used with another secret: set ADSERVE_SECRET (or its file) to that one"])
 
 
-async def _follow_secret(held: Running, seen: Stamp) -> None:
+async def _follow_secret(held: Running, seen: Stamp, known: bool) -> None:
     """Reads the secret file again when it changes. A file that cannot be used changes nothing and is
     said once; so does one without a key that the store knows. While the store is away the change waits.
-    `seen`: the file as it was read at start."""
+    `seen`: the file as it was read at start; `known`: the store was there then and knew the secret. One that
+    was not is asked when it comes, and another secret than its own ends this process as it would have then."""
     while True:
         await asyncio.sleep(POLL_S)
+        if not known:
+            try:
+                known = await _check_secret(held, held.worker.keys)
+            except SettingsError as problem:
+                held.failed = problem
+                held.stop()
+                await asyncio.Event().wait()  # until the end
         stamp = stamp_of(held.settings)
         if stamp == seen:
             continue
