@@ -1,4 +1,4 @@
-"""A worker that starts without its store, for whatever reason, is alive and whole, and ready when the store is there."""
+"""A worker that starts without its store, for whatever reason, waits for it alive and whole."""
 
 from __future__ import annotations
 
