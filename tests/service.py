@@ -94,13 +94,19 @@ class Service:
         self.workers = workers
         self.process: subprocess.Popen[Any] | None = None
 
-    def start(self, **extra: str) -> None:
+    def launch(self, *before: str, **extra: str) -> None:
+        """Until it is alive, ready or not. `before`: a command that runs it."""
         command = [sys.executable, "-m", "adserve", "serve", "--port", str(self.port), "--workers", str(self.workers)]
         with self.said.open("a") as errors:
-            self.process = subprocess.Popen(command, env=environment(**self.settings, **extra), stderr=errors)
+            run = [*before, *command]
+            self.process = subprocess.Popen(run, env=environment(**self.settings, **extra), stderr=errors)
         until_up(self.process, self.origin, self.said)
+
+    def start(self, *before: str, **extra: str) -> None:
+        banners = self.said.read_text().count("  workers ") if self.said.exists() else 0
+        self.launch(*before, **extra)
         until(lambda: fetch(f"{self.origin}/readyz")[0] == 200)
-        until(lambda: "  workers " in self.said.read_text())  # the banner comes when all of them accept
+        until(lambda: self.said.read_text().count("  workers ") > banners)  # the banner comes when all of them accept
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Ends the service; its exit code."""
@@ -187,11 +193,12 @@ def children(parent: int, word: str) -> list[int]:
 
 
 @contextlib.contextmanager
-def service(folder: Path, *, workers: int = 1, **settings: str) -> Iterator[Service]:
+def service(folder: Path, *, workers: int = 1, started: bool = True, **settings: str) -> Iterator[Service]:
     """A running service with its catalog still empty; nothing of it is left at the end."""
     found = Service(folder, workers=workers, **settings)
     try:
-        found.start()
+        if started:
+            found.start()
         yield found
     finally:
         if found.process is not None:

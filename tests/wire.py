@@ -29,9 +29,9 @@ async def serving(app: ASGIApp, **options: Any) -> AsyncIterator[int]:
         await task
 
 
-async def said(port: int, *pieces: bytes) -> bytes:
+async def said(port: int, *pieces: bytes, within_s: float = 10) -> bytes:
     """All that the server says until it ends the connection, whose client sends the pieces and then waits."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(within_s):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         found = b""
         try:
