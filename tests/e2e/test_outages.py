@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 from collections import Counter
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from tests.intake.test_images import drawing, saved
 from tests.service import ADMIN, BROWSER, Crowd, Service, fetch, service, until
 from tests.stores import LOGGED, Node, nodes
 from tests.wire import request, said, status_of
@@ -101,7 +103,7 @@ async def test_an_end_under_load_finishes_what_it_took(tmp_path: Path) -> None:
         node = Node(tmp_path / "store", *LOGGED)
         members.append(node)
         running.settings["ADSERVE_REDIS_URL"] = f"redis://127.0.0.1:{node.port}"
-        answered = unanswered = 0
+        answered = unanswered = served = 0
         for way in ("there", "gone", "silent"):
             running.start()
             if way == "there":
@@ -116,7 +118,11 @@ async def test_an_end_under_load_finishes_what_it_took(tmp_path: Path) -> None:
                 os.kill(node.process.pid, signal.SIGSTOP)
             if way in ("gone", "silent"):
                 await readers.seen(20)
+            uploading = await HalfUpload.begin(running.port) if way == "there" else None
+            await readers.seen(1)  # so that the half is read
             running.process.send_signal(signal.SIGTERM)
+            if uploading is not None:
+                assert status_of(await uploading.finish()) == 201
             if way == "silent":
                 running.process.send_signal(signal.SIGTERM)
             code = await asyncio.to_thread(running.process.wait, 30)
@@ -128,13 +134,55 @@ async def test_an_end_under_load_finishes_what_it_took(tmp_path: Path) -> None:
                 os.kill(node.process.pid, signal.SIGCONT)
             assert {status for _, status in readers.answers} == {200, 302}, way
             answered += readers.answers["impression_url", 200]
+            served += readers.answers["serve", 200]
             unanswered += readers.unanswered
         text = running.said.read_text()
         assert (text.count("  drained: in-flight"), "cut off" in text) == (3, False)
         running.start()
         totals = running.at_rest()
         assert answered <= totals["impressions"] <= answered + unanswered
+        assert served <= totals["serves"] <= served + 3 * READERS, "those whose answer did not arrive"
         assert running.audit()["agrees"]
+        uploaded = running.call("GET", "/creatives?state=pending")["items"]
+        assert [fetch(running.origin + one["file"])[0] for one in uploaded] == [200]
+        assert strange_files(running.data) == []
+
+
+class HalfUpload:
+    """An upload whose second half comes later."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, rest: bytes) -> None:
+        self._reader, self._writer, self._rest = reader, writer, rest
+
+    @classmethod
+    async def begin(cls, port: int) -> HalfUpload:
+        fields = {"name": "p", "alt": "x", "click_url": "https://shop.example/"}
+        whole = httpx2.Request(
+            "POST", f"http://127.0.0.1:{port}/api/v1/campaigns/c0/creatives", data=fields,
+            files={"file": ("p.png", saved(drawing(300, 250), "PNG"))}, headers={"Authorization": f"Bearer {ADMIN}"},
+        )  # fmt: skip
+        body = whole.read()
+        head = request("POST", whole.url.path, *(f"{name}: {value}" for name, value in whole.headers.items()))
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(head + body[: len(body) // 2])
+        await writer.drain()
+        return cls(reader, writer, body[len(body) // 2 :])
+
+    async def finish(self) -> bytes:
+        self._writer.write(self._rest)
+        async with asyncio.timeout(20):
+            answer = await self._reader.read()
+        self._writer.close()
+        return answer
+
+
+def strange_files(data: Path) -> list[str]:
+    """What lies in a data directory and belongs to nothing: a file half written, one that nobody took away."""
+    known = re.compile(
+        r"secret|(store|owner|users)\.lock|media/[0-9a-f]{40}\.png|spool/[0-9a-f]+-[0-9]+\.events|store/.*"
+    )
+    names = [str(path.relative_to(data)) for path in data.rglob("*") if path.is_file()]
+    return [name for name in names if not known.fullmatch(name)]
 
 
 @pytest.mark.parametrize("limit", ["-S"] if RUNS == 1 else ["-S", "-H -S"])
@@ -188,4 +236,5 @@ def test_a_service_with_another_secret_ends_when_its_store_comes(tmp_path: Path)
         node.start()
         process: Any = running.process
         assert process.wait(30) == 78
-        assert "another secret" in running.said.read_text()
+        text = running.said.read_text()
+        assert ("another secret" in text, '"code": 78' in text, '"code": 0' in text) == (True, True, False)
