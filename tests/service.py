@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -169,6 +170,14 @@ class Service:
         found = json.loads(done.stdout)
         assert found["agrees"] is (done.returncode == 0)
         return found
+
+    def strange_files(self) -> list[str]:
+        """What lies in the data directory and belongs to nothing: a file half written, one that nobody took away."""
+        known = re.compile(
+            r"secret|(store|owner|users)\.lock|media/[0-9a-f]{40}\.png|spool/[0-9a-f]+-[0-9]+\.events|store/.*"
+        )
+        names = [str(path.relative_to(self.data)) for path in self.data.rglob("*") if path.is_file()]
+        return [name for name in names if not known.fullmatch(name)]
 
     def worker_pids(self) -> list[int]:
         assert self.process is not None

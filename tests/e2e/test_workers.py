@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import random
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx2
 import pytest
 
-from tests.service import Crowd, Service, fetch, service, until
+from tests.intake.test_images import drawing, saved
+from tests.service import ADMIN, BROWSER, Crowd, Service, fetch, service, until
+from tests.wire import request, said, status_of
+
+RUNS = int(os.environ.get("ADSERVE_CHAOS_RUNS", "1"))
 
 
 def alive(pid: int) -> bool:
@@ -44,6 +51,75 @@ async def test_killed_workers_are_back_and_every_answer_counts(tmp_path: Path) -
         assert totals["impressions"] == 400
         assert crowd.refused == 0
         await crowd.http.aclose()
+
+
+async def test_repeats_that_race_over_workers_and_their_successors_count_once(tmp_path: Path) -> None:
+    """200 of one token at once, again and again, and once more when every worker is another one."""
+    rounds = 3 if RUNS == 1 else 50
+    with service(tmp_path, workers=4) as running:
+        running.world()
+        crowd = Crowd(running.origin)
+        shown = await crowd.serves(rounds)
+        asked = [
+            request(method, one["impression_url"].removeprefix(running.origin), f"user-agent: {BROWSER}")
+            for one in shown
+            for method in ("GET", "POST")
+        ]
+
+        async def race(times: int) -> None:
+            for raw in asked:
+                found = await asyncio.gather(*(said(running.port, raw) for _ in range(times)))
+                assert len({*found}) == 1
+                assert status_of(found[0]) in (200, 204)
+
+        await race(100)
+        before = running.worker_pids()
+        for pid in before:
+            os.kill(pid, signal.SIGKILL)
+        until(lambda: len({*running.worker_pids()} - {*before}) == 4)
+        until(lambda: fetch(f"{running.origin}/readyz")[0] == 200)
+        await race(20)
+        totals = running.at_rest()
+        assert (totals["impressions"], totals["duplicates"]) == (rounds, rounds * 240 - rounds)
+        await crowd.http.aclose()
+
+
+async def test_workers_that_are_killed_during_uploads_leave_nothing_half_done(tmp_path: Path) -> None:
+    """What was answered is there, what is there is whole, and no file is left that belongs to nothing."""
+    chance = random.Random(int(os.environ.get("ADSERVE_CHAOS_SEED", "7")))
+    uploads, kills = (10, 3) if RUNS == 1 else (400, 100)
+    with service(tmp_path, workers=2) as running:
+        running.world()
+        done: list[str] = []
+        places = asyncio.Semaphore(6)
+
+        async def upload(http: httpx2.AsyncClient, number: int) -> None:
+            fields = {"name": f"p{number}", "alt": "x", "click_url": "https://shop.example/"}
+            picture = {"file": ("p.png", saved(drawing(300, 250), "PNG"))}
+            async with places:
+                with contextlib.suppress(httpx2.TransportError):
+                    reply = await http.post("/api/v1/campaigns/c0/creatives?approve=true", data=fields, files=picture)
+                    assert reply.status_code == 201, reply.text
+                    done.append(reply.json()["id"])
+                    assert (await http.get(reply.json()["file"])).status_code == 200
+
+        headers = {"Authorization": f"Bearer {ADMIN}"}
+        async with httpx2.AsyncClient(base_url=running.origin, headers=headers, timeout=30, trust_env=False) as http:
+            uploading = [asyncio.create_task(upload(http, number)) for number in range(uploads)]
+            for _ in range(kills):
+                await asyncio.sleep(chance.uniform(0.1, 0.4))
+                if pids := running.worker_pids():
+                    os.kill(chance.choice(pids), signal.SIGKILL)
+            await asyncio.gather(*uploading)
+        until(lambda: len(running.worker_pids()) == 2)
+        until(lambda: fetch(f"{running.origin}/readyz")[0] == 200)
+        found = {one["id"]: one for one in running.call("GET", "/creatives?limit=1000")["items"]}
+        assert {*done} <= {*found}
+        for one in found.values():
+            assert one["state"] in ("approved", "pending")
+            assert one["kind"] == "text" or fetch(running.origin + one["file"])[0] == 200
+        assert running.stop() == 0
+        assert running.strange_files() == []
 
 
 def test_a_crowd_of_writers_over_two_workers_all_succeed(tmp_path: Path) -> None:
