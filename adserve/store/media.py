@@ -7,9 +7,7 @@ import base64
 import binascii
 import contextlib
 import hashlib
-import os
 import re
-import tempfile
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -87,11 +85,6 @@ class MediaStore:
             return
         with contextlib.suppress(OSError):  # a cache: a full disk must not stop a picture
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=self._folder)
-            try:
-                with os.fdopen(handle, "wb") as temporary:
-                    temporary.write(data)
-                os.replace(name, self._folder / file)
-            except OSError:
-                os.unlink(name)
-                raise
+            # in place: a kill leaves no temporary file, and a file in parts does not hash to its name, so whoever
+            # reads it asks the store and writes it again
+            (self._folder / file).write_bytes(data)
