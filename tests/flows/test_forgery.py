@@ -148,6 +148,27 @@ async def said_by(api: Api, method: str, url: str) -> tuple[int, bytes, tuple[tu
     return reply.status_code, reply.content, tuple(reply.headers.items())
 
 
+async def test_tokens_of_an_old_key_count_until_it_is_taken_out(api: Api) -> None:
+    """While it stands below the new one; then they are forgeries like any other, and nothing of them is counted."""
+    await api.world()
+    await api.creative()
+    made = [await api.decide() for _ in range(3)]
+    worker, old = api.held.worker, api.held.worker.keys
+    new = (Key.derive(b"another secret of more than thirty-two bytes"),)
+    worker.use_keys((*new, *old))
+    made.append(await api.decide())
+    for kind, wanted in {"i": 200, "v": 200, "c": 302}.items():
+        for one in (made[0], made[3]):
+            assert (await api.http.get(one[NAMES[kind]])).status_code == wanted
+    worker.use_keys(new)
+    for kind, wanted in {"i": 200, "v": 200, "c": 302}.items():
+        assert (await api.http.get(made[1][NAMES[kind]])).status_code == 400
+        assert (await api.http.get(made[0][NAMES[kind]])).status_code == 400
+        assert (await api.http.get(made[3][NAMES[kind]])).status_code == wanted
+    totals = await api.totals()
+    assert [totals[name] for name in FIGURES] == [2, 2, 2, 0, 0, 3]
+
+
 def test_the_helper_signs_as_the_product_does() -> None:
     """Or the forgeries above would be refused for another reason than the one they are made for."""
     serve = Serve(1, 2, CLOCK, 3, 4, 0, 5, 1, 1)
