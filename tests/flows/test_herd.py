@@ -19,7 +19,8 @@ from adserve.wiring import Running, running
 from tests.conftest import SECRET, Api, Clock
 from tests.flows.test_store_faults import until
 
-HERD = 300
+HERD = 60
+"""Few enough to be through within the moment that an event may wait for the catalog, also on a busy machine."""
 
 
 @pytest.fixture
@@ -101,7 +102,7 @@ async def test_a_herd_for_a_creative_that_another_worker_made_shares_one_look(
     assert compiled <= 2
     await maker.settle()
     totals = await other.totals()
-    assert (totals["impressions"], totals["revenue"]) == (HERD, "0.60")
+    assert (totals["impressions"], totals["revenue"]) == (HERD, "0.12")
 
 
 async def test_a_herd_for_what_nobody_knows_shares_its_looks(quiet: None, herd: Herd) -> None:

@@ -73,7 +73,9 @@ async def test_a_bad_network_is_seen_and_over_when_it_is_over(torn: tuple[Api, P
     assert report.status_code == 503 or 1 <= report.json()["totals"]["impressions"] <= 21
     between.set("pass")
     totals = await at_rest(api)
-    assert (totals["impressions"], totals["serves"], totals["duplicates"]) == (21, 21, 5)
+    assert (totals["impressions"], totals["serves"]) == (21, 21)
+    # a repeat that the store may have had already, for all its worker knows, may be missing
+    assert 5 * (not opens) <= totals["duplicates"] <= 5
     await until(lambda: breaker.state == "closed")
     assert "adserve_breaker_closed 1.0" in (await api.http.get("/metrics")).text
 
