@@ -65,21 +65,23 @@ class Proxy:
         if self.fault == "refuse":
             _reset(writer)
             return
+        own: asyncio.Task[None] | None = asyncio.current_task()
+        assert own is not None
+        self._tasks.add(own)
         store_reader, store_writer = await asyncio.open_unix_connection(self._store)
         self._open.add(writer)
         both = [
             asyncio.create_task(self._requests(reader, writer, store_writer)),
             asyncio.create_task(self._replies(store_reader, writer)),
         ]
-        self._tasks.update(both)
         try:
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            await end(both)
-            self._tasks.difference_update(both)
-            self._open.discard(writer)
             store_writer.close()
             writer.close()
+            self._open.discard(writer)
+            await end(both)
+            self._tasks.discard(own)
 
     async def _passes(self) -> bool:
         """Whether a chunk goes on, after its delay."""
