@@ -140,7 +140,10 @@ async def test_a_thousand_repeats_are_one_event_also_for_the_next_worker(
         totals = await other.totals()
         await other.http.aclose()
     wanted = {"i": [1, 0, 0], "v": [1, 1, 0], "c": [0, 0, 1]}[kind]
-    assert [totals[name] for name in FIGURES] == [*wanted, 0, 0, repeats + 19]
+    spooled = api.held.worker.ledger.spool.events + after.worker.ledger.spool.events
+    assert [totals[name] for name in FIGURES[:5]] == [*wanted, 0, 0]
+    # on a busy machine: what may have been counted before it was spooled is no repeat for certain
+    assert repeats + 19 - spooled <= totals["duplicates"] <= repeats + 19
 
 
 async def said_by(api: Api, method: str, url: str) -> tuple[int, bytes, tuple[tuple[str, str], ...]]:
