@@ -37,7 +37,8 @@ stores: install
 	for kind in redis cluster sentinel; do ADSERVE_TEST_STORE=$$kind .venv/bin/pytest -q -n 3 $(COUNTING) || exit 1; done
 
 chaos: install
-	ADSERVE_CHAOS_RUNS=10 .venv/bin/pytest -q tests/chaos
+	ADSERVE_CHAOS_RUNS=10 .venv/bin/pytest -q tests/chaos tests/e2e/test_outages.py \
+	  tests/flows/test_store_replies.py
 
 soak: install
 	ADSERVE_SOAK_S=$(SECONDS) .venv/bin/pytest -q -s tests/soak/soak.py

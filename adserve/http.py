@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import re
+import resource
 import signal
 import socket
 from collections.abc import Iterator
@@ -28,6 +29,7 @@ BODY_TIMEOUT_S = 60.0
 LINGER_S = 1.0
 TOKEN = re.compile(r"^(/e/[iv]/|/c/)([A-Za-z0-9_-]{36}).*")
 DRAIN_S = 20
+FILES = 65_536
 
 
 class PortBusy(AdserveError):
@@ -147,6 +149,15 @@ class BoundedProtocol(HttpToolsProtocol):
     def _too_slow(self) -> None:
         if not self.transport.is_closing():
             self.transport.close()
+
+
+def allow_connections() -> None:
+    """Lets this process open as many files as the system permits: the loop closes a connection that finds none
+    left, and many systems begin with 1,024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def listen(host: str, port: int) -> socket.socket:

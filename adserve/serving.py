@@ -16,7 +16,7 @@ from starlette.routing import BaseRoute
 
 from adserve.app import create_app
 from adserve.errors import SettingsError
-from adserve.http import DRAIN_S, Server, http_options, log_requests
+from adserve.http import DRAIN_S, Server, allow_connections, http_options, log_requests
 from adserve.settings import Settings
 from adserve.store.client import end
 from adserve.store.embedded import EmbeddedStore
@@ -132,6 +132,7 @@ async def _accept(
     held: Running, sock: socket.socket, extra: Sequence[BaseRoute], *, life: int | None = None, ready: int | None = None
 ) -> int:
     """Runs the HTTP server to its orderly end; how many requests it had to cut off."""
+    allow_connections()
     app = create_app(held, extra=extra, warnings=start_warnings(held.settings))
     config = uvicorn.Config(app, access_log=bool(held.settings.access_log), **http_options())
     if held.settings.access_log:

@@ -27,7 +27,7 @@ from adserve.signing import Stamp, make_secret, proofs, signing_keys, stamp_of
 from adserve.snippet import compile_snippet
 from adserve.store.accounts import Accounts
 from adserve.store.catalog import CatalogStore
-from adserve.store.client import HOT_TIMEOUT_S, REPLY_ERRORS, Redis, connect, end, recover
+from adserve.store.client import HOT_TIMEOUT_S, REPLY_ERRORS, Redis, Together, connect, end, recover
 from adserve.store.clock import StoreClock
 from adserve.store.durability import unreachable
 from adserve.store.keys import Keys
@@ -116,10 +116,8 @@ async def running(
             lifetimes,
         )
         held: Running
-
-        async def refresh() -> None:
-            await _load(held, held.services.catalog)
-
+        refresh = Together(lambda: _load(held, held.services.catalog))
+        stack.push_async_callback(refresh.close)
         services = _services(settings, client, keys, clock, refresh)
         admission = Admission(
             client,
@@ -145,7 +143,7 @@ async def running(
         if not admission.given:
             admission.withdraw()
         ledger.start()
-        following = asyncio.create_task(_go_on(lambda: _follow(held, services.catalog)))
+        following = asyncio.create_task(_go_on(lambda: _follow(held, services.catalog, refresh)))
         stack.push_async_callback(end, [following])  # the last to end: a store may come back while the worker drains
         tasks = [
             asyncio.create_task(_go_on(work))
@@ -228,10 +226,11 @@ async def _follow_secret(held: Running, seen: Stamp) -> None:
         log.info("secret_changed", keys=len(keys))
 
 
-async def _load(held: Running, store: CatalogStore, *, whole: bool = False) -> None:
-    """Loads what changed, or the `whole`, and swaps the compiled copy."""
+async def _load(held: Running, store: CatalogStore) -> None:
+    """Loads what changed and swaps the compiled copy. A store that was away is read whole: it may have come back
+    with an older catalog, of a replica or a backup."""
     current = held.worker.catalog
-    if current is None or whole:
+    if current is None or not held.store_up:
         version, things = await store.load_all()
     else:
         version, changed = await store.changed_since(current.version)
@@ -258,9 +257,8 @@ async def _go_on(work: Callable[[], Awaitable[None]]) -> None:
             await asyncio.sleep(GO_ON_S)
 
 
-async def _follow(held: Running, store: CatalogStore) -> None:
-    """Follows the catalog's version and the store's clock; a store that goes and comes is said once each. One
-    that was away may have come back with an older catalog, of a replica or a backup."""
+async def _follow(held: Running, store: CatalogStore, load: Together) -> None:
+    """Follows the catalog's version and the store's clock; a store that goes and comes is said once each."""
     clock_was_off = False
     while True:
         await asyncio.sleep(POLL_S)
@@ -270,7 +268,7 @@ async def _follow(held: Running, store: CatalogStore) -> None:
             await held.admission.keep()
             current = held.worker.catalog
             if current is None or not held.store_up or await store.version() != current.version:
-                await _load(held, store, whole=not held.store_up)
+                await load()
             held.last_contact, held.worker.stale = time.monotonic(), False
             if not held.store_up:
                 held.store_up = True

@@ -129,6 +129,19 @@ class Api:
             while not (await counts.flush() and counts.settled and not self.spooled()):  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
 
+    async def contents(self) -> dict[str, bytes]:
+        """Every key of this test with its value, as the store dumps it."""
+        client, prefix = self.held.services.client, self.held.settings.key_prefix
+        dump: Any = client.execute_command
+        return {key: await dump("DUMP", key, NEVER_DECODE=True) async for key in client.scan_iter(f"{prefix}*")}
+
+    async def keys_for_ever(self) -> list[str]:
+        """Keys without an expiry that are none of those declared to last."""
+        client, prefix = self.held.services.client, self.held.settings.key_prefix
+        lasting = ("{cat}", ":media", ":c:", ":buckets", ":days", ":d:")
+        found = [key async for key in client.scan_iter(f"{prefix}*") if not any(part in key for part in lasting)]
+        return [key for key in found if await client.ttl(key) == -1]
+
     async def totals(self, **query: str) -> dict[str, Any]:
         """The figures of the whole time around the frozen clock."""
         await self.settle()

@@ -3,7 +3,9 @@
 Loopback only. A fault is set on the proxy and holds for all its connections until it is changed:
 
     pass          bytes go through
-    delay         each chunk waits `delay_s` in both directions
+    delay         each chunk waits `delay_s` in both directions, `jitter_s` more or less
+    throttle      replies pass at `bytes_s`
+    limit         a connection ends when `limit` bytes of replies went through it since the fault was set
     slice         replies arrive one byte at a time
     drop_reply    requests reach the store, replies do not reach the client, and the connection ends
     reset         the connection is reset as soon as a request comes; the store does not see it
@@ -15,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import socket
 import struct
 from collections.abc import AsyncIterator
@@ -23,7 +26,7 @@ from typing import Literal
 
 from adserve.store.client import end
 
-Fault = Literal["pass", "delay", "slice", "drop_reply", "reset", "black_hole", "refuse"]
+Fault = Literal["pass", "delay", "throttle", "limit", "slice", "drop_reply", "reset", "black_hole", "refuse"]
 
 
 class Proxy:
@@ -32,7 +35,9 @@ class Proxy:
     def __init__(self, store: str | int) -> None:
         self._store = store
         self.fault: Fault = "pass"
-        self.delay_s = 0.02
+        self.delay_s, self.jitter_s, self.bytes_s, self.limit = 0.02, 0.0, 10_000, 100
+        self._chance = random.Random(7)
+        self._passed: dict[asyncio.StreamWriter, int] = {}
         self.once = False
         """Whether the fault turns back to `pass` after it has hit one connection."""
         self.only = b""
@@ -50,6 +55,7 @@ class Proxy:
     def set(self, fault: Fault, *, once: bool = False, only: bytes = b"") -> None:
         """From now on. `refuse` also ends the connections that stand."""
         self.fault, self.once, self.only = fault, once, only
+        self._passed.clear()
         if fault == "refuse":
             for writer in list(self._open):
                 _reset(writer)
@@ -62,6 +68,9 @@ class Proxy:
         if self.fault == "refuse":
             _reset(writer)
             return
+        own: asyncio.Task[None] | None = asyncio.current_task()
+        assert own is not None
+        self._tasks.add(own)
         try:
             if isinstance(self._store, int):
                 store_reader, store_writer = await asyncio.open_connection("127.0.0.1", self._store)
@@ -69,26 +78,26 @@ class Proxy:
                 store_reader, store_writer = await asyncio.open_unix_connection(self._store)
         except OSError:  # the store is down
             _reset(writer)
+            self._tasks.discard(own)
             return
         self._open[writer] = b""
         both = [
             asyncio.create_task(self._requests(reader, writer, store_writer)),
             asyncio.create_task(self._replies(store_reader, writer)),
         ]
-        self._tasks.update(both)
         try:
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            await end(both)
-            self._tasks.difference_update(both)
-            del self._open[writer]
             store_writer.close()
             writer.close()
+            self._open.pop(writer, None)
+            await end(both)
+            self._tasks.discard(own)
 
     async def _passes(self) -> bool:
         """Whether a chunk goes on, after its delay."""
         if self.fault == "delay":
-            await asyncio.sleep(self.delay_s)
+            await asyncio.sleep(self.delay_s + self._chance.uniform(-self.jitter_s, self.jitter_s))
         return self.fault != "black_hole"
 
     async def _requests(
@@ -115,6 +124,15 @@ class Proxy:
                     return
                 if not await self._passes():
                     continue
+                if self.fault == "throttle":
+                    await asyncio.sleep(len(data) / self.bytes_s)
+                if self.fault == "limit":
+                    passed = self._passed[writer] = self._passed.get(writer, 0) + len(data)
+                    if passed > self.limit:
+                        writer.write(data[: max(0, self.limit - passed + len(data))])
+                        await writer.drain()
+                        writer.close()  # not a reset: that could take back what was written
+                        return
                 for piece in (data[at : at + 1] for at in range(len(data))) if self.fault == "slice" else (data,):
                     writer.write(piece)
                     await writer.drain()

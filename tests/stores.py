@@ -42,14 +42,20 @@ class Node:
     """One server on a loopback port."""
 
     def __init__(
-        self, folder: Path, *options: str, binary: str | None = None, config: str = "", cluster: bool = False
+        self,
+        folder: Path,
+        *options: str,
+        binary: str | None = None,
+        config: str = "",
+        cluster: bool = False,
+        port: int = 0,
     ) -> None:
-        self.folder, self.port = folder, free_port()
+        self.folder, self.port = folder, port or free_port()
         self.bus = free_port()
         """Where the nodes of a Cluster talk to each other."""
-        self._options, self._binary, self._config = options, binary or str(find_binary()), config
+        self.options, self._binary, self._config = options, binary or str(find_binary()), config
         if cluster:
-            self._options = ("--cluster-enabled", "yes", "--cluster-port", str(self.bus), *options)
+            self.options = ("--cluster-enabled", "yes", "--cluster-port", str(self.bus), *options)
         self.process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
         self.start()
@@ -62,20 +68,23 @@ class Node:
             if not path.exists():
                 path.write_text(self._config)
             arguments.append(str(path))
-        arguments += ["--port", str(self.port), "--bind", "127.0.0.1", *self._options]
+        arguments += ["--port", str(self.port), "--bind", "127.0.0.1", *self.options]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(arguments, cwd=self.folder, stdout=log, stderr=log)
         until(lambda: self.call("PING") in ("PONG", True))
 
     def call(self, *command: Any) -> Any:
-        options: dict[str, Any] = {"socket_timeout": 2, "retry": Retry(NoBackoff(), 0), "protocol": 2}
-        with Redis(port=self.port, decode_responses=True, **options) as client:
+        with self.client() as client:
             return client.execute_command(*command)
 
     def text(self, *command: Any) -> str:
         """The reply of a command that describes something, as text, however the client reads it."""
         found = self.call(*command)
         return found if isinstance(found, str) else "\n".join(f"{name}:{value}" for name, value in found.items())
+
+    def client(self, **more: Any) -> Redis:
+        options: dict[str, Any] = {"socket_timeout": 2, "retry": Retry(NoBackoff(), 0), "protocol": 2}
+        return Redis(port=self.port, decode_responses=True, **options, **more)
 
     def kill(self) -> None:
         if self.process is not None:

@@ -68,6 +68,38 @@ def test_secrets_and_folders_are_named_beside_everything_else(tmp_path: Path) ->
         assert part in said
 
 
+POOR = {
+    "31 bytes": "0123456789abcdef0123456789abcde", "a word": "secret", "a byte": "x", "all the same": "a" * 64,
+    "hardly two letters": "ab" * 32, "the sample of a manual": "changeme-changeme-changeme-changeme-changeme",
+    "an example": "this-is-only-an-EXAMPLE-secret-0123456789abcdef", "blanks": " " * 40,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("secret", POOR.values(), ids=POOR)
+@pytest.mark.parametrize("place", ["environment", "file", "toml", "below a good one"])
+def test_a_poor_secret_is_refused_wherever_it_stands(tmp_path: Path, place: str, secret: str) -> None:
+    """With how to make a good one, and without repeating what it was."""
+    file, toml = tmp_path / "keys", tmp_path / "adserve.toml"
+    if place == "environment":
+        (said,) = problems(tmp_path, SECRET=secret)
+    elif place == "toml":
+        toml.write_text(f'secret = "{secret}"')
+        (said,) = problems(tmp_path)
+    else:
+        good = "0123456789abcdef" * 2 + "-and-a-good-one\n"
+        file.write_text(f"{good if place != 'file' else ''}{secret}\n")
+        if secret.strip():
+            (said,) = problems(tmp_path, SECRET_FILE=str(file))
+        elif place == "file":
+            (said,) = problems(tmp_path, SECRET_FILE=str(file))
+            assert "holds no key" in said
+            return
+        else:
+            return  # an empty line is no key
+    assert "make one with `openssl rand -hex 32`" in said
+    assert len(secret) < 8 or secret not in said
+
+
 def test_a_secret_file_is_read_before_the_start(tmp_path: Path) -> None:
     """None there, a folder, a pipe (which nobody waits for), no text, nothing in it."""
     os.mkfifo(tmp_path / "pipe")

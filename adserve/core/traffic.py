@@ -20,10 +20,17 @@ _MOBILE = re.compile(r"iphone|ipod|android.*mobile|windows phone|mobile.*firefox
 _TABLET = re.compile(r"ipad|tablet|android(?!.*mobile)|silk/", re.IGNORECASE)
 
 
+_WITH_PORT = re.compile(r"\[([^\[\]]*)\](?::[0-9]{1,5})?|([0-9.]+):[0-9]{1,5}")
+"""How some proxies name a client."""
+
+
 def address(text: str) -> Address | None:
-    """An address from text, IPv4-mapped IPv6 as IPv4; None when it is none."""
+    """An address from text, with a port or without, IPv4-mapped IPv6 as IPv4; None when it is none."""
+    text = text.strip()
+    if match := _WITH_PORT.fullmatch(text):
+        text = match[1] or match[2] or ""
     try:
-        found = ip_address(text.strip().strip("[]"))
+        found = ip_address(text)
     except ValueError:
         return None
     return found.ipv4_mapped or found if isinstance(found, IPv6Address) else found

@@ -18,7 +18,7 @@ from adserve import __version__
 from adserve.errors import OtherSchema, SettingsError, UnfitStore
 from adserve.store import durability, schema
 from adserve.store.breaker import Breaker
-from adserve.store.client import REPLY_ERRORS, Redis
+from adserve.store.client import REPLY_ERRORS, Redis, understood
 from adserve.store.keys import Keys
 from adserve.store.load import UNFINISHED
 
@@ -89,6 +89,7 @@ class Admission:
         self._breaker.bar()
 
 
+@understood
 async def fit(client: Redis, keys: Keys, *, embedded: bool, unsafe: bool) -> tuple[str, ...]:
     """Warnings about the store. UnfitStore when it may lose what it answered (unless `unsafe` accepts
     that), OtherSchema when its data belongs to a later adserve, which nothing accepts."""
@@ -116,7 +117,7 @@ async def knows_secret(client: Redis, keys: Keys, ours: Sequence[str]) -> bool:
             if known != ours[0]:
                 await client.set(keys.secret, ours[0])
             return True
-    except REPLY_ERRORS:
+    except (*REPLY_ERRORS, ValueError):  # that one: a reply that is no text
         return False
     if known == UNFINISHED:
         raise SettingsError(["a restore or copy to the store was not finished: run the same again, then start"])

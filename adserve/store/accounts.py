@@ -14,7 +14,7 @@ import msgspec
 
 from adserve.core.schedule import utc_label
 from adserve.errors import Invalid, NotFound, Problem
-from adserve.store.client import Redis
+from adserve.store.client import Redis, understood
 from adserve.store.keys import Keys
 
 REMEMBER_S = 0.5
@@ -45,6 +45,7 @@ class Accounts:
         self._known: dict[str, Account] = {}
         self._read_at = float("-inf")
 
+    @understood
     async def create(self, role: str, name: str, *, actor: str = "command line") -> tuple[str, str]:
         """`(id, secret)` of a new key. Invalid for a role that this version does not have."""
         if role != "admin":
@@ -58,6 +59,7 @@ class Accounts:
         self._read_at = float("-inf")
         return id_, secret
 
+    @understood
     async def list(self) -> list[Account]:
         """All keys, oldest first. One that cannot be read opens nothing and is left out."""
         found: list[Account] = []
@@ -66,6 +68,7 @@ class Accounts:
                 found.append(msgspec.json.decode(text, type=Account))
         return sorted(found, key=lambda one: (one.created, one.id))
 
+    @understood
     async def revoke(self, id_: str, *, actor: str = "command line") -> None:
         """Ends a key. NotFound when there is none."""
         if not await self._client.hdel(self._keys.accounts, id_):

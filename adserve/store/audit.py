@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from redis.client import NEVER_DECODE
 
 from adserve.core.audit import KINDS, STATES
-from adserve.store.client import Redis, Script
+from adserve.store.client import Redis, Script, understood
 from adserve.store.keys import BUCKET_S, HOUR_S, TAGS, Keys
 
 _AUDIT = Script("audit")
@@ -45,6 +45,7 @@ async def read_hour(client: Redis, keys: Keys, tag: int, hour: int) -> Hour:
     return await _hour(client, keys, tag, hour, sorted(spaces[tag, hour]))
 
 
+@understood
 async def _spaces(client: Redis, keys: Keys, since: int) -> defaultdict[tuple[int, int], set[int]]:
     """The incarnations that have a ledger in each (tag, hour). A scan: nothing else needs an index of them."""
     found: defaultdict[tuple[int, int], set[int]] = defaultdict(set)
@@ -56,6 +57,7 @@ async def _spaces(client: Redis, keys: Keys, since: int) -> defaultdict[tuple[in
     return found
 
 
+@understood
 async def _hour(client: Redis, keys: Keys, tag: int, hour: int, incarnations: list[int]) -> Hour:
     states = [kind + state for kind in KINDS for state in STATES]
     names = [keys.ledger(tag, state, one, hour) for state in states for one in incarnations]

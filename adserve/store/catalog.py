@@ -19,7 +19,7 @@ import msgspec
 from adserve.core.model import Advertiser, Campaign, Creative, Site, Slot, Thing
 from adserve.core.schedule import utc_label
 from adserve.errors import Stale
-from adserve.store.client import Redis, Script
+from adserve.store.client import Redis, Script, understood
 from adserve.store.clock import StoreClock
 from adserve.store.keys import Keys
 
@@ -45,6 +45,7 @@ class CatalogStore:
         self._snapshot: tuple[int, dict[str, Thing]] = (0, {})
         self.bad: list[str] = []
 
+    @understood
     async def version(self) -> int:
         """The version of the catalog; 0 when nothing was ever stored."""
         since = self._clock.steady() if isinstance(self._clock, StoreClock) else 0.0
@@ -53,6 +54,7 @@ class CatalogStore:
             self._clock.heard(int(seconds) + int(micros) / 1e6, since)
         return int(version)
 
+    @understood
     async def load_all(self) -> tuple[int, dict[str, Thing]]:
         """`(version, things by "kind:id")`. The version is read first: a change in between comes again."""
         version = await self.version()
@@ -60,6 +62,7 @@ class CatalogStore:
         self.bad.clear()
         return version, self._decode(stored)
 
+    @understood
     async def changed_since(self, version: int) -> tuple[int, dict[str, Thing]]:
         """The same for what changed after `version`."""
         newest = await self.version()
@@ -88,6 +91,7 @@ class CatalogStore:
                     self.bad.remove(name)
         return found
 
+    @understood
     async def get(self, kind: str, id_: str) -> Thing | None:
         """One object; None when there is none (or it cannot be read)."""
         name = f"{kind}:{id_}"
@@ -111,10 +115,12 @@ class CatalogStore:
             self._snapshot = (version, things)
         return things
 
+    @understood
     async def serial(self, noun: str) -> int:
         """The next serial of a noun: site, slot, advertiser, campaign, creative or revision."""
         return int(await self._client.hincrby(self._keys.serials, noun, 1))
 
+    @understood
     async def put(self, kind: str, thing: Thing, before: Thing | None, *, actor: str, action: str) -> Thing:
         """Stores `thing` in place of `before` (None: it must not exist). Stale when another won."""
         expected = before.version if before is not None else 0
@@ -128,6 +134,7 @@ class CatalogStore:
         done: Thing = after
         return done
 
+    @understood
     async def audit(self, *, before: str = "+", limit: int = 100) -> Audit:
         """The newest changes first; `before` is an exclusive cursor."""
         last = before if before == "+" else f"({before}"

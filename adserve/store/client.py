@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable
+import functools
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from redis.asyncio import BlockingConnectionPool
 from redis.asyncio import Redis as Redis  # the one door to the client library
@@ -23,6 +24,7 @@ from redis.exceptions import AuthenticationError as AuthenticationError
 from redis.exceptions import NoScriptError, RedisClusterException, RedisError
 
 from adserve.core.address import parse_address
+from adserve.errors import StoreUnavailable
 
 LUA = Path(__file__).parent / "lua"
 HOT_TIMEOUT_S = 1.0
@@ -30,8 +32,24 @@ MANAGEMENT_TIMEOUT_S = 5.0
 BULK_TIMEOUT_S = 60.0
 CROWD = 256
 """Connections to a Cluster's node or a watched primary, whose clients refuse the next call instead of waiting."""
-REPLY_ERRORS = (RedisError, RedisClusterException, OSError, TimeoutError)
+REPLY_ERRORS = (RedisError, RedisClusterException, OSError, TimeoutError, StoreUnavailable)
 """What a call to the store may raise when the store is away, slow or unwilling."""
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def understood(call: Callable[P, Awaitable[R]]) -> Callable[P, Coroutine[Any, Any, R]]:
+    """For what reads replies: one of another shape than its command has (of a proxy, a server that is another)
+    is a store that does not answer, as StoreUnavailable. The client library trips over some of them itself."""
+
+    @functools.wraps(call)
+    async def understanding(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return await call(*args, **kwargs)
+        except (AttributeError, LookupError, TypeError, ValueError) as problem:
+            raise StoreUnavailable(f"a reply of another shape: {type(problem).__name__}") from problem
+
+    return understanding
 
 
 class _Primary(Redis):
@@ -105,6 +123,37 @@ async def end(tasks: Iterable[asyncio.Task[None]]) -> None:
         for task in pending:
             task.cancel()
         _, pending = await asyncio.wait(pending, timeout=0.1)
+
+
+class Together:
+    """A call that many make at once, made once: who asks while it runs shares the next one, which begins
+    after they asked and so tells them what was true then."""
+
+    def __init__(self, call: Callable[[], Awaitable[None]]) -> None:
+        self._call = call
+        self._lock = asyncio.Lock()
+        self._next: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __call__(self) -> None:
+        if self._next is None:
+            self._next = asyncio.create_task(self._run())
+            self._tasks.add(self._next)
+            self._next.add_done_callback(self._done)
+        await asyncio.shield(self._next)  # who gives up waiting does not end it for the others
+
+    async def _run(self) -> None:
+        async with self._lock:
+            self._next = None
+            await self._call()
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # those who waited have it; all of them may have given up
+
+    async def close(self) -> None:
+        await end(self._tasks)
 
 
 class Script:

@@ -149,7 +149,10 @@ class Counts:
         args: list[str | int] = [flush.sequence, *flush.start, *flush.end, self._memory_s, len(buckets), *buckets]
         for bucket, cell, count in cells:
             args += [buckets.index(bucket) + 1, cell, count]
-        return bool(int(await self._script.call(self._client, keys, args)))
+        answer = await self._script.call(self._client, keys, args)
+        if answer not in (0, 1):
+            raise StoreUnavailable("a reply of another shape")
+        return bool(answer)
 
 
 def _merge(batches: deque[_Batch]) -> None:

@@ -36,6 +36,7 @@ COMMIT_S = 0.25
 SWEEP_S = 0.025
 RETRY_S = 0.02
 BATCH = 400
+WORDS = frozenset({"counted", "duplicate", "late", "failed", "expired"})
 FAILED = "failed"
 """The outcome of an event that the store can never take: a key of its ledger holds something else."""
 SPOOLED = "spooled"
@@ -163,7 +164,7 @@ class Ledger:
         found: list[str | Exception] = [""] * len(items)
         for places, reply in zip(groups.values(), replies, strict=True):
             answers: Sequence[str | Exception]
-            if isinstance(reply, list) and len(reply) == len(places):
+            if isinstance(reply, list) and len(reply) == len(places) and all(map(_is_outcome, reply)):
                 answers = reply
             else:
                 self._script.sha = None
@@ -235,6 +236,11 @@ class Ledger:
 def retained_s(click_lifetime_s: int) -> int:
     """How long after the beginning of an hour its ledger is kept."""
     return HOUR_S + click_lifetime_s + LATE_S + HOUR_S
+
+
+def _is_outcome(word: object) -> bool:
+    """Whether `event.lua` can have said this: nothing else may pass for an event that was counted."""
+    return isinstance(word, str) and (word in WORDS or word.startswith("filtered:"))
 
 
 def _refuse(future: asyncio.Future[str], failure: StoreUnavailable) -> None:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import binascii
 import contextlib
 import hashlib
-import os
 import re
-import tempfile
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
-from adserve.store.client import Redis
+from adserve.store.client import Redis, understood
 from adserve.store.keys import Keys
 
 DIGEST = 40
@@ -39,7 +38,7 @@ class MediaStore:
         that is not the hash of `data`."""
         if not _FILE.fullmatch(file) or digest_of(data) != file.partition(".")[0]:
             raise ValueError("a media file is named by the hash of its bytes")
-        await self._client.set(self._keys.media(file.partition(".")[0]), base64.b64encode(data).decode())
+        await understood(self._client.set)(self._keys.media(file.partition(".")[0]), base64.b64encode(data).decode())
         self._remember(file, data)
 
     async def get(self, file: str) -> bytes | None:
@@ -52,17 +51,20 @@ class MediaStore:
         digest = file.partition(".")[0]
         data = await asyncio.to_thread(self._read, file)
         if data is None or digest_of(data) != digest:
-            execute: Any = self._client.execute_command
-            text = await execute("GET", self._keys.media(digest), NEVER_DECODE=True)
-            try:
-                data = base64.b64decode(text) if text else None
-            except ValueError:
-                data = None
+            data = await self._stored(digest)
             if data is None or digest_of(data) != digest:
                 return None
             await asyncio.to_thread(self._write, file, data)
         self._remember(file, data)
         return data
+
+    @understood
+    async def _stored(self, digest: str) -> bytes | None:
+        execute: Any = self._client.execute_command
+        text = await execute("GET", self._keys.media(digest), NEVER_DECODE=True)
+        with contextlib.suppress(binascii.Error):
+            return base64.b64decode(text) if text else None
+        return None
 
     def _remember(self, file: str, data: bytes) -> None:
         self._held += len(data) - len(self._memory.pop(file, b""))
@@ -83,11 +85,6 @@ class MediaStore:
             return
         with contextlib.suppress(OSError):  # a cache: a full disk must not stop a picture
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=self._folder)
-            try:
-                with os.fdopen(handle, "wb") as temporary:
-                    temporary.write(data)
-                os.replace(name, self._folder / file)
-            except OSError:
-                os.unlink(name)
-                raise
+            # in place: a kill leaves no temporary file, and a file in parts does not hash to its name, so whoever
+            # reads it asks the store and writes it again
+            (self._folder / file).write_bytes(data)

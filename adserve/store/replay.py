@@ -56,7 +56,7 @@ class Replay:
                 if self._ledger.breaker.barred:
                     raise StoreUnavailable("the store is not fit")
                 await self._chunk(chunk)
-        except (*REPLY_ERRORS, StoreUnavailable):
+        except REPLY_ERRORS:
             self._ledger.breaker.failed()
             file.leave()  # the next round finds it, and knows that some may have been taken
             return False

@@ -20,7 +20,7 @@ from redis.exceptions import ResponseError
 
 from adserve.core.report_cells import Batch
 from adserve.core.schedule import bucket_of, local_day
-from adserve.store.client import Redis, Script
+from adserve.store.client import Redis, Script, understood
 from adserve.store.keys import TAGS, Keys
 
 HASHES_AT_ONCE = 32
@@ -86,6 +86,7 @@ async def _old(client: Redis, keys: Keys, start: int, end: int, days: Days) -> A
         yield batch
 
 
+@understood
 async def last_day(client: Redis, keys: Keys, until: date) -> date | None:
     """The newest rolled-up day of any site, not after `until`; None when there is none."""
     newest = int(until.strftime("%Y%m%d"))
@@ -108,6 +109,7 @@ async def roll_up(client: Redis, keys: Keys, *, now: int, keep_s: int, day_of: C
     return moved
 
 
+@understood
 async def _move(client: Redis, keys: Keys, tag: int, bucket: int, day_of: Callable[[int, int], str]) -> bool:
     for _ in range(ATTEMPTS):
         (fields,) = await _ask(client, [("HKEYS", keys.counters(tag, bucket))])
@@ -126,6 +128,7 @@ async def _move(client: Redis, keys: Keys, tag: int, bucket: int, day_of: Callab
     return False  # new slots kept coming: the next round has it
 
 
+@understood
 async def _indexes(client: Redis, names: list[str], low: int, high: int) -> list[tuple[list[int], int]]:
     """Per sorted set its members from `low` to `high`, and how many are none of ours."""
     found: list[tuple[list[int], int]] = []
@@ -137,12 +140,19 @@ async def _indexes(client: Redis, names: list[str], low: int, high: int) -> list
 
 async def _hashes(client: Redis, wanted: list[tuple[int | date, str]]) -> AsyncIterator[Batch]:
     for at in range(0, len(wanted), HASHES_AT_ONCE):
-        some = wanted[at : at + HASHES_AT_ONCE]
-        replies = await _ask(client, [("HGETALL", name) for _, name in some])
-        for (when, _), cells in zip(some, replies, strict=True):
-            yield _batch(when, None if cells is None else cells.items())
+        for batch in await _some(client, wanted[at : at + HASHES_AT_ONCE]):
+            yield batch
 
 
+@understood
+async def _some(client: Redis, wanted: list[tuple[int | date, str]]) -> list[Batch]:
+    replies = await _ask(client, [("HGETALL", name) for _, name in wanted])
+    return [
+        _batch(when, None if cells is None else cells.items()) for (when, _), cells in zip(wanted, replies, strict=True)
+    ]
+
+
+@understood
 async def _at_once(client: Redis, whens: list[int | date], names: list[str]) -> list[Batch]:
     arguments = ("EVAL", _COUNTERS.text, len(names), *names)
     replies = await client.execute_command(*arguments, **{NEVER_DECODE: True})  # type: ignore[no-untyped-call]
@@ -160,15 +170,20 @@ def _batch(when: int | date, cells: Iterable[tuple[bytes, bytes]] | None) -> Bat
 
 
 async def _ask(client: Redis, commands: list[tuple[Any, ...]]) -> list[Any]:
-    """The replies to one pipeline, in bytes; None where a key holds something of another type."""
+    """The replies to one pipeline, in bytes; None where a key holds something of another type. A store that
+    refuses (busy, loading, no permission) raises: what it hides must not look like nothing."""
     async with client.pipeline(transaction=False) as pipe:
         for command in commands:
             pipe.execute_command(*command, **{NEVER_DECODE: True})
         replies = await pipe.execute(raise_on_error=False)
     for reply in replies:
-        if isinstance(reply, Exception) and not isinstance(reply, ResponseError):
+        if isinstance(reply, Exception) and not _is_of_another_type(reply):
             raise reply
-    return [None if isinstance(reply, ResponseError) else reply for reply in replies]
+    return [None if isinstance(reply, Exception) else reply for reply in replies]
+
+
+def _is_of_another_type(reply: Exception) -> bool:
+    return isinstance(reply, ResponseError) and str(reply).startswith("WRONGTYPE")
 
 
 def _text(raw: bytes) -> str:

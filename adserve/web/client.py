@@ -43,16 +43,18 @@ def is_loopback(host: str) -> bool:
     return host == "::1" or _LOOPBACK.match(host) is not None
 
 
-def client_of(worker: Worker, scope: Scope, headers: Mapping[str, str]) -> Address | None:
+def client_of(worker: Worker, scope: Scope) -> Address | None:
     peer = scope["client"][0] if scope.get("client") else ""
     if not worker.trusted:
         return client_address(peer, "", ())
-    return client_address(peer, headers.get("x-forwarded-for", ""), worker.trusted)
+    # a proxy may add a line of its own: all of them are one list (RFC 9110, 5.2)
+    lines = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"]
+    return client_address(peer, ",".join(lines), worker.trusted)
 
 
 def verdict_of(worker: Worker, scope: Scope, headers: Mapping[str, str], *, clients: str) -> str | None:
     asked = bool(scope["query_string"]) and parameters(scope["query_string"]).get("internal") == "1"
-    return worker.rules.judge(headers, client_of(worker, scope, headers), clients=clients, asked_not_to_count=asked)
+    return worker.rules.judge(headers, client_of(worker, scope), clients=clients, asked_not_to_count=asked)
 
 
 def base_url(worker: Worker, scope: Scope, headers: Mapping[str, str]) -> str:

@@ -144,7 +144,7 @@ class Delivery:
                 worker,
                 token,
                 self._verdict(scope, headers, token, "c"),
-                client_of(worker, scope, headers),
+                client_of(worker, scope),
                 count=scope["method"] == "GET",
             )
         except BadToken:

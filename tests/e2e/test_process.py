@@ -94,6 +94,18 @@ def test_a_busy_port_names_its_holder_and_the_next_free_one(tmp_path: Path) -> N
     assert "next free one" in done.stderr
 
 
+def test_a_poor_secret_ends_the_start_before_it_listens(tmp_path: Path) -> None:
+    """78 for the secret, not 1 for the port, which is taken here."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        held.listen()
+        port = str(held.getsockname()[1])
+        done = run("serve", "--port", port, ADSERVE_DATA_DIR=str(tmp_path), ADSERVE_SECRET="changeme" * 5)
+    assert (done.returncode, "ADSERVE_SECRET" in done.stderr) == (78, True)
+    assert "changemechangeme" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_demo_that_cannot_start_leaves_no_folder(tmp_path: Path) -> None:
     """Its throw-away data goes also when the port is taken or a setting is bad."""
     with socket.socket() as held:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import random
 import shutil
 import signal
 import time
@@ -11,13 +13,18 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx2
 import pytest
 
 import adserve
 from adserve.store.embedded import EmbeddedStore
 from adserve.store.keys import Keys
+from tests.intake.test_images import drawing, saved
 from tests.servers import client
-from tests.service import Crowd, Service, fetch, service, until
+from tests.service import ADMIN, BROWSER, Crowd, Service, fetch, service, until
+from tests.wire import request, said, status_of
+
+RUNS = int(os.environ.get("ADSERVE_CHAOS_RUNS", "1"))
 
 
 def alive(pid: int) -> bool:
@@ -28,13 +35,25 @@ def alive(pid: int) -> bool:
 
 
 async def test_killed_workers_are_back_and_every_answer_counts(tmp_path: Path) -> None:
-    """Each of four is killed in turn while beacons arrive: all are answered in the end, and counted once."""
+    """Each of four is killed in turn while beacons arrive: all are answered in the end, and counted once. So are
+    tokens that 200 callers send at once, again and again, before and after, and all get the same answer."""
     with service(tmp_path, workers=4) as running:
         running.world()
         first = running.worker_pids()
         assert len(first) == 4
         crowd = Crowd(running.origin)
         shown = await crowd.serves(400)
+
+        async def race(times: int) -> None:
+            for one in shown[: 3 if RUNS == 1 else 50]:
+                for method, status in (("GET", 200), ("POST", 204)):
+                    url = one["impression_url"].removeprefix(running.origin)
+                    raw = request(method, url, f"user-agent: {BROWSER}")
+                    found = await asyncio.gather(*(said(running.port, raw) for _ in range(times)))
+                    assert len({*found}) == 1
+                    assert status_of(found[0]) == status
+
+        await race(200)
 
         async def kill() -> None:
             for pid in first:
@@ -46,6 +65,7 @@ async def test_killed_workers_are_back_and_every_answer_counts(tmp_path: Path) -
         await killing
         until(lambda: len(running.worker_pids()) == 4, 3)
         assert not set(first) & set(running.worker_pids())
+        await race(20)
         totals = running.at_rest()
         assert totals["impressions"] == 400
         assert crowd.refused == 0
@@ -65,6 +85,47 @@ async def test_shares_hold_for_all_workers_together(tmp_path: Path) -> None:
         rows = {row["creative"]: row["serves"] for row in running.report("creative")["rows"]}
         assert rows == dict(serves)
         await crowd.http.aclose()
+
+
+async def test_workers_that_are_killed_during_uploads_leave_nothing_half_done(tmp_path: Path) -> None:
+    """What was answered is there, what is there is whole, and no file is left that belongs to nothing."""
+    chance = random.Random(int(os.environ.get("ADSERVE_CHAOS_SEED", "7")))
+    uploads, kills = (10, 2) if RUNS == 1 else (400, 100)
+    with service(tmp_path, workers=2) as running:
+        running.world()
+        done: list[str] = []
+        places = asyncio.Semaphore(6)
+
+        async def upload(http: httpx2.AsyncClient, number: int) -> None:
+            fields = {"name": f"p{number}", "alt": "x", "click_url": "https://shop.example/"}
+            picture = {"file": ("p.png", saved(drawing(300, 250), "PNG"))}
+            async with places:
+                with contextlib.suppress(httpx2.TransportError):
+                    reply = await http.post("/api/v1/campaigns/c0/creatives?approve=true", data=fields, files=picture)
+                    assert reply.status_code == 201, reply.text
+                    done.append(reply.json()["id"])
+                    assert (await http.get(reply.json()["file"])).status_code == 200
+
+        headers = {"Authorization": f"Bearer {ADMIN}"}
+        async with httpx2.AsyncClient(base_url=running.origin, headers=headers, timeout=30, trust_env=False) as http:
+            uploading = [asyncio.create_task(upload(http, number)) for number in range(uploads)]
+            for _ in range(kills):
+                await asyncio.sleep(chance.uniform(0.1, 0.4))
+                if pids := running.worker_pids():
+                    os.kill(chance.choice(pids), signal.SIGKILL)
+            await asyncio.gather(*uploading)
+        before = running.worker_pids()
+        for pid in before:  # who comes now has nothing in memory
+            os.kill(pid, signal.SIGKILL)
+        until(lambda: len({*running.worker_pids()} - {*before}) == 2)
+        until(lambda: fetch(f"{running.origin}/readyz")[0] == 200)
+        found = {one["id"]: one for one in running.call("GET", "/creatives?limit=1000")["items"]}
+        assert {*done} <= {*found}
+        for one in found.values():
+            assert one["state"] in ("approved", "pending")
+            assert one["kind"] == "text" or fetch(running.origin + one["file"])[0] == 200
+        assert running.stop() == 0
+        assert running.strange_files() == []
 
 
 def test_a_crowd_of_writers_over_two_workers_all_succeed(tmp_path: Path) -> None:

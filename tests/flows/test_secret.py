@@ -190,3 +190,34 @@ async def test_while_the_store_is_away_a_change_waits(
 def test_keys_do_not_print() -> None:
     """Neither a key nor a signer shows its secret."""
     assert "secret" not in repr(Key.derive(OLD.encode()))
+
+
+@pytest.mark.parametrize("own", [True, False])
+async def test_a_store_that_comes_later_is_asked_for_its_secret(
+    store: EmbeddedStore, environment: dict[str, str], file: Path, own: bool
+) -> None:
+    """A worker with another secret than the store's must not go on when it started before the store: the others
+    would refuse its tokens. One with the right secret goes on, and its secret is the store's from then on."""
+    if not own:
+        async with running(load({}, environment), store.url):
+            pass
+        write(file, f"{FOREIGN}\n")
+    async with proxy(str(store.socket_path)) as between:
+        between.set("refuse")
+        async with running(load({}, environment), between.url) as held:
+            between.set("pass")
+            await eventually(lambda: held.worker.catalog is not None)
+            if not own:
+                async with asyncio.timeout(10):
+                    await held.failed.wait()
+                assert "another secret" in str(held.failure)
+                return
+            client, key = held.services.client, held.services.keys.secret
+            async with asyncio.timeout(10):
+                while await client.get(key) is None:  # noqa: ASYNC110 - what is waited for is in the store
+                    await asyncio.sleep(0.01)
+            assert held.failure is None
+    write(file, f"{FOREIGN}\n")
+    with pytest.raises(SettingsError):
+        async with running(load({}, environment), store.url):
+            pass

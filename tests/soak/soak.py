@@ -164,7 +164,7 @@ class Disasters:
 
 async def test_nothing_is_lost_and_nothing_grows(tmp_path: Path) -> None:
     (secret := tmp_path / "secret").write_text(os.urandom(24).hex() + "\n")
-    settings = {
+    settings: dict[str, Any] = {
         "ADSERVE_SECRET_FILE": str(secret),
         "ADSERVE_IMPRESSION_LIFETIME_S": str(LIFETIME_S),
         "ADSERVE_TRUSTED_PROXIES": "127.0.0.1",

@@ -253,7 +253,7 @@ async def test_media_live_in_the_store_and_are_cached_on_disk(client: Redis, key
     assert await MediaStore(client, keys, None).get(FILE) == DATA
 
 
-@pytest.mark.parametrize("garbage", [b"", b"PICTURE" * 1000, b"<script>", b"\xff\xfe\x00"])
+@pytest.mark.parametrize("garbage", [b"", DATA[:-1], b"PICTURE" * 1000, b"<script>", b"\xff\xfe\x00"])
 async def test_tampered_media_are_not_given_out(client: Redis, keys: Keys, tmp_path: Path, garbage: bytes) -> None:
     """Neither from disk nor from the store; a bad copy on disk is mended from the store."""
     await MediaStore(client, keys, tmp_path).put(FILE, DATA)

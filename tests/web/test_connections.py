@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from adserve import http
 from adserve.http import BoundedProtocol, Server, http_options, listen
+from tests.wire import said, serving
 
 GET = b"GET / HTTP/1.1\r\nhost: localhost\r\n"
 POST = b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 50\r\n\r\n"
@@ -27,32 +28,8 @@ async def app(_: Scope, receive: Receive, send: Send) -> None:
 
 @pytest.fixture
 async def port() -> AsyncIterator[int]:
-    """A server with our protocol, on the test's own event loop."""
-    sock = listen("127.0.0.1", 0)
-    options = {**http_options(), "loop": "none", "timeout_graceful_shutdown": 1}
-    server = Server(uvicorn.Config(app, **options))
-    task = asyncio.create_task(server.serve(sockets=[sock]))
-    yield int(sock.getsockname()[1])
-    server.should_exit = True
-    await task
-
-
-async def said(port: int, *pieces: bytes) -> bytes:
-    """All that the server says until it ends the connection, whose client sends the pieces and then waits."""
-    async with asyncio.timeout(10):
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        found = b""
-        try:
-            for piece in pieces:
-                writer.write(piece)
-                await writer.drain()
-                await asyncio.sleep(0)
-            while data := await reader.read(65_536):
-                found += data
-        except ConnectionError:
-            pass
-        writer.close()
-        return found
+    async with serving(app) as found:
+        yield found
 
 
 BIG = {
