@@ -28,16 +28,17 @@ demo: install
 	.venv/bin/adserve demo --port $(PORT)
 
 test: lint
-	.venv/bin/pytest -q -n 3 --dist worksteal
+	.venv/bin/pytest -q -n 3 --dist worksteal --ignore=tests/failover
 
 COUNTING := tests/flows tests/store/test_ledger.py tests/store/test_reports.py tests/store/test_rollup.py \
 	tests/store/test_catalog.py tests/web/test_management.py
 
 stores: install
 	for kind in redis cluster sentinel; do ADSERVE_TEST_STORE=$$kind .venv/bin/pytest -q -n 3 $(COUNTING) || exit 1; done
+	.venv/bin/pytest -q -n 2 tests/failover
 
 chaos: install
-	ADSERVE_CHAOS_RUNS=10 .venv/bin/pytest -q tests/chaos tests/e2e/test_outages.py \
+	ADSERVE_CHAOS_RUNS=10 .venv/bin/pytest -q -rP tests/chaos tests/failover tests/e2e/test_outages.py \
 	  tests/flows/test_store_replies.py
 
 soak: install

@@ -17,7 +17,7 @@ from crawlerdetect import CrawlerDetect
 from adserve import __version__
 from adserve.core.catalog import compile_catalog
 from adserve.core.traffic import TrafficRules
-from adserve.errors import AdserveError, OtherSchema, SettingsError, StoreError
+from adserve.errors import AdserveError, OtherSchema, SettingsError, StoreError, UnfitStore
 from adserve.flows.admit import Admission, knows_secret
 from adserve.flows.report import roll_up_old
 from adserve.flows.services import Services
@@ -119,11 +119,18 @@ async def running(
         refresh = Together(lambda: _load(held, held.services.catalog))
         stack.push_async_callback(refresh.close)
         services = _services(settings, client, keys, clock, refresh)
+
+        async def known(renew: bool) -> bool:
+            try:
+                return await knows_secret(client, keys, proofs(worker.keys), renew=renew)
+            except SettingsError:  # unless the file, which is read in a moment, has its key by now
+                return await knows_secret(client, keys, proofs(signing_keys(settings)), renew=False)
+
         admission = Admission(
             client,
             keys,
             ledger.breaker,
-            lambda: knows_secret(client, keys, proofs(worker.keys)),
+            known,
             embedded=settings.redis_url is None,
             unsafe=bool(settings.unsafe_store),
         )
@@ -214,6 +221,8 @@ async def _follow_secret(held: Running, seen: Stamp) -> None:
         except SettingsError as problem:
             log.error("secret_not_changed", problems=problem.problems)
             seen = stamp
+            continue
+        except UnfitStore:
             continue
         seen = stamp
         if keys == held.worker.keys:

@@ -86,7 +86,8 @@ class Proxy:
             asyncio.create_task(self._replies(store_reader, writer)),
         ]
         try:
-            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            with contextlib.suppress(asyncio.CancelledError):  # asyncio's server complains of a handler that was ended
+                await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
         finally:
             store_writer.close()
             writer.close()

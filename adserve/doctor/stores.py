@@ -18,7 +18,7 @@ from typing import Any
 from adserve import __version__
 from adserve.doctor.findings import ANSWER_S, Finding, ok, problem, warning
 from adserve.doctor.machine import Binary
-from adserve.errors import OtherSchema, SettingsError
+from adserve.errors import SettingsError, UnfitStore
 from adserve.settings import Settings
 from adserve.signing import proofs, secret_path, signing_keys
 from adserve.store.client import REPLY_ERRORS, AuthenticationError, Redis, connect, primaries
@@ -224,7 +224,7 @@ def _skew(off: float) -> Finding:
 async def _schema(client: Redis, keys: Keys) -> Finding:
     try:
         found = await look(client, keys, __version__)
-    except OtherSchema as failed:
+    except UnfitStore as failed:
         return problem("schema", str(failed), "do not start this adserve on it")
     if found is None:
         return ok("schema", "none yet: the store is new")

@@ -4,7 +4,9 @@ seconds. Nothing is counted on a store that was not found fit; what is answered 
     away            asked again until it comes, then looked at before anything is counted
     unfit           the start stops; later on, the worker waits in plain sight until it is mended
     newer schema    the start stops; later on, the worker stops: it cannot know what the data means now
-    other secret    the same
+    other secret    the start stops, or the worker when its store comes later than itself. Once known, it is not
+                    asked again: keys that rotate reach the workers of several hosts at different times
+    half restored   as unfit
 """
 
 from __future__ import annotations
@@ -28,14 +30,15 @@ LOOK_S = 5.0
 
 
 class Admission:
-    """The one place that lets counting through. `knows_secret`: that of this module, for our keys."""
+    """The one place that lets counting through. `knows_secret`: that of this module for our keys, told whether to
+    renew."""
 
     def __init__(
         self,
         client: Redis,
         keys: Keys,
         breaker: Breaker,
-        knows_secret: Callable[[], Awaitable[bool]],
+        knows_secret: Callable[[bool], Awaitable[bool]],
         *,
         embedded: bool,
         unsafe: bool,
@@ -43,6 +46,8 @@ class Admission:
         self._client, self._keys, self._breaker, self._knows_secret = client, keys, breaker, knows_secret
         self._embedded, self._unsafe = embedded, unsafe
         self._asked = 0.0
+        self._known = False
+        """The store has known our secret."""
         self.given = False
         """The store was found fit, and has not been away since."""
         self.warnings: tuple[str, ...] = ()
@@ -54,7 +59,7 @@ class Admission:
         self._asked = time.monotonic()
         try:
             warnings = await fit(self._client, self._keys, embedded=self._embedded, unsafe=self._unsafe)
-            given = await self._knows_secret()
+            given = await self._ask_for_secret()
         except UnfitStore:
             self.withdraw()
             raise
@@ -69,16 +74,27 @@ class Admission:
         if given:
             self._breaker.unbar()
 
+    async def _ask_for_secret(self) -> bool:
+        try:
+            given = await self._knows_secret(not self._known)
+        except SettingsError:
+            if not self._known:
+                raise
+            return True
+        self._known = self._known or given
+        return given
+
     async def keep(self) -> None:
         """`ask`, when it is due; an unfit store is said once. Raises as `ask`, save UnfitStore itself."""
-        if self.given and time.monotonic() - self._asked < LOOK_S:
-            await schema.look(self._client, self._keys, __version__)
-            return
         try:
-            await self.ask()
+            if self.given and time.monotonic() - self._asked < LOOK_S:
+                await schema.look(self._client, self._keys, __version__)
+            else:
+                await self.ask()
         except OtherSchema:
             raise
         except UnfitStore as problem:
+            self.withdraw()
             if self.warnings != (str(problem),):
                 log.error("not_counting_on_this_store", problem=str(problem))
             self.warnings = (str(problem),)
@@ -105,20 +121,21 @@ async def fit(client: Redis, keys: Keys, *, embedded: bool, unsafe: bool) -> tup
     return tuple(f"{one} (accepted with {durability.ACCEPT})" for one in found.unfit) + found.warnings
 
 
-async def knows_secret(client: Redis, keys: Keys, ours: Sequence[str]) -> bool:
+async def knows_secret(client: Redis, keys: Keys, ours: Sequence[str], *, renew: bool = True) -> bool:
     """Whether the store's check value is one of ours; False when it cannot be asked. A new store is given the
-    first. SettingsError when it is another: such a worker would refuse the tokens of the others."""
+    first; so is one that holds a later one, to `renew`. SettingsError when it is another: such a worker would refuse
+    the tokens of the others. UnfitStore when its data is not whole."""
     try:
         known = await client.get(keys.secret)
         if known is None:
             await client.set(keys.secret, ours[0], nx=True)
             known = await client.get(keys.secret)
         if known in ours:
-            if known != ours[0]:
+            if renew and known != ours[0]:
                 await client.set(keys.secret, ours[0])
             return True
     except (*REPLY_ERRORS, ValueError):  # that one: a reply that is no text
         return False
     if known == UNFINISHED:
-        raise SettingsError(["a restore or copy to the store was not finished: run the same again, then start"])
+        raise UnfitStore("a restore or copy to the store was not finished: run the same again, then start")
     raise SettingsError(["the store was used with another secret: set ADSERVE_SECRET (or its file) to that one"])

@@ -21,8 +21,8 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from redis.exceptions import ResponseError
 
-from adserve.errors import OtherSchema
-from adserve.store.client import Redis, Script
+from adserve.errors import OtherSchema, UnfitStore
+from adserve.store.client import Redis, Script, understood
 from adserve.store.keys import Keys
 
 Migration = Callable[[Redis, Keys], Awaitable[None]]
@@ -34,9 +34,10 @@ SETTLE_S = 2.0
 """How long an announced migration waits for workers of older code to stop."""
 
 
+@understood
 async def number(client: Redis, keys: Keys) -> tuple[int, int] | None:
     """`(number, number it is being brought to)`, the same twice at rest; None in a store that has none yet.
-    OtherSchema when it is no number."""
+    UnfitStore when it is no number."""
     try:
         text = await client.get(keys.schema)
     except ResponseError as problem:
@@ -47,7 +48,7 @@ async def number(client: Redis, keys: Keys) -> tuple[int, int] | None:
         return None
     at, _, ahead = _text(text).partition(">")
     if not (_plain(at) and _plain(ahead or at)):
-        raise OtherSchema(f"{keys.schema} of the store holds {text!r}, which is no schema number of adserve")
+        raise UnfitStore(f"{keys.schema} of the store holds {text!r}, which is no schema number of adserve")
     return int(at), int(ahead or at)
 
 

@@ -13,6 +13,7 @@ from adserve.core.token import Key, Serve, Signer
 from adserve.errors import BadToken, SettingsError
 from adserve.flows.admit import knows_secret
 from adserve.settings import Settings, load
+from adserve.signing import proofs
 from adserve.store.client import Redis
 from adserve.store.embedded import EmbeddedStore
 from adserve.store.keys import Keys
@@ -192,6 +193,27 @@ def test_keys_do_not_print() -> None:
     assert "secret" not in repr(Key.derive(OLD.encode()))
 
 
+async def test_keys_that_reach_another_host_first_stop_nobody(
+    store: EmbeddedStore, environment: dict[str, str], file: Path
+) -> None:
+    """The store knows a newer key already: a worker whose file is still the old one goes on, and leaves that as it
+    is. Whose store was away meanwhile too, and one that starts with both keys."""
+    (newer,) = proofs([Key.derive(NEW.encode())])
+    async with proxy(str(store.socket_path)) as between, running(load({}, environment), between.url) as held:
+        client, key = held.services.client, held.services.keys.secret
+        await client.set(key, newer)
+        await held.admission.ask()
+        between.set("refuse")
+        await eventually(lambda: not held.admission.given)
+        between.set("pass")
+        await eventually(lambda: held.admission.given)
+        assert held.failure is None
+        assert await client.get(key) == newer
+    write(file, f"{NEW}\n{OLD}\n")
+    async with running(load({}, environment), store.url) as held:
+        assert await held.services.client.get(held.services.keys.secret) == newer
+
+
 @pytest.mark.parametrize("own", [True, False])
 async def test_a_store_that_comes_later_is_asked_for_its_secret(
     store: EmbeddedStore, environment: dict[str, str], file: Path, own: bool
@@ -206,12 +228,13 @@ async def test_a_store_that_comes_later_is_asked_for_its_secret(
         between.set("refuse")
         async with running(load({}, environment), between.url) as held:
             between.set("pass")
-            await eventually(lambda: held.worker.catalog is not None)
             if not own:
                 async with asyncio.timeout(10):
                     await held.failed.wait()
                 assert "another secret" in str(held.failure)
+                assert held.worker.catalog is None
                 return
+            await eventually(lambda: held.worker.catalog is not None)
             client, key = held.services.client, held.services.keys.secret
             async with asyncio.timeout(10):
                 while await client.get(key) is None:  # noqa: ASYNC110 - what is waited for is in the store

@@ -23,7 +23,7 @@ PART = 9 if os.environ.get("ADSERVE_CHAOS_RUNS", "1") == "1" else 1
 
 KINDS = (
     "GET", "SET", "HGET", "HGETALL", "HMGET", "HINCRBY", "HSET", "HDEL", "ZRANGEBYSCORE", "XREVRANGE", "XADD",
-    "ZREVRANGEBYSCORE", "EVALSHA", "SCRIPT", "MULTI", "EXEC", "CLIENT",
+    "ZREVRANGEBYSCORE", "EVALSHA", "SCRIPT", "MULTI", "EXEC", "CLIENT", "INFO", "EXISTS",
 )  # fmt: skip
 """What a worker sends while the calls below are made; a new kind fails a test until it stands here."""
 

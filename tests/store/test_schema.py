@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from adserve.errors import OtherSchema
+from adserve.errors import OtherSchema, UnfitStore
 from adserve.settings import Settings
 from adserve.store import schema
 from adserve.store.client import Redis, connect
@@ -85,13 +85,13 @@ async def test_what_is_no_number_is_refused(client: Redis, keys: Keys, text: str
     if text == "1>":  # nothing behind the arrow: at rest
         await schema.check(client, keys, "0.1.0")
         return
-    with pytest.raises(OtherSchema, match="no schema number"):
+    with pytest.raises(UnfitStore, match="no schema number"):
         await schema.check(client, keys, "0.1.0")
 
 
 async def test_a_key_of_another_type_is_refused(client: Redis, keys: Keys) -> None:
     await client.rpush(keys.schema, "1")
-    with pytest.raises(OtherSchema, match="no schema number"):
+    with pytest.raises(UnfitStore, match="no schema number"):
         await schema.check(client, keys, "0.1.0")
 
 
