@@ -121,15 +121,22 @@ async def work(
     *,
     life: int,
     ready: int,
-    again: bool,
+    hold_s: float | None,
 ) -> None:
-    """One worker of several: says on `ready` that it accepts, and drains when `life` ends or on SIGTERM."""
-    async with supervised(store), running(settings, store_url, patient=again) as held:
-        await _accept(held, sock, (), life=life, ready=ready)
+    """One worker of several: says on `ready` that it accepts, and drains when `life` ends or on SIGTERM. `hold_s`:
+    it takes the place of another one, and waits so long for a catalog before it accepts."""
+    async with supervised(store), running(settings, store_url, patient=hold_s is not None) as held:
+        await _accept(held, sock, (), life=life, ready=ready, hold_s=hold_s or 0.0)
 
 
 async def _accept(
-    held: Running, sock: socket.socket, extra: Sequence[BaseRoute], *, life: int | None = None, ready: int | None = None
+    held: Running,
+    sock: socket.socket,
+    extra: Sequence[BaseRoute],
+    *,
+    life: int | None = None,
+    ready: int | None = None,
+    hold_s: float = 0.0,
 ) -> int:
     """Runs the HTTP server to its orderly end; how many requests it had to cut off."""
     allow_connections()
@@ -143,6 +150,9 @@ async def _accept(
     tasks = [asyncio.create_task(_end_when_failed(held, server))]
     if ready is not None:
         tasks.append(asyncio.create_task(_tell(held, server, ready)))
+    until = time.monotonic() + hold_s
+    while held.worker.catalog is None and time.monotonic() < until and not server.should_exit:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
     await server.serve(sockets=[sock])
     await end(tasks)
     if server.cut_off:

@@ -37,6 +37,9 @@ END_S = DRAIN_S + 10.0
 STEADY_S = 5.0
 """A worker that lived this long is started again at once; one that did not waits longer each time."""
 SLOWEST_S = 5.0
+HOLD_ALONE_S, HOLD_S = 3.0, 20.0
+"""How long a worker that takes the place of a dead one waits for a catalog before it accepts and leaves slots empty:
+while no other accepts, and while others do."""
 
 
 class WorkerFailed(AdserveError):
@@ -70,7 +73,6 @@ class Supervisor:
         self._replacing = asyncio.Lock()
         self._read_life, self._write_life = os.pipe()
         self._failed: AdserveError | None = None
-        self._begun = False
 
     async def run(self) -> None:
         """Serves until SIGTERM or SIGINT. SIGHUP replaces the workers. Raises what kept a worker from its
@@ -107,18 +109,17 @@ class Supervisor:
         if self._failed is not None:
             self._stopping.set()
             return
-        self._begun = True
         warnings = [f"warning: {text}" for text in (*start_warnings(self._settings), *sharing(self._store))]
         print(banner(self._settings, self._store, warnings), file=sys.stderr, flush=True)
 
-    async def _start(self, place: Place) -> bool:
+    async def _start(self, place: Place, hold_s: float | None = None) -> bool:
         """A new worker in a place; whether it accepts. One that was there is left to the caller."""
         told, tell = os.pipe()
         files = (self._sock.fileno(), self._read_life, tell)
         try:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "adserve", "worker",
-                *(str(file) for file in files), *(["--again"] if self._begun else []),
+                *(str(file) for file in files), *([] if hold_s is None else ["--hold", str(hold_s)]),
                 env={**_plain_environment(), **self._settings.environment()},
                 pass_fds=files,
                 stdin=asyncio.subprocess.DEVNULL,
@@ -142,8 +143,9 @@ class Supervisor:
                 if self._stopping.is_set() or place.process is not process:
                     continue  # replaced meanwhile
                 log.warning("worker_died", worker=place.number, code=code)
+                accepted, place.accepts = place.accepts, False
                 # one that had served was overtaken by newer code, which may be what the next start runs
-                if code == SettingsError.exit_code and not place.accepts:
+                if code == SettingsError.exit_code and not accepted:
                     self._failed = _failure(code)
                     self._stopping.set()
                     return
@@ -151,7 +153,8 @@ class Supervisor:
                 place.failures = 0 if steady else place.failures + 1
                 if place.failures > 1:
                     await asyncio.sleep(min(SLOWEST_S, 0.1 * 2**place.failures))
-                await self._start(place)
+                others = [one for one in self._places if one is not place and one.accepts]
+                await self._start(place, HOLD_S if others else HOLD_ALONE_S)
 
     async def _replace_all(self) -> None:
         """A new worker in each place, then the end of the old one; the first that fails ends the replacing."""
@@ -175,7 +178,7 @@ class Supervisor:
         """A new worker, then the end of the old one, which stays when the new one does not come to accept."""
         async with place.changing:
             old = place.process
-            if await self._start(place):
+            if await self._start(place, READY_S):  # without a catalog it is no better than the old one
                 if old is not None:
                     await _end(old, END_S)
                 return True

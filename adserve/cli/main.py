@@ -63,14 +63,14 @@ def serve_command(**flags: Any) -> None:
 
 @cli.command("worker", hidden=True)
 @click.argument("files", nargs=3, type=int)
-@click.option("--again", is_flag=True)
-def worker_command(files: tuple[int, int, int], *, again: bool) -> None:
-    """One worker of `serve`, which starts it: with its socket, its life and where to say that it is ready. `again`:
-    of a service that has begun."""
+@click.option("--hold", type=float, help="seconds to wait for the catalog before accepting")
+def worker_command(files: tuple[int, int, int], *, hold: float | None) -> None:
+    """One worker of `serve`, which starts it: with its socket, its life and where to say that it is ready; and to
+    `hold`, in a service that has begun."""
     sock, life, ready = files
     settings = load({}, os.environ, Path(os.devnull))
     with store_of(settings) as (url, store):
-        uvloop.run(work(settings, url, store, socket.socket(fileno=sock), life=life, ready=ready, again=again))
+        uvloop.run(work(settings, url, store, socket.socket(fileno=sock), life=life, ready=ready, hold_s=hold))
 
 
 @cli.command("demo")
