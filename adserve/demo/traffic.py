@@ -42,8 +42,7 @@ async def seed_week(held: Running) -> None:
     today = day_bounds(local_day(int(worker.clock()), zone("Asia/Kolkata")), zone("Asia/Kolkata"))[0]
     waiting: list[asyncio.Future[str]] = []
     for hour in range(today - DAYS * 86_400, today, STEP_S):
-        for _ in range(page_views(hour, today, chance)):
-            issued = hour + chance.randrange(STEP_S)
+        for issued in sorted(hour + chance.randrange(STEP_S) for _ in range(page_views(hour, today, chance))):
             device = chance.choice((1, 2, 2, 3))
             for slot in worker.catalog.pages["news"]:
                 serve = _serve(ledger, slot, issued, device, draws)

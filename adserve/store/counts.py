@@ -50,11 +50,20 @@ class Counts:
         self._fresh: defaultdict[int, Counter[str]] = defaultdict(Counter)
         self._since = 0.0
         self._pending: defaultdict[int, deque[_Batch]] = defaultdict(deque)
-        self._sequence = [0] * TAGS
-        self._reached: list[Place] = [(-1, 0)] * TAGS
+        self._begin()
+        spaces.leaving = self._leave
         self._lock = asyncio.Lock()
         self._sending: asyncio.Task[Any] | None = None
         self.failures = 0
+
+    def _begin(self) -> None:
+        self._sequence = [0] * TAGS
+        self._reached: list[Place] = [(-1, 0)] * TAGS
+
+    def _leave(self) -> None:
+        """What was counted belongs to the incarnation that ends."""
+        self._gather()
+        self._begin()
 
     def served(self, serve: Serve) -> None:
         """Counts a serve, with the next flush."""
@@ -159,7 +168,7 @@ def _merge(batches: deque[_Batch]) -> None:
     """Makes one of the last batches as long as neither was sent and both are in the same place."""
     while len(batches) > 1:
         before, last = batches[-2], batches[-1]
-        if before.sent or before.spooled != last.spooled:
+        if before.sent or before.spooled != last.spooled or before.flush.incarnation != last.flush.incarnation:
             return
         cells = Counter(before.flush.cells)
         cells.update(last.flush.cells)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 
+from adserve.core.token import SKEW_S
 from adserve.store.keys import HOUR_S, TAGS
 
 Place = tuple[int, int]
@@ -13,19 +15,29 @@ Place = tuple[int, int]
 class Spaces:
     """Ordinals, counted up per (hash tag, hour) of one incarnation, granted by nobody."""
 
-    def __init__(self, incarnation: int | None = None) -> None:
-        self.incarnation = incarnation if incarnation is not None else secrets.randbits(40)
+    def __init__(self) -> None:
+        self.leaving: Callable[[], None] = lambda: None
+        """Called before the incarnation becomes another."""
+        self._begin()
+
+    def _begin(self) -> None:
+        self.incarnation = secrets.randbits(40)
         self._hours = [-1] * TAGS
         self._next = [0] * TAGS
 
     def take(self, tag: int, now: int) -> tuple[int, int]:
-        """`(moment, ordinal)` for a serve: the moment is `now`, or the start of the newest hour when
-        the clock stepped back across it, because no ordinal is given twice in one space."""
+        """`(moment, ordinal)` for a serve. No ordinal is given twice in one space: when the clock stepped back
+        across an hour, the moment is the start of that hour, or, where a token would then be of a future that nobody
+        believes, the incarnation another one."""
         hour = now // HOUR_S
         newest = self._hours[tag]
         if hour > newest:
             self._hours[tag] = hour
             self._next[tag] = 0
+        elif newest * HOUR_S - now > SKEW_S // 2:
+            self.leaving()
+            self._begin()
+            return self.take(tag, now)
         elif hour < newest:
             now = newest * HOUR_S
         ordinal = self._next[tag]

@@ -73,7 +73,7 @@ class Readers:
         assert creative not in self.rejected, "P6: a rejected creative serves"
         before = [one for one in self.model.serves if (one.worker, one.creative) == (member.number, creative)]
         newest = max((one.issued // 3600 * 3600 for one in before), default=0)
-        assert issued == max(now, newest), "dated to the moment, or to the newest hour when the clock stepped back"
+        assert now <= issued <= max(now, min(newest, now + SKEW_S // 2)), "dated to the moment, or to the newest hour"
         served = Served(creative, issued, key, member.number, urls)
         self.model.serves.append(served)
         return served

@@ -60,10 +60,21 @@ async def test_a_campaign_of_one_local_day_serves_that_day_and_is_reported_in_it
         assert report["totals"]["impressions"] == 0, other
 
 
-@pytest.mark.parametrize("steps", [(3600, 86_400, 900), (-30, 30, -59), (3600, -59, 59, -30), (-1, 1, -1, 1)], ids=str)
+@pytest.mark.parametrize(
+    "steps",
+    [
+        (3600, 86_400, 900),
+        (-30, 30, -59),
+        (3600, -59, 59, -30),
+        (-1, 1, -1, 1),
+        (7200, -7200, 86_400, -86_400),
+        (-7200,),
+    ],
+    ids=str,
+)
 async def test_a_clock_that_steps_loses_and_doubles_nothing(api: Api, clock: Clock, steps: tuple[int, ...]) -> None:
-    """Forward by any time, back by less than a minute, also over the hour: each serve has its event, once, and no
-    key gets an expiry that has passed."""
+    """Forward and back by any time, also over hours: each serve has its event, once, and no key gets an expiry that
+    has passed."""
     await api.world()
     await api.creative()
     clock.now += 3600 - clock.now % 3600 + 5

@@ -200,13 +200,15 @@ async def test_count_on_serve_makes_the_serve_the_impression(api: Api) -> None:
 
 
 async def test_ordinals_are_never_given_twice_when_the_clock_steps_back(api: Api) -> None:
-    """A serve after a step back across the hour is dated to the newest hour."""
+    """A small step across the hour dates a serve to the newest hour, a large one begins another incarnation."""
     spaces = api.held.worker.ledger.spaces
     seen = set()
-    for now in (7200, 7201, 3599, 10_800, 7200, 10_801):
+    for now in (7200, 7201, 7180, 10_800, 7200, 10_801, 3599, 7200, 7199):
         moment, ordinal = spaces.take(0, now)
-        seen.add((moment // 3600, ordinal))
-    assert len(seen) == 6
+        assert now <= moment <= now + 30
+        seen.add((spaces.incarnation, moment // 3600, ordinal))
+    assert len(seen) == 9
+    assert len({incarnation for incarnation, _, _ in seen}) == 3
 
 
 async def test_money_is_earned_when_the_event_is_counted(api: Api) -> None:

@@ -145,7 +145,7 @@ async def put_back(client: Any, keys: Keys, held: dict[str, bytes]) -> None:
 
 steps = st.lists(
     st.one_of(
-        st.tuples(st.just("serve"), st.sampled_from([0, 0, 1, 700, 1800])),
+        st.tuples(st.just("serve"), st.sampled_from([0, 0, 1, 700, 1800, -4000])),
         st.tuples(st.sampled_from("ivc"), st.integers(0, 30)),
         st.tuples(st.sampled_from(["flush", "kill", "replicate", "fail over"]), st.just(0)),
     ),

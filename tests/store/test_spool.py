@@ -70,7 +70,7 @@ async def test_a_sync_that_is_cancelled_before_it_begins_lets_go_of_the_file(tmp
     spool = Spool(tmp_path / "spool", "p:", 1)
     spool.put_event(EVENT, 1_800_000_001, again=False)
     client = connect(f"unix://{tmp_path}/none")
-    replay = Replay(Ledger(client, Keys("p:"), Spaces(1), spool, click_lifetime_s=1), "p:", time.time)
+    replay = Replay(Ledger(client, Keys("p:"), Spaces(), spool, click_lifetime_s=1), "p:", time.time)
     free = threading.Event()
     with ThreadPoolExecutor(1) as threads:
         asyncio.get_running_loop().set_default_executor(threads)
