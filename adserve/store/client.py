@@ -40,13 +40,14 @@ R = TypeVar("R")
 
 def understood(call: Callable[P, Awaitable[R]]) -> Callable[P, Coroutine[Any, Any, R]]:
     """For what reads replies: one of another shape than its command has (of a proxy, a server that is another)
-    is a store that does not answer, as StoreUnavailable. The client library trips over some of them itself."""
+    is a store that does not answer, as StoreUnavailable. The client library trips over some of them itself, and over
+    a connection that it has closed under another call (RuntimeError)."""
 
     @functools.wraps(call)
     async def understanding(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return await call(*args, **kwargs)
-        except (AttributeError, LookupError, TypeError, ValueError) as problem:
+        except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as problem:
             raise StoreUnavailable(f"a reply of another shape: {type(problem).__name__}") from problem
 
     return understanding
@@ -110,7 +111,7 @@ async def recover(client: Redis) -> None:
     """After a failure: connections that may be dead are dropped, and where the store is, is asked anew."""
     with contextlib.suppress(*REPLY_ERRORS):
         if isinstance(client, RedisCluster):
-            await client.aclose()  # the next call reads who has which slots
+            await client.nodes_manager.initialize()  # who has which slots; connections are renewed when they are free
         else:
             await client.connection_pool.disconnect(inuse_connections=False)
 
