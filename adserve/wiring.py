@@ -21,6 +21,7 @@ from adserve.errors import AdserveError, OtherSchema, SettingsError, StoreError,
 from adserve.flows.admit import Admission, knows_secret
 from adserve.flows.report import roll_up_old
 from adserve.flows.services import Services
+from adserve.flows.track import price_later
 from adserve.flows.worker import Lifetimes, Worker
 from adserve.settings import Settings
 from adserve.signing import Stamp, make_secret, proofs, signing_keys, stamp_of
@@ -103,7 +104,6 @@ async def running(
         spaces = Spaces()
         spool = Spool(settings.data_dir / "spool", keys.prefix, spaces.incarnation, limit=settings.spool_max_bytes)
         ledger = Ledger(hot, keys, spaces, spool, click_lifetime_s=settings.click_lifetime_s)
-        replay = Replay(ledger, keys.prefix, clock)
         lifetimes = Lifetimes(settings.impression_lifetime_s, settings.view_lifetime_s, settings.click_lifetime_s)
         worker = Worker(
             ledger,
@@ -136,11 +136,15 @@ async def running(
         )
         held = Running(settings, worker, services, admission)
 
-        async def catch_up() -> None:
-            with contextlib.suppress(*REPLY_ERRORS):
+        async def catch_up() -> bool:
+            try:
                 await asyncio.wait_for(refresh(), CATCH_UP_S)
+            except REPLY_ERRORS:
+                return False
+            return True
 
         worker.catch_up = catch_up
+        replay = Replay(ledger, keys.prefix, clock, lambda serve: price_later(worker, refresh, serve))
         try:
             await (admission.keep() if patient else admission.ask())
             await refresh()

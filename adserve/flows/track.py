@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from adserve.core.catalog import Landing
@@ -13,7 +14,7 @@ from adserve.core.urls import fill_macros
 from adserve.errors import BadToken, StoreUnavailable
 from adserve.flows.serve import money_of
 from adserve.flows.worker import Worker
-from adserve.store.spool import Event
+from adserve.store.spool import UNPRICED, Event
 
 
 class Tracked(NamedTuple):
@@ -42,17 +43,28 @@ async def track(worker: Worker, token: str, kind: str, verdict: str | None) -> T
     serve, late, countable = inspect(worker, token, kind)
     if not countable:
         return Tracked(late, "late")
-    landing = await _landing(worker, serve)
-    cpm, cpc = money_of(landing.campaign) if landing else ("", "")
-    if late:
-        verdict = "late"
-    event = Event(kind, serve, verdict or "count", cpm, cpc)
-    return Tracked(late, await worker.ledger.enqueue(event, int(worker.clock())))
+    verdict = "late" if late else verdict or "count"
+    now = int(worker.clock())
+    try:
+        landing = await _landing(worker, serve)
+    except StillUnknown:
+        return Tracked(late, await worker.ledger.defer(Event(kind, serve, verdict, UNPRICED), now))
+    event = Event(kind, serve, verdict, *(money_of(landing.campaign) if landing else ("", "")))
+    return Tracked(late, await worker.ledger.enqueue(event, now))
+
+
+async def price_later(worker: Worker, refresh: Callable[[], Awaitable[None]], serve: Serve) -> tuple[str, str]:
+    """What an impression and a click of a serve earn, as fields for the event script, when that could not be told as
+    they came. Raises what `refresh` does when the store is away still."""
+    if worker.catalog is None or serve.revision not in worker.catalog.landings:
+        await refresh()
+    landing = worker.catalog.landings.get(serve.revision) if worker.catalog else None
+    return money_of(landing.campaign) if landing else ("", "")
 
 
 async def click(worker: Worker, token: str, verdict: str | None, client: Address | None, *, count: bool) -> str | None:
     """The landing URL of a click, counted first; None when the creative may not send anyone there.
-    StoreUnavailable only before a first catalog is loaded."""
+    StoreUnavailable before a first catalog is loaded, or when the store does not tell of a new creative."""
     serve, late, countable = inspect(worker, token, "c")
     landing = await _landing(worker, serve)
     if landing is None or landing.parts is None:
@@ -68,14 +80,21 @@ async def click(worker: Worker, token: str, verdict: str | None, client: Address
     return fill_macros(landing.parts, _macros(worker, serve, landing, token))
 
 
+class StillUnknown(StoreUnavailable):
+    """A creative that this worker has not heard of, while the store does not tell of it."""
+
+
 async def _landing(worker: Worker, serve: Serve) -> Landing | None:
-    """Of a creative that this worker has not heard of: another one may have served it a moment ago."""
+    """Of a creative that this worker has not heard of: another one may have served it a moment ago. None when there
+    is no such creative."""
     if worker.catalog is None:
         raise StoreUnavailable("no catalog is loaded yet")
     found = worker.catalog.landings.get(serve.revision)
     if found is None and worker.catch_up is not None:
-        await worker.catch_up()
+        told = await worker.catch_up()
         found = worker.catalog.landings.get(serve.revision)
+        if found is None and not told:
+            raise StillUnknown("a creative that is not known here yet")
     return found
 
 

@@ -42,8 +42,8 @@ class Worker:
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
     draws: Draws = field(default_factory=lambda: Draws(random.Random(secrets.randbits(128))))  # noqa: S311
     catalog: Catalog | None = None
-    catch_up: Callable[[], Awaitable[None]] | None = None
-    """Loads what changed in the catalog just now; waits a moment for the store at most."""
+    catch_up: Callable[[], Awaitable[bool]] | None = None
+    """Loads what changed in the catalog just now; False when the store does not answer in a moment."""
     stale: bool = False
     """The catalog is too old to choose from; clicks and events of what was served still use it."""
     malformed: int = 0

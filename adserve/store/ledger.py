@@ -92,6 +92,12 @@ class Ledger:
             self._wake.set()
         return item.future
 
+    def defer(self, event: Event, now: int) -> asyncio.Future[str]:
+        """The same for an event that is to be counted later: `spooled`, or StoreUnavailable."""
+        item = Item(event, now, asyncio.get_running_loop().create_future(), 0.0, again=False)
+        self._put_by(item)
+        return item.future
+
     async def apply(self, items: Sequence[Item], now: int) -> list[str]:
         """Counts events as of their arrivals; the outcomes in their order, `FAILED` and `expired` (too
         old to tell whether it was counted) among them. StoreUnavailable when the store did not answer

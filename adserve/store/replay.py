@@ -5,21 +5,27 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
+from adserve.core.token import Serve
 from adserve.errors import StoreUnavailable
 from adserve.store.client import REPLY_ERRORS
 from adserve.store.ledger import BATCH, FAILED, Item, Ledger
-from adserve.store.spool import Flush, Record, Replayable, SpooledEvent
+from adserve.store.spool import UNPRICED, Event, Flush, Record, Replayable, SpooledEvent
 
 EVERY_S = 0.5
+Money = tuple[str, str]
+"""What an impression and a click earn, as fields for the event script; empty: nothing."""
 
 
 class Replay:
-    """The replaying side of a worker. `run` is its task."""
+    """The replaying side of a worker. `run` is its task. `price`: what an event of a serve earns, as its fields; raises
+    one of REPLY_ERRORS when that cannot be told yet."""
 
-    def __init__(self, ledger: Ledger, prefix: str, clock: Callable[[], float]) -> None:
-        self._ledger, self._prefix, self._clock = ledger, prefix, clock
+    def __init__(
+        self, ledger: Ledger, prefix: str, clock: Callable[[], float], price: Callable[[Serve], Awaitable[Money]]
+    ) -> None:
+        self._ledger, self._prefix, self._clock, self._price = ledger, prefix, clock, price
 
     async def run(self) -> None:
         spool = self._ledger.spool
@@ -78,7 +84,11 @@ class Replay:
             return
         loop, spool = asyncio.get_running_loop(), self._ledger.spool
         events = [one for one in records if isinstance(one, SpooledEvent)]
-        items = [Item(one.event, one.arrival, loop.create_future(), 0.0, one.again) for one in events]
+        priced = [await self._priced(one.event) for one in events]
+        items = [
+            Item(event, one.arrival, loop.create_future(), 0.0, one.again)
+            for event, one in zip(priced, events, strict=True)
+        ]
         for record, answer in zip(events, await self._ledger.apply(items, now), strict=True):
             if answer == FAILED:
                 spool.refused += 1
@@ -88,6 +98,12 @@ class Replay:
             else:
                 spool.replayed += 1
         self._ledger.breaker.succeeded()
+
+    async def _priced(self, event: Event) -> Event:
+        if event.cpm != UNPRICED:
+            return event
+        cpm, cpc = await self._price(event.serve)
+        return event._replace(cpm=cpm, cpc=cpc)
 
 
 def _chunks(records: Iterable[Record]) -> Iterable[list[Record]]:

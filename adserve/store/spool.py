@@ -30,6 +30,8 @@ from adserve.store.spaces import Place
 
 VERSION = 1
 REFUSED = "refused.events"
+UNPRICED = "?"
+"""The `cpm` of an event whose creative its worker could not look up: what it earns is found out when it is replayed."""
 
 
 class Event(NamedTuple):

@@ -188,6 +188,36 @@ def kept(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.glob("*-*.*")}
 
 
+async def test_an_event_of_a_creative_that_cannot_be_looked_up_earns_its_price_later(
+    store: EmbeddedStore, settings: Settings, clock: Clock
+) -> None:
+    """Another worker has made it while this one had no store: its events wait in the spool, and a click, which nobody
+    could tell where to, is asked to come again."""
+    async with (
+        proxy(str(store.socket_path)) as between,
+        running(settings, between.url, clock=clock) as cut_off,
+        running(settings, store.url, clock=clock) as other,
+    ):
+        here, there = Api(cut_off), Api(other)
+        await there.world()
+        await cut_off.services.refresh()
+        between.set("black_hole")
+        await there.creative("paid", price={"model": "cpm", "amount": "2.50", "currency": "INR"})
+        made = [await there.decide() for _ in range(4)]
+        for one in made:
+            assert (await here.http.get(one["impression_url"])).status_code == 200
+        reply = await here.http.get(made[0]["click_url"])
+        assert (reply.status_code, "retry-after" in reply.headers) == (503, True)
+        assert here.spooled()
+        between.set("pass")
+        await there.settle()
+        totals = await at_rest(here)
+        assert (totals["impressions"], totals["revenue"], totals["duplicates"]) == (4, "0.01", 0)
+        assert (await here.http.get(made[0]["click_url"])).status_code == 302
+        await here.http.aclose()
+        await there.http.aclose()
+
+
 @pytest.mark.parametrize("fault", ["delay", "slice"])
 async def test_a_slow_or_sliced_store_gives_no_wrong_answer(faulty: tuple[Api, Proxy], fault: Fault) -> None:
     """Answers belong to their own events, and every one answered is counted."""

@@ -65,12 +65,16 @@ def test_records_come_back_as_they_were_written(tmp_path: Path) -> None:
     assert list(spool.directory.iterdir()) == []
 
 
+async def no_price(_: Serve) -> tuple[str, str]:
+    return "", ""
+
+
 async def test_a_sync_that_is_cancelled_before_it_begins_lets_go_of_the_file(tmp_path: Path) -> None:
     """No thread is free when the worker ends: its file can be replayed all the same."""
     spool = Spool(tmp_path / "spool", "p:", 1)
     spool.put_event(EVENT, 1_800_000_001, again=False)
     client = connect(f"unix://{tmp_path}/none")
-    replay = Replay(Ledger(client, Keys("p:"), Spaces(), spool, click_lifetime_s=1), "p:", time.time)
+    replay = Replay(Ledger(client, Keys("p:"), Spaces(), spool, click_lifetime_s=1), "p:", time.time, no_price)
     free = threading.Event()
     with ThreadPoolExecutor(1) as threads:
         asyncio.get_running_loop().set_default_executor(threads)
