@@ -17,7 +17,7 @@ from adserve.settings import Settings
 from adserve.store.embedded import EmbeddedStore
 from adserve.wiring import Running, running
 from tests.conftest import SECRET, Api, Clock
-from tests.flows.test_store_faults import until
+from tests.flows.rest import until
 
 HERD = 200
 

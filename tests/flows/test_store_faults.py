@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,35 +13,7 @@ from adserve.store.embedded import EmbeddedStore
 from adserve.wiring import running
 from tests.conftest import Api, Clock
 from tests.faults import Fault, Proxy, proxy
-
-
-@pytest.fixture
-async def faulty(store: EmbeddedStore, settings: Settings, clock: Clock) -> AsyncIterator[tuple[Api, Proxy]]:
-    """A worker whose store stands behind the proxy, with one creative that serves."""
-    async with proxy(str(store.socket_path)) as between, running(settings, between.url, clock=clock) as held:
-        api = Api(held)
-        await api.world()
-        await api.creative()
-        yield api, between
-        between.set("pass")
-        await api.http.aclose()
-
-
-async def at_rest(api: Api) -> dict[str, Any]:
-    """The figures when the spool is empty and a report is answered."""
-    await api.settle()
-    async with asyncio.timeout(15):
-        while not await reports(api):  # noqa: ASYNC110 - a try, not a wait for an event
-            await asyncio.sleep(0.05)
-    return await api.totals()
-
-
-async def reports(api: Api) -> bool:
-    """Whether a report is answered; without the store it says so and why."""
-    reply = await api.call("GET", "/report?site=news")
-    assert reply.status_code in (200, 503)
-    assert reply.status_code == 200 or reply.json()["code"] == "store_unavailable"
-    return reply.status_code == 200
+from tests.flows.rest import at_rest, until
 
 
 @pytest.mark.parametrize("fault", ["drop_reply", "reset"])
@@ -303,9 +273,3 @@ async def test_a_worker_that_starts_without_the_store_waits_for_it(
             assert (await api.http.get(served["impression_url"])).status_code == 200
             assert (await at_rest(api))["impressions"] == 1
             await api.http.aclose()
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not holds():  # noqa: ASYNC110 - nothing to wait on: a state of another task
-            await asyncio.sleep(0.02)

@@ -16,7 +16,7 @@ from adserve.store.embedded import EmbeddedStore
 from adserve.store.media import digest_of
 from adserve.wiring import running
 from tests.conftest import Api, Clock
-from tests.flows.test_store_faults import at_rest, until
+from tests.flows.rest import at_rest, until
 from tests.replies import Replies, replies
 
 PART = 9 if os.environ.get("ADSERVE_CHAOS_RUNS", "1") == "1" else 1

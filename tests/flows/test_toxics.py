@@ -5,33 +5,17 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from adserve.app import create_app
-from adserve.settings import Settings
-from adserve.store.embedded import EmbeddedStore
-from adserve.wiring import running
-from tests.conftest import ADMIN, BROWSER, Api, Clock
-from tests.faults import Fault, Proxy, proxy
-from tests.flows.test_store_faults import at_rest, until
+from tests.conftest import ADMIN, BROWSER, Api
+from tests.faults import Fault, Proxy
+from tests.flows.rest import at_rest, until
 from tests.wire import request, said, serving, status_of
 
 RUNS = int(os.environ.get("ADSERVE_CHAOS_RUNS", "1"))
-
-
-@pytest.fixture
-async def torn(store: EmbeddedStore, settings: Settings, clock: Clock) -> AsyncIterator[tuple[Api, Proxy]]:
-    """A worker whose store stands behind the proxy, with one creative that serves."""
-    async with proxy(str(store.socket_path)) as between, running(settings, between.url, clock=clock) as held:
-        api = Api(held)
-        await api.world()
-        await api.creative()
-        yield api, between
-        between.set("pass")
-        await api.http.aclose()
 
 
 TOXICS: dict[str, tuple[Fault, dict[str, Any], bool]] = {
@@ -46,10 +30,10 @@ TOXICS: dict[str, tuple[Fault, dict[str, Any], bool]] = {
 
 
 @pytest.mark.parametrize("toxic", TOXICS)
-async def test_a_bad_network_is_seen_and_over_when_it_is_over(torn: tuple[Api, Proxy], toxic: str) -> None:
+async def test_a_bad_network_is_seen_and_over_when_it_is_over(faulty: tuple[Api, Proxy], toxic: str) -> None:
     """Pages fill and events are answered; where the store cannot keep up, the breaker is seen to open and to close
     again by itself. A report is right or says 503."""
-    api, between = torn
+    api, between = faulty
     first = await api.decide()
     await api.http.get(first["impression_url"])
     await api.settle()
@@ -80,9 +64,9 @@ async def test_a_bad_network_is_seen_and_over_when_it_is_over(torn: tuple[Api, P
     assert "adserve_breaker_closed 1.0" in (await api.http.get("/metrics")).text
 
 
-async def test_a_reply_that_is_cut_off_anywhere_gives_no_wrong_figure(torn: tuple[Api, Proxy]) -> None:
+async def test_a_reply_that_is_cut_off_anywhere_gives_no_wrong_figure(faulty: tuple[Api, Proxy]) -> None:
     """After each number of bytes in turn: a report and an object are as they are, or 503."""
-    api, between = torn
+    api, between = faulty
     for _ in range(3):
         await api.http.get((await api.decide())["impression_url"])
     await api.settle()
@@ -102,11 +86,11 @@ async def test_a_reply_that_is_cut_off_anywhere_gives_no_wrong_figure(torn: tupl
     assert (await at_rest(api))["impressions"] == 3
 
 
-async def test_clients_that_leave_take_no_answer_and_leave_none_behind(torn: tuple[Api, Proxy]) -> None:
+async def test_clients_that_leave_take_no_answer_and_leave_none_behind(faulty: tuple[Api, Proxy]) -> None:
     """Hundreds end their connections at random moments of their requests, which the store answers late. Whoever
     stays gets only what is theirs, what was answered is counted once, and no connection to the store holds an
     unread reply."""
-    api, between = torn
+    api, between = faulty
     chance = random.Random(int(os.environ.get("ADSERVE_CHAOS_SEED", "7")))
     for number in range(20):
         await api.make("PUT", f"/sites/s{number}", {"name": f"Site {number}"})

@@ -21,7 +21,7 @@ from adserve.store.client import connect
 from adserve.store.embedded import EmbeddedStore
 from adserve.wiring import running
 from tests.conftest import ADMIN, Api, Clock
-from tests.flows.test_store_faults import at_rest, until
+from tests.flows.rest import at_rest, until
 from tests.intake.test_images import drawing, saved
 
 Commands = list[str]
