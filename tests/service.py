@@ -150,7 +150,17 @@ class Service:
         until(lambda: not self.spooled(), 30)
         until(self.answers_reports)
         time.sleep(0.3)
-        return self.totals()
+        found: list[dict[str, Any]] = []
+        until(lambda: self._totals_to(found))  # another worker may still be about to find the store
+        return found[0]
+
+    def _totals_to(self, found: list[dict[str, Any]]) -> bool:
+        try:
+            found.append(self.totals())
+        except urllib.error.HTTPError as refused:
+            if refused.code != 503:
+                raise
+        return bool(found)
 
     def spooled(self) -> list[Path]:
         """The files of the spools that are not replayed yet."""
@@ -158,13 +168,7 @@ class Service:
 
     def answers_reports(self) -> bool:
         """Whether a report is answered."""
-        try:
-            self.totals()
-        except urllib.error.HTTPError as refused:
-            if refused.code != 503:
-                raise
-            return False
-        return True
+        return self._totals_to([])
 
     def audit(self) -> Any:
         """The verdict of `adserve audit`, beside the running service."""
