@@ -3,6 +3,7 @@ SHELL := /bin/sh
 PYTHON ?= python3
 PORT ?= 8000
 SECONDS ?= 3600
+RUNS ?= 10
 STAMP := .venv/.installed
 
 .PHONY: install demo test lint stores chaos soak
@@ -28,7 +29,7 @@ demo: install
 	.venv/bin/adserve demo --port $(PORT)
 
 test: lint
-	.venv/bin/pytest -q -n 3 --dist worksteal --ignore=tests/failover
+	.venv/bin/pytest -q -n 3 --dist worksteal --ignore=tests/chaos --ignore=tests/failover
 
 COUNTING := tests/flows tests/store/test_ledger.py tests/store/test_reports.py tests/store/test_rollup.py \
 	tests/store/test_catalog.py tests/web/test_management.py
@@ -38,7 +39,7 @@ stores: install
 	.venv/bin/pytest -q -n 2 tests/failover
 
 chaos: install
-	ADSERVE_CHAOS_RUNS=10 .venv/bin/pytest -q -rP tests/chaos tests/failover tests/e2e/test_outages.py \
+	ADSERVE_CHAOS_RUNS=$(RUNS) .venv/bin/pytest -q -rP tests/chaos tests/failover tests/e2e/test_outages.py \
 	  tests/flows/test_store_replies.py
 
 soak: install
