@@ -1,7 +1,7 @@
 """Readers who browse while something fails, and what the figures have to be afterwards.
 
-`ADSERVE_CHAOS_RUNS` repeats each scenario with more readers (`make chaos`: 10); one run is what continuous integration makes. The
-choice of victims and moments comes from a seed, which a failure names.
+`ADSERVE_CHAOS_RUNS` repeats each scenario with more readers (`make chaos`: 10); continuous integration makes one run.
+The choice of victims and moments comes from a seed, which a failure names.
 """
 
 from __future__ import annotations
