@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from typing import NoReturn
 
 import pytest
 
@@ -17,7 +18,11 @@ def need(*names: str, package: str) -> str:
     for name in names:
         if (found := shutil.which(name)) is not None:
             return found
-    reason = f"needs {' or '.join(names)} (Debian: apt install {package})"
+    lacks(f"needs {' or '.join(names)} (Debian: apt install {package})")
+
+
+def lacks(reason: str) -> NoReturn:
+    """The one place that skips, or fails where nothing may be: `reason` says what this machine lacks and what helps."""
     if os.environ.get("ADSERVE_REQUIRE_BROWSER"):
         pytest.fail(f"{reason}, because ADSERVE_REQUIRE_BROWSER is set")
-    pytest.skip(reason)
+    pytest.skip(reason)  # a machine without the program can still run all the other tests

@@ -6,9 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
-from tests.needs import need
+from tests.needs import lacks, need
 
 SOURCE = Path(__file__).parent / "slow_fsync.c"
 
@@ -16,7 +14,7 @@ SOURCE = Path(__file__).parent / "slow_fsync.c"
 def build(folder: Path) -> Path:
     """The library, for LD_PRELOAD."""
     if sys.platform != "linux":
-        pytest.skip("only Linux preloads a library that takes the place of fsync: elsewhere no disk can be made slow")
+        lacks("needs Linux: only there a preloaded library takes the place of fsync, elsewhere no disk can be made slow")
     compiler = need("cc", "gcc", package="gcc libc6-dev")
     built = folder / "slow_fsync.so"
     subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", built, SOURCE, "-ldl"], check=True)
