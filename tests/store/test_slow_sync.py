@@ -25,6 +25,8 @@ from adserve.store.embedded import EmbeddedStore
 from tests.slow import build
 
 RUNS = 5
+PATIENCE_S = 10.0
+"""Who waits longer kills at the first sight of what was answered and is not written."""
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +51,11 @@ def lost(store: EmbeddedStore, mode: str, after_s: float) -> int:
             while True:
                 redis.incr("n")
                 answered += 1
+                if after_s > PATIENCE_S and redis.info("persistence")["aof_buffer_length"] > 0:
+                    os.kill(store.pid, signal.SIGKILL)
         except (RedisError, OSError):
             pass
+        killer.cancel()
         killer.join()
     until = time.monotonic() + 15
     while not store.restart_if_dead():
@@ -78,4 +83,4 @@ def test_a_kill_during_slow_syncs_loses_nothing_that_was_answered(
             max(0, lost(store, embedded.APPENDFSYNC["second"], 0.6 + chance.random() / 2)) for _ in range(RUNS)
         ] == [0] * RUNS
         # restart_if_dead sets the mode at each start, so the control sets it anew as well
-        assert sum(max(0, lost(store, "everysec", 1.3 + chance.random() / 2)) for _ in range(RUNS)) > 0
+        assert sum(max(0, lost(store, "everysec", PATIENCE_S + 1)) for _ in range(RUNS)) > 0
