@@ -199,6 +199,17 @@ class Service:
         return 0
 
 
+def strike(pid: int, number: int = signal.SIGKILL) -> bool:
+    """Signals a process of the service; False when it is gone, as a worker may be that lost its store."""
+    if pid <= 1:
+        return False
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 def children(parent: int, word: str) -> list[int]:
     """The living children of a process whose command line holds a word."""
     found = []
@@ -225,9 +236,8 @@ def service(folder: Path, *, workers: int = 1, started: bool = True, **settings:
             if found.process.poll() is None:
                 found.stop()
             for pid in (*mine, found.store_pid()):
-                if pid > 1 and b"data" in _arguments(pid):
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(pid, signal.SIGKILL)
+                if b"data" in _arguments(pid):
+                    strike(pid)
 
 
 @contextlib.asynccontextmanager

@@ -6,7 +6,6 @@ Four workers over the embedded store, whose every sync takes 400 ms.
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import signal
 from collections.abc import Callable, Coroutine
@@ -16,20 +15,15 @@ from typing import Any
 import pytest
 
 from tests.chaos.browsing import RUNS, Readers, chance_of
-from tests.service import Service, service
+from tests.service import Service, service, strike
 from tests.slow import build
 
 Disturb = Callable[[Service, random.Random], Coroutine[Any, Any, None]]
 
 
-def kill(pid: int) -> None:
-    if pid > 1:
-        os.kill(pid, signal.SIGKILL)
-
-
 def kill_a_worker(running: Service, chance: random.Random) -> None:
     if pids := running.worker_pids():
-        kill(chance.choice(pids))
+        strike(chance.choice(pids))
 
 
 async def workers_and_store(running: Service, chance: random.Random) -> None:
@@ -37,7 +31,7 @@ async def workers_and_store(running: Service, chance: random.Random) -> None:
     for turn in range(8):
         await asyncio.sleep(chance.uniform(0.2, 0.6))
         if turn % 2:
-            kill(running.store_pid())
+            strike(running.store_pid())
         else:
             kill_a_worker(running, chance)
 
@@ -47,16 +41,16 @@ async def workers_and_store_together(running: Service, chance: random.Random) ->
     for _ in range(3):
         await asyncio.sleep(chance.uniform(0.3, 0.9))
         for pid in (*running.worker_pids(), running.store_pid()):
-            kill(pid)
+            strike(pid)
 
 
 async def store_gone(running: Service, chance: random.Random) -> None:
     """The store is stopped as if it hung, and killed at last."""
     await asyncio.sleep(chance.uniform(0.1, 0.3))
     pid = running.store_pid()
-    os.kill(pid, signal.SIGSTOP)
+    strike(pid, signal.SIGSTOP)
     await asyncio.sleep(3 if RUNS == 1 else 30)
-    kill(pid)
+    strike(pid)
 
 
 DISTURBANCES = [workers_and_store, workers_and_store_together, store_gone]

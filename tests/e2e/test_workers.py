@@ -21,7 +21,7 @@ from adserve.store.embedded import EmbeddedStore
 from adserve.store.keys import Keys
 from tests.intake.test_images import drawing, saved
 from tests.servers import client
-from tests.service import ADMIN, BROWSER, Crowd, Service, fetch, service, until
+from tests.service import ADMIN, BROWSER, Crowd, Service, fetch, service, strike, until
 from tests.wire import request, said, status_of
 
 RUNS = int(os.environ.get("ADSERVE_CHAOS_RUNS", "1"))
@@ -58,7 +58,7 @@ async def test_killed_workers_are_back_and_every_answer_counts(tmp_path: Path) -
         async def kill() -> None:
             for pid in first:
                 await asyncio.sleep(0.2)
-                os.kill(pid, signal.SIGKILL)
+                strike(pid)
 
         killing = asyncio.create_task(kill())
         await asyncio.gather(*(crowd.get(one["impression_url"]) for one in shown))
@@ -112,11 +112,11 @@ async def test_workers_that_are_killed_during_uploads_leave_nothing_half_done(tm
             for _ in range(kills):
                 await asyncio.sleep(chance.uniform(0.1, 0.4))
                 if pids := running.worker_pids():
-                    os.kill(chance.choice(pids), signal.SIGKILL)
+                    strike(chance.choice(pids))
             await asyncio.gather(*uploading)
         before = running.worker_pids()
         for pid in before:  # who comes now has nothing in memory
-            os.kill(pid, signal.SIGKILL)
+            strike(pid)
         until(lambda: len({*running.worker_pids()} - {*before}) == 2)
         until(lambda: fetch(f"{running.origin}/readyz")[0] == 200)
         found = {one["id"]: one for one in running.call("GET", "/creatives?limit=1000")["items"]}

@@ -22,7 +22,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from tests.service import Crowd, Service, service
+from tests.service import Crowd, Service, service, strike
 from tests.soak.gauges import FILES, Sample, growths, leaked_keys, look, spooled
 
 SECONDS = float(os.environ.get("ADSERVE_SOAK_S", "60"))
@@ -134,19 +134,19 @@ class Disasters:
 
     async def kill_worker(self) -> None:
         """Any but the eldest."""
-        os.kill(self.chance.choice(self.running.worker_pids()[1:]), signal.SIGKILL)
+        strike(self.chance.choice(self.running.worker_pids()[1:] or [0]))
         self.lives += 1
 
     async def kill_store(self) -> None:
-        os.kill(self.running.store_pid(), signal.SIGKILL)
+        strike(self.running.store_pid())
 
     async def hang_store(self) -> None:
         pid = self.running.store_pid()
-        os.kill(pid, signal.SIGSTOP)
+        strike(pid, signal.SIGSTOP)
         try:
             await asyncio.sleep(HANG_S)
         finally:
-            os.kill(pid, signal.SIGCONT)
+            strike(pid, signal.SIGCONT)
 
     async def rotate_secret(self) -> None:
         """A new key signs; those of the last visits still verify."""
