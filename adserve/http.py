@@ -1,4 +1,4 @@
-"""The HTTP server: uvicorn with limits on what a connection may send and how long it may take."""
+"""The HTTP server: how uvicorn is run here, where it listens, how it stops, what it logs."""
 
 from __future__ import annotations
 
@@ -12,21 +12,15 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import structlog
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from adserve.errors import AdserveError
+from adserve.web.protocol import BoundedProtocol
 
 log = structlog.get_logger("adserve")
-MAX_HEADER_BYTES = 32_768
-MAX_HEADERS = 100
-HEADER_TIMEOUT_S = 10.0
-BODY_SILENCE_S = 10.0
-BODY_TIMEOUT_S = 60.0
-LINGER_S = 1.0
 TOKEN = re.compile(r"^(/e/[iv]/|/c/)([A-Za-z0-9_-]{36}).*")
 DRAIN_S = 20
 FILES = 65_536
@@ -37,118 +31,6 @@ class PortBusy(AdserveError):
 
     code = "port_busy"
     exit_code = 1
-
-
-class BoundedProtocol(HttpToolsProtocol):
-    """httptools without limits answers a 20 MB header and waits for half-sent requests for ever.
-
-    A connection is in the head of a request (from the connect, or from the first byte of the next
-    one), in its body, or between two, where uvicorn's keep-alive limit holds. One timer serves all; a
-    request that comes in one piece needs none.
-    """
-
-    def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
-        self._head_bytes = self._raw_bytes = 0
-        self._place: Literal["head", "body", "between"] = "head"
-        self._body_until = 0.0
-        self._too_big = False
-        self._timer: asyncio.TimerHandle | None = None
-        self._last = False  # the next response is the last one
-        self._wait(HEADER_TIMEOUT_S)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._cancel()
-        super().connection_lost(exc)
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self._place = "head"
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._head_bytes += len(name) + len(value)
-        super().on_header(name, value)
-        self._check_head()
-
-    def on_url(self, url: bytes) -> None:
-        self._head_bytes += len(url)
-        super().on_url(url)
-        self._check_head()
-
-    def on_headers_complete(self) -> None:
-        self._place = "body"
-        self._body_until = self.loop.time() + BODY_TIMEOUT_S
-        self._cancel()
-        super().on_headers_complete()
-        if self._last:
-            self._say_close()
-
-    def on_message_complete(self) -> None:
-        super().on_message_complete()
-        self._place = "between"
-        self._head_bytes = self._raw_bytes = 0
-        self._cancel()
-
-    def data_received(self, data: bytes) -> None:
-        self._raw_bytes += len(data)
-        super().data_received(data)
-        if self.transport.is_closing():
-            return
-        if self._place == "body":
-            self._wait(min(BODY_SILENCE_S, self._body_until - self.loop.time()))
-        elif self._place == "head":
-            if self._timer is None:
-                self._wait(HEADER_TIMEOUT_S)
-            if self._raw_bytes > MAX_HEADER_BYTES:  # a name or value without an end: the parser tells nothing of it
-                self._too_big = True
-                self.send_400_response("too large")
-
-    def shutdown(self) -> None:
-        """The server drains. A response says that it is the last one; a connection between two requests
-        has a moment to send another, so that a request that is on its way is not answered by a reset."""
-        self._last = True
-        if self.cycle is None or self.cycle.response_complete:
-            self.loop.call_later(LINGER_S, self._end_between)
-        else:
-            self._say_close()
-
-    def _say_close(self) -> None:
-        self.headers.append((b"connection", b"close"))  # what a client sends that wants it: uvicorn then says so
-        if self.cycle is not None:
-            self.cycle.keep_alive = False
-
-    def _end_between(self) -> None:
-        if not self.transport.is_closing() and (self.cycle is None or self.cycle.response_complete):
-            self.transport.close()
-
-    def send_400_response(self, msg: str) -> None:
-        """What uvicorn calls for a request that the parser refuses; ours are refused through it too."""
-        if self._too_big:
-            self.transport.write(
-                b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
-            )
-            self.transport.close()
-        else:
-            super().send_400_response(msg)
-
-    def _check_head(self) -> None:
-        """Raises into the parser, which ends the request before the application hears of it."""
-        if self._head_bytes > MAX_HEADER_BYTES or len(self.headers) > MAX_HEADERS:
-            self._too_big = True
-            raise ValueError("the head of the request is too large")
-
-    def _cancel(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _wait(self, seconds: float) -> None:
-        self._cancel()
-        self._timer = self.loop.call_later(max(0.0, seconds), self._too_slow)
-
-    def _too_slow(self) -> None:
-        if not self.transport.is_closing():
-            self.transport.close()
 
 
 def allow_connections() -> None:
@@ -249,4 +131,5 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await super().shutdown(sockets)
-        self.cut_off = len(self.server_state.tasks)
+        straight = sum(isinstance(one, BoundedProtocol) and one.pending for one in self.server_state.connections)
+        self.cut_off = len(self.server_state.tasks) + straight

@@ -45,7 +45,7 @@ ARROWS: dict[str, frozenset[str]] = {
     "signing": frozenset({"settings", "core", "errors"}),
     "wiring": _FLOWS | {"settings", "signing"},
     "app": _WEB | {"settings", "wiring"},
-    "http": frozenset({"errors"}),
+    "http": frozenset({"errors", "web"}),
     "serving": _WEB | {"settings", "wiring", "app", "http"},
     "supervisor": frozenset({"settings", "http", "serving", "store", "errors"}),
     "demo": _TOP | {"demo"},

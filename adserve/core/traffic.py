@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Any
+from typing import Any, NamedTuple
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -59,7 +59,6 @@ def client_network(client: Address | None) -> str:
     return str(client)
 
 
-@lru_cache(maxsize=20_000)
 def device_of(user_agent: str, mobile_hint: str, platform_hint: str) -> int:
     """Index into `core.model.DEVICES`: Client Hints first, then the user agent."""
     if mobile_hint == "?1":
@@ -73,6 +72,14 @@ def device_of(user_agent: str, mobile_hint: str, platform_hint: str) -> int:
     return 0
 
 
+class Agent(NamedTuple):
+    """What a client says that it is. `robot`: a declared one, or no browser; `declared`: a robot that names itself."""
+
+    device: int
+    robot: bool
+    declared: bool
+
+
 class TrafficRules:
     """The compiled rules. `crawler` says whether an agent is in a list of known robots."""
 
@@ -82,41 +89,52 @@ class TrafficRules:
         self._exact = {text.lower() for text in bot["exact"]}
         self._contains = tuple(text.lower() for text in bot["contains"])
         self._declared = tuple(text.lower() for text in bot["declared"])
-        self._prefetch = {name.lower(): tuple(words) for name, words in rules["prefetch"]["headers"].items()}
+        self._prefetch = [
+            (name.lower().encode(), tuple(word.encode() for word in words))
+            for name, words in rules["prefetch"]["headers"].items()
+        ]
         self._internal = tuple(ip_network(text) for text in rules["internal"]["networks"])
         self._crawler = crawler
-        self.is_robot = lru_cache(maxsize=20_000)(self._is_robot)
-        self.is_declared = lru_cache(maxsize=20_000)(self._is_declared)
+        self.agent = lru_cache(maxsize=20_000)(self._agent)
 
-    def _is_declared(self, user_agent: str) -> bool:
-        agent = user_agent.lower()
-        return any(part in agent for part in self._declared)
-
-    def _is_robot(self, user_agent: str) -> bool:
-        agent = user_agent.strip().lower()
-        return (
-            agent in self._exact
-            or any(part in agent for part in self._contains)
-            or self._is_declared(agent)
-            or self._crawler(user_agent)
+    def _agent(self, user_agent: bytes, mobile_hint: bytes = b"", platform_hint: bytes = b"") -> Agent:
+        """The agent of a request's headers."""
+        text = user_agent.decode("latin-1")
+        name = text.strip().lower()
+        declared = any(part in name for part in self._declared)
+        robot = (
+            declared or name in self._exact or any(part in name for part in self._contains) or self._crawler(text)
         )
+        device = device_of(text, mobile_hint.decode("latin-1"), platform_hint.decode("latin-1"))
+        return Agent(device, robot, declared)
 
-    def is_prefetch(self, headers: Mapping[str, str]) -> bool:
-        for name, words in self._prefetch.items():
-            value = headers.get(name)
-            if value and any(word in value.lower() for word in words):
-                return True
+    def is_prefetch(self, headers: Mapping[bytes, bytes]) -> bool:
+        for name, words in self._prefetch:
+            if name in headers:
+                value = headers[name].lower()
+                if any(word in value for word in words):
+                    return True
         return False
 
     def judge(
-        self, headers: Mapping[str, str], client: Address | None, *, clients: str, asked_not_to_count: bool
+        self,
+        headers: Mapping[bytes, bytes],
+        agent: Agent,
+        client: Callable[[], Address | None],
+        *,
+        clients: str,
+        asked_not_to_count: bool,
     ) -> str | None:
-        """The reason to set an event aside, or None. `headers` has lower-case names."""
+        """The reason to set an event aside, or None. `headers` has lower-case names; `client` is asked only when
+        addresses matter."""
         if self.is_prefetch(headers):
             return "prefetch"
-        agent = headers.get("user-agent", "")[:512]
-        if self.is_declared(agent) if clients == "app" else self.is_robot(agent):
+        if agent.declared if clients == "app" else agent.robot:
             return "bot"
-        if asked_not_to_count or (client is not None and any(client in network for network in self._internal)):
+        if asked_not_to_count:
             return "internal"
+        if self._internal:
+            found = client()
+            if found is not None and any(found in network for network in self._internal):
+                return "internal"
         return None

@@ -25,7 +25,8 @@ class Reader(NamedTuple):
     """Why its events would be set aside, or None."""
     device: int
     width: int | None
-    page_view: str
+    page_view: str | None
+    """That of the caller, if it named one."""
     base: str
     """The origin that links point to."""
 
@@ -38,7 +39,7 @@ class Filled(NamedTuple):
     id: str
     tokens: tuple[str, str, str]
     base: str
-    page_view: str
+    page_view: str | None
 
     @property
     def html(self) -> str:
@@ -69,24 +70,24 @@ class Filled(NamedTuple):
             "impression_url": f"{self.base}/e/i/{impression}",
             "view_url": f"{self.base}/e/v/{view}",
             "label": slot.label,
-            "page_view": self.page_view,
+            "page_view": self.page_view or new_page_view(),
         }
 
 
 class Empty(NamedTuple):
-    """A decision without an ad. `id` is random: there is nothing to count for it later."""
+    """A decision without an ad."""
 
     slot: str
-    id: str
-    page_view: str
+    page_view: str | None
 
     def as_json(self) -> dict[str, Any]:
+        """Its id is random: there is nothing to count for it later."""
         return {
             "slot": self.slot,
             "filled": False,
-            "decision": self.id,
+            "decision": secrets.token_urlsafe(12),
             "html": "",
-            "page_view": self.page_view,
+            "page_view": self.page_view or new_page_view(),
         }
 
 
@@ -105,7 +106,7 @@ def serve_slot(worker: Worker, slot: CompiledSlot, reader: Reader, page: PageVie
     ledger, serial = worker.ledger, slot.slot.serial
     if choice is None:
         ledger.counts.stayed_empty(serial, reader.device, why_empty(slot, request, page, now), now)
-        return Empty(slot.slot.name, secrets.token_urlsafe(12), reader.page_view)
+        return Empty(slot.slot.name, reader.page_view)
     if page is not None:
         page.add(choice)
     tag = tag_of(choice.campaign.serial)
@@ -142,14 +143,15 @@ def money_of(campaign: Any) -> tuple[str, str]:
     return "", f"{field}:{price.micros}"
 
 
-def serve_page(
-    worker: Worker, slots: list[tuple[str, CompiledSlot | None]], reader: Reader
-) -> dict[str, dict[str, Any]]:
-    """The decisions of a page by requested name. The slots choose in the order of their rank,
-    whatever the order of the request; an unknown one fails alone."""
+def serve_page(worker: Worker, slots: list[tuple[str, CompiledSlot | None]], reader: Reader) -> dict[str, Any]:
+    """A page: its `page_view`, and its decisions by requested name in `slots`. The slots choose in the
+    order of their rank, whatever the order of the request; an unknown one fails alone."""
+    if reader.page_view is None:
+        reader = reader._replace(page_view=new_page_view())
     page = PageView()
     answers: dict[str, dict[str, Any]] = {}
     known = [(name, slot) for name, slot in slots if slot is not None]
     for name, slot in sorted(known, key=lambda one: (one[1].slot.rank, one[1].slot.serial)):
         answers[name] = serve_slot(worker, slot, reader, page).as_json()
-    return {name: answers.get(name) or {"slot": name, "filled": False, "error": "unknown_slot"} for name, _ in slots}
+    found = {name: answers.get(name) or {"slot": name, "filled": False, "error": "unknown_slot"} for name, _ in slots}
+    return {"page_view": reader.page_view, "slots": found}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
@@ -17,40 +18,46 @@ from adserve.flows.worker import Worker
 from adserve.store.spool import UNPRICED, Event
 
 
-class Tracked(NamedTuple):
-    """`late` decides the status of the answer; `outcome` is what was counted."""
+class Seen(NamedTuple):
+    """A token that was looked at: `late` decides the status of the answer, `countable` whether anything is counted."""
 
+    serve: Serve
     late: bool
-    outcome: str
+    countable: bool
 
 
-def inspect(worker: Worker, token: str, kind: str) -> tuple[Serve, bool, bool]:
-    """`(serve, late, countable)` of a token. BadToken when it is not ours, or from the future
-    (save a click, which goes to its landing page uncounted)."""
+def inspect(worker: Worker, token: str, kind: str) -> Seen:
+    """BadToken when the token is not ours, or from the future (save a click, which goes to its landing page
+    uncounted)."""
     serve = worker.signer.verify(token, kind)
     age = int(worker.clock()) - serve.issued
     if age < -SKEW_S:
         worker.clock_skew += 1
         if kind != "c":
             raise BadToken("a token from the future")
-        return serve, False, False
+        return Seen(serve, False, False)
     lifetime = worker.lifetimes.of(kind)
-    return serve, age > lifetime, age <= lifetime + LATE_S
+    return Seen(serve, age > lifetime, age <= lifetime + LATE_S)
 
 
-async def track(worker: Worker, token: str, kind: str, verdict: str | None) -> Tracked:
-    """Counts an impression or a view. StoreUnavailable when it cannot be counted now."""
-    serve, late, countable = inspect(worker, token, kind)
-    if not countable:
-        return Tracked(late, "late")
-    verdict = "late" if late else verdict or "count"
-    now = int(worker.clock())
-    try:
-        landing = await _landing(worker, serve)
-    except StillUnknown:
-        return Tracked(late, await worker.ledger.defer(Event(kind, serve, verdict, UNPRICED), now))
-    event = Event(kind, serve, verdict, *(money_of(landing.campaign) if landing else ("", "")))
-    return Tracked(late, await worker.ledger.enqueue(event, now))
+def is_known(worker: Worker, seen: Seen) -> bool:
+    """Whether this worker has heard of the creative of a serve."""
+    return worker.catalog is not None and seen.serve.revision in worker.catalog.landings
+
+
+def count(worker: Worker, seen: Seen, kind: str, verdict: str | None) -> asyncio.Future[str]:
+    """Sends an impression or a view to its commit: the future outcome, or StoreUnavailable when it can be neither
+    counted nor spooled. `verdict`: why it is set aside, or None."""
+    landing = worker.catalog.landings.get(seen.serve.revision) if worker.catalog else None
+    money = money_of(landing.campaign) if landing else ("", "")
+    event = Event(kind, seen.serve, "late" if seen.late else verdict or "count", *money)
+    return worker.ledger.enqueue(event, int(worker.clock()))
+
+
+def put_by(worker: Worker, seen: Seen, kind: str, verdict: str | None) -> asyncio.Future[str]:
+    """The same for a creative that the store does not tell of now: it is counted, and priced, later."""
+    event = Event(kind, seen.serve, "late" if seen.late else verdict or "count", UNPRICED)
+    return worker.ledger.defer(event, int(worker.clock()))
 
 
 async def price_later(worker: Worker, refresh: Callable[[], Awaitable[None]], serve: Serve) -> tuple[str, str]:
@@ -62,31 +69,38 @@ async def price_later(worker: Worker, refresh: Callable[[], Awaitable[None]], se
     return money_of(landing.campaign) if landing else ("", "")
 
 
-async def click(worker: Worker, token: str, verdict: str | None, client: Address | None, *, count: bool) -> str | None:
-    """The landing URL of a click, counted first; None when the creative may not send anyone there.
-    StoreUnavailable before a first catalog is loaded, or when the store does not tell of a new creative."""
-    serve, late, countable = inspect(worker, token, "c")
-    landing = await _landing(worker, serve)
+class Way(NamedTuple):
+    """Where a click goes; `None` for a creative that may not send anyone anywhere any more."""
+
+    url: str | None
+    outcome: asyncio.Future[str] | None
+    """Of its counting, to wait for before anyone is sent there; StoreUnavailable may come of it, and the click goes
+    uncounted then: the reader's way is never blocked by our store. None when nothing is counted."""
+
+
+def click(
+    worker: Worker, seen: Seen, token: str, verdict: str | None, client: Callable[[], Address | None] | None
+) -> Way:
+    """The way of a click. `client` tells where it came from; None when it is not to be counted."""
+    landing = worker.catalog.landings.get(seen.serve.revision) if worker.catalog else None
     if landing is None or landing.parts is None:
-        return None
-    if count and countable:
-        now = int(worker.clock())
-        who = worker.client_digest(client_network(client), landing.creative.serial, now // 86_400)
-        event = Event("c", serve, "late" if late else verdict or "count", *money_of(landing.campaign), who)
-        try:
-            await worker.ledger.enqueue(event, now)
-        except StoreUnavailable:
-            worker.clicks_uncounted += 1  # the reader's way is never blocked by our store
-    return fill_macros(landing.parts, _macros(worker, serve, landing, token))
+        return Way(None, None)
+    url = fill_macros(landing.parts, _macros(worker, seen.serve, landing, token))
+    if client is None:
+        return Way(url, None)
+    now = int(worker.clock())
+    who = worker.client_digest(client_network(client()), landing.creative.serial, now // 86_400)
+    event = Event("c", seen.serve, "late" if seen.late else verdict or "count", *money_of(landing.campaign), who)
+    return Way(url, worker.ledger.enqueue(event, now))
 
 
 class StillUnknown(StoreUnavailable):
     """A creative that this worker has not heard of, while the store does not tell of it."""
 
 
-async def _landing(worker: Worker, serve: Serve) -> Landing | None:
-    """Of a creative that this worker has not heard of: another one may have served it a moment ago. None when there
-    is no such creative."""
+async def hear_of(worker: Worker, serve: Serve) -> None:
+    """Sees to it that this worker knows the creative of a serve, if there is one: another one may have served it a
+    moment ago. StoreUnavailable before a first catalog is loaded, StillUnknown when the store does not tell."""
     if worker.catalog is None:
         raise StoreUnavailable("no catalog is loaded yet")
     found = worker.catalog.landings.get(serve.revision)
@@ -95,7 +109,6 @@ async def _landing(worker: Worker, serve: Serve) -> Landing | None:
         found = worker.catalog.landings.get(serve.revision)
         if found is None and not told:
             raise StillUnknown("a creative that is not known here yet")
-    return found
 
 
 def _macros(worker: Worker, serve: Serve, landing: Landing, token: str) -> dict[str, str]:

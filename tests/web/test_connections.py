@@ -10,8 +10,9 @@ import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from adserve import http
-from adserve.http import BoundedProtocol, Server, http_options, listen
+from adserve.http import Server, http_options, listen
+from adserve.web import protocol
+from adserve.web.protocol import BoundedProtocol
 from tests.wire import said, serving
 
 GET = b"GET / HTTP/1.1\r\nhost: localhost\r\n"
@@ -69,7 +70,7 @@ async def test_a_later_head_has_the_same_limit(port: int) -> None:
 
 async def test_a_head_within_its_size_is_answered(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A hundred headers of 30 KB in all, and a body far larger than any head."""
-    monkeypatch.setattr(http, "HEADER_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(protocol, "HEADER_TIMEOUT_S", 0.3)
     large = b"".join(b"x%d: %s\r\n" % (n, b"y" * 290) for n in range(99))
     body = b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 200000\r\n\r\n" + b"z" * 200_000
     answer = await said(port, GET + large + b"\r\n", body, GET)  # a third one that never ends, to be let go
@@ -90,8 +91,8 @@ SLOW = {
 @pytest.mark.parametrize("pieces", SLOW.values(), ids=SLOW)
 async def test_a_silent_client_is_let_go(port: int, monkeypatch: pytest.MonkeyPatch, pieces: list[bytes]) -> None:
     """In whatever place it falls silent; what was whole before is answered."""
-    monkeypatch.setattr(http, "HEADER_TIMEOUT_S", 0.2)
-    monkeypatch.setattr(http, "BODY_SILENCE_S", 0.2)
+    monkeypatch.setattr(protocol, "HEADER_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(protocol, "BODY_SILENCE_S", 0.2)
     answer = await said(port, *pieces)
     assert answer.count(b"HTTP/1.1 200") == b"".join(pieces).count(GET + b"\r\n")
 
@@ -99,8 +100,8 @@ async def test_a_silent_client_is_let_go(port: int, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("begun", [GET + b"x: ", POST], ids=["head", "body"])
 async def test_a_client_that_drips_is_let_go(port: int, monkeypatch: pytest.MonkeyPatch, begun: bytes) -> None:
     """A byte now and then does not make a request last for ever."""
-    monkeypatch.setattr(http, "HEADER_TIMEOUT_S", 0.2)
-    monkeypatch.setattr(http, "BODY_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(protocol, "HEADER_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(protocol, "BODY_TIMEOUT_S", 0.2)
     async with asyncio.timeout(10):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(begun)

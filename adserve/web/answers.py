@@ -1,0 +1,35 @@
+"""Answers of the delivery routes: as ASGI messages, and as the bytes that go over the wire."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+Headers = list[tuple[bytes, bytes]]
+
+
+class Head:
+    """The status and headers of an answer, ready made; its length is put in when it is sent."""
+
+    __slots__ = ("headers", "status", "wire")
+
+    def __init__(self, status: int, headers: Headers) -> None:
+        self.status, self.headers = status, headers
+        lines = b"".join(b"%b: %b\r\n" % header for header in headers)
+        self.wire = b"HTTP/1.1 %d %b\r\n%b" % (status, HTTPStatus(status).phrase.encode(), lines)
+        if status != 204:
+            self.wire += b"content-length: "
+
+    def also(self, *headers: tuple[bytes, bytes]) -> Head:
+        """The same with more headers."""
+        return Head(self.status, [*self.headers, *headers])
+
+
+Answer = tuple[Head, bytes]
+
+
+def on_the_wire(answer: Answer) -> bytes:
+    """The bytes of an answer."""
+    head, body = answer
+    if head.status == 204:
+        return head.wire + b"\r\n"
+    return b"%b%d\r\n\r\n%b" % (head.wire, len(body), body)
