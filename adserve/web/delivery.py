@@ -39,6 +39,7 @@ _COMMON: Headers = [
 _HTML: Headers = [*_COMMON, (b"content-type", b"text/html; charset=utf-8"), (b"vary", b"Accept")]
 _FILLED: Headers = [*_HTML, (b"adserve-fill", b"1")]
 _EMPTY: Headers = [*_HTML, (b"adserve-fill", b"0")]
+_PASSBACK: Headers = [*_EMPTY, (b"adserve-reason", b"passback")]
 _UNKNOWN: Headers = [*_EMPTY, (b"adserve-reason", b"unknown-slot")]
 _JSON: Headers = [*_COMMON, (b"content-type", b"application/json"), (b"vary", b"Accept")]
 _TEXT: Headers = [*_COMMON, (b"content-type", b"text/plain; charset=utf-8")]
@@ -102,7 +103,7 @@ class Delivery:
             return 200, _JSON, _encode(made.as_json())
         if isinstance(made, Filled):
             return 200, _FILLED, made.page_html.encode()
-        return 200, _EMPTY, b""
+        return 200, _PASSBACK if made.fallback else _EMPTY, b""
 
     def page(self, scope: Scope, site: str) -> Answer:
         """`GET /v1/pages/{site}?slots=...`."""
