@@ -32,12 +32,14 @@ templates = Environment(
 
 
 def compile_snippet(kind: str, content: Content, slot: Slot) -> Snippet:
-    """The snippet of one approved revision in one slot. `kind` is `image` or `text`.
+    """The snippet of one approved revision in one slot. That of a `passback` is empty: the page has its own.
 
     A text takes no more room than the slot's pictures: it is as wide as the widest, and what does not fit
     the height of the tallest ends in an ellipsis. Not chosen: growing with its words, which would push the
     page's own text down after it was there.
     """
+    if kind == "passback":
+        return Snippet(("",), ())
     sizes = [tuple(map(int, size.split("x"))) for size in slot.sizes]
     tallest = max((height for _, height in sizes), default=TEXT_ALONE_PX)
     html = (

@@ -7,15 +7,19 @@
     {% set filled = page(["header", "top"], sizes={"top": "728x90"}) %}
     {{ filled["top"] }}
 
+    {% set own %}<a href="/letter">Our letter</a>{% endset %}
+    {{ slot("top", fallback=own) }}
+
 A page never waits longer than `timeout_s` for a call and never breaks: without an answer in time it
-gets the browser tag's element instead, which `slots.js` fills. What cannot be a slot's name prints
-nothing and is logged as a warning. This module stands alone, so it can
-be copied into a project that does not install the server.
+gets the browser tag's element instead, which `slots.js` fills. Where the server has nothing to show,
+or hands the slot back, the page's own `fallback` stands: text is escaped, markup (what a `set` block
+gives) is not. What cannot be a slot's name prints nothing and is logged as a warning. This module
+stands alone, so it can be copied into a project that does not install the server.
 
 The context of a call, all optional: `labels`, `url`, `lang`, `country`, `device`, `width`,
 `visitor`, `pv` and `kv` (a mapping) become query parameters; `headers` are the reader's request
 headers, of which those that the server judges by are forwarded (never cookies or credentials);
-`address` is the reader's; `size`, or `sizes` by slot for a page, goes into the tag's element.
+`address` is the reader's; `size` goes into the tag's element. A page takes `sizes` and `fallbacks` by slot.
 """
 
 from __future__ import annotations
@@ -36,7 +40,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from jinja2 import Environment
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 Fetch = Callable[[str, Mapping[str, str]], str]
 """URL and headers to the text of a `200` answer; whatever else happens is an exception."""
@@ -44,7 +48,7 @@ Fetch = Callable[[str, Mapping[str, str]], str]
 log = logging.getLogger("adserve.contrib.jinja2")
 _KEY = re.compile(r"([a-z0-9-]{1,64})(?::[0-9]{1,4})?")
 """A slot's name, and which instance of it on the page."""
-_NOT_PARAMETERS = frozenset({"headers", "address", "size", "sizes"})
+_NOT_PARAMETERS = frozenset({"headers", "address", "size", "sizes", "fallback", "fallbacks"})
 _FORWARDED = frozenset({"user-agent", "accept-language", "sec-purpose", "purpose", "sec-gpc", "dnt"})
 _FORWARDED_PREFIX = "sec-ch-"
 _MAX_ANSWER_BYTES = 2_000_000
@@ -61,11 +65,13 @@ class Slots:
         self._fetch = fetch
 
     def slot(self, name: str, **context: Any) -> Markup:
-        """The snippet of one slot, empty when the server has nothing to show."""
+        """The snippet of one slot, or its fallback when the server has nothing to show."""
         if not _is_key(name):
             return Markup("")
         answer = self._ask(f"/v1/slots/{self._site}/{name}", {}, context, accept="text/html")
-        return _tag(name, context) if answer is None else Markup(answer)  # noqa: S704 (our own server's HTML)
+        if answer is None:
+            return _tag(name, context)
+        return Markup(answer) or _fallback(name, context)  # noqa: S704 (our own server's HTML)
 
     def page(self, slots: Iterable[str] = (), **context: Any) -> dict[str, Markup]:
         """One call for several slots, keyed as asked (`below-post:2` is a second of its kind); none named: all."""
@@ -80,7 +86,9 @@ class Slots:
         )
         try:
             decisions = json.loads(answer or "null")["slots"]
-            return filled | {str(name): _snippet(decision) for name, decision in decisions.items()}
+            return filled | {
+                str(name): _snippet(decision) or _fallback(name, context) for name, decision in decisions.items()
+            }
         except (ValueError, TypeError, KeyError, AttributeError):
             return filled
 
@@ -142,11 +150,21 @@ def _is_key(name: object) -> bool:
 
 def _tag(key: str, context: Mapping[str, Any]) -> Markup:
     """The element that `slots.js` fills, for when the server did not answer."""
-    name = key.partition(":")[0]
-    sizes = context.get("sizes")
-    size = context.get("size") or (sizes.get(name) if isinstance(sizes, Mapping) else None)
+    size, fallback = _stated("size", key, context), _fallback(key, context)
     stated = Markup(' data-size="{}"').format(size) if size else ""
-    return Markup('<div data-slot="{}"{}></div>').format(name, stated)
+    own = Markup("<template>{}</template>").format(fallback) if fallback else ""
+    return Markup('<div data-slot="{}"{}>{}</div>').format(key.partition(":")[0], stated, own)
+
+
+def _fallback(key: str, context: Mapping[str, Any]) -> Markup:
+    """What the page itself has for a slot."""
+    return escape(_stated("fallback", key, context) or "")
+
+
+def _stated(what: str, key: str, context: Mapping[str, Any]) -> Any:
+    """What a call says of one slot: `size`, or among the `sizes` of a page; likewise `fallback`."""
+    several = context.get(f"{what}s")
+    return context.get(what) or (several.get(key.partition(":")[0]) if isinstance(several, Mapping) else None)
 
 
 def _snippet(decision: Mapping[str, Any]) -> Markup:

@@ -190,7 +190,8 @@ def compile_catalog(
         parts = _landing(creative, bad)
         for revision in creative.revisions:
             landings[revision.serial] = Landing(creative, campaign, parts)
-        if parts is not None and creative.live is not None and creative.state in ("approved", "pending"):
+        leads = parts is not None or creative.kind == "passback"
+        if leads and creative.live is not None and creative.state in ("approved", "pending"):
             servable.setdefault(creative.campaign, []).append((creative, creative.live))
     booked: dict[str, list[Campaign]] = {}
     for campaign in campaigns.values():
@@ -206,7 +207,7 @@ def compile_catalog(
             entries = tuple(
                 Entry(creative, content, render(creative.kind, content, slot))
                 for creative, content in servable[campaign.id]
-                if creative.kind == "text" or _fits(content, slot)
+                if _fits(creative, content, slot)
             )
             if entries:
                 tiers[TIERS.index(campaign.tier)].append(Candidate(campaign, entries))
@@ -225,16 +226,19 @@ def compile_catalog(
     )
 
 
-def _fits(content: Content, slot: Slot) -> bool:
-    """Whether a picture has one of the slot's sizes and is light enough for it."""
+def _fits(creative: Creative, content: Content, slot: Slot) -> bool:
+    """Whether what has a size has one of the slot's, and is light enough for it."""
+    if creative.kind == "text" or (creative.kind == "passback" and not content.width):
+        return True
     light = content.media is None or content.media.bytes <= slot.max_kb * 1000
     return light and f"{content.width}x{content.height}" in slot.sizes
 
 
 def _landing(creative: Creative, bad: list[str]) -> tuple[str, ...] | None:
     """The landing URL of the live revision, checked again: stored data may be tampered with. None
-    without one, so that a token of an older revision never leads to what nobody has reviewed."""
-    if creative.state in ("rejected", "archived") or creative.live is None:
+    without one, so that a token of an older revision never leads to what nobody has reviewed, and for a
+    passback, which has none."""
+    if creative.state in ("rejected", "archived") or creative.live is None or creative.kind == "passback":
         return None
     try:
         return compile_landing_url(check_landing_url(creative.live.click_url))

@@ -17,6 +17,7 @@ CampaignId = NewType("CampaignId", str)
 CreativeId = NewType("CreativeId", str)
 
 Kind = Literal["site", "slot", "advertiser", "campaign", "creative"]
+CreativeKind = Literal["image", "text", "passback"]
 TIERS = ("sponsor", "standard", "remnant", "house")
 MAX_WEIGHT = 1_000_000
 Weight = Annotated[int, Meta(ge=0, le=MAX_WEIGHT)]
@@ -141,7 +142,8 @@ class Media(Struct, frozen=True):
 
 
 class Content(Struct, frozen=True, kw_only=True):
-    """What a reviewer approves: one revision of a creative. `serial` stands in tokens."""
+    """What a reviewer approves: one revision of a creative. `serial` stands in tokens. A passback has no
+    `click_url`, and a size only when it is for slots of that size."""
 
     revision: int
     serial: int
@@ -167,7 +169,7 @@ class Creative(Struct, frozen=True, kw_only=True):
     version: int
     campaign: str
     name: str
-    kind: Literal["image", "text"]
+    kind: CreativeKind
     weight: Weight = 1
     starts: str | None = None
     ends: str | None = None

@@ -2,7 +2,7 @@
 
 DESIGN. Hashes are folded one by one, so memory follows the rows of the answer, not the quarter-hours
 it spans. A row is found by a tuple of values in the order of `by`; None stands for what a figure does
-not have (passbacks of an empty slot have no campaign) or what the catalog does not know any more.
+not have (what stayed empty has no campaign) or what the catalog does not know any more.
 
 *Currencies.* A figure belongs to the currency counted beside it in its hash, else to that of its
 campaign's price at the time, else to none. A row with two currencies becomes one row each, the request of a serve

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from adserve.core.catalog import CompiledSlot
 from adserve.core.decide import Choice, PageView, SlotRequest, decide, why_empty
 from adserve.core.model import DEVICES
+from adserve.core.report_cells import Where
 from adserve.core.token import FLAG_SERVED_COUNTS, Serve, decision_id
 from adserve.flows.worker import Worker
 from adserve.snippet import impression_image
@@ -75,16 +76,18 @@ class Filled(NamedTuple):
 
 
 class Empty(NamedTuple):
-    """A decision without an ad."""
+    """A decision without an ad. `fallback`: a passback was chosen, so the page shows its own."""
 
     slot: str
     page_view: str | None
+    fallback: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """Its id is random: there is nothing to count for it later."""
         return {
             "slot": self.slot,
             "filled": False,
+            **({"fallback": True} if self.fallback else {}),
             "decision": secrets.token_urlsafe(12),
             "html": "",
             "page_view": self.page_view or new_page_view(),
@@ -107,6 +110,10 @@ def serve_slot(worker: Worker, slot: CompiledSlot, reader: Reader, page: PageVie
     if choice is None:
         ledger.counts.stayed_empty(serial, reader.device, why_empty(slot, request, page, now), now)
         return Empty(slot.slot.name, reader.page_view)
+    if choice.entry.creative.kind == "passback":  # nothing of its campaign stands on the page, so no `page.add`
+        where = Where(serial, choice.entry.content.serial, choice.tier, reader.device)
+        ledger.counts.passed_back(choice.campaign.serial, where, now)
+        return Empty(slot.slot.name, reader.page_view, fallback=True)
     if page is not None:
         page.add(choice)
     tag = tag_of(choice.campaign.serial)

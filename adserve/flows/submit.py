@@ -10,15 +10,28 @@ from msgspec.structs import replace
 
 from adserve.core import lifecycle
 from adserve.core import validate as v
-from adserve.core.model import MAX_WEIGHT, Campaign, Content, Creative, Media, Revision, Slot
+from adserve.core.model import MAX_WEIGHT, Campaign, Content, Creative, CreativeKind, Media, Revision, Slot
 from adserve.core.schedule import zone
 from adserve.errors import AdserveError, Conflict, Invalid
 from adserve.flows.manage import again, booked_slots, check_match, get_thing, refresh
 from adserve.flows.services import Services
 from adserve.intake.images import encode_off_loop
 
-CONTENT = ("file", "title", "body", "alt", "click_url", "html")
+CONTENT = ("file", "title", "body", "alt", "click_url", "width", "height", "html")
 LATER = {"html": None}
+_SIZE = ("width", "height")
+FOREIGN: dict[CreativeKind, dict[str, str]] = {
+    "image": dict.fromkeys(("title", "body"), "belongs to text creatives: what a picture says is its alt")
+    | dict.fromkeys(_SIZE, "is that of the picture itself"),
+    "text": {"alt": "belongs to images: a text creative says it in title and body"}
+    | dict.fromkeys(_SIZE, "belongs to pictures: a text takes the room of its slot"),
+    "passback": dict.fromkeys(
+        ("alt", "title", "body", "click_url"), "belongs to what is shown: a passback leaves the slot to the page"
+    ),
+}
+"""Content that a kind of creative has not, and why."""
+MAX_LENGTH = 4096
+"""CSS pixels of a side, as in a slot's sizes."""
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 
 
@@ -29,8 +42,9 @@ async def submit(services: Services, campaign: str, body: Any, data: bytes | Non
     if owner.state == "archived":
         raise Conflict("the campaign is archived: take it into use first")
     form = v.Form(body, not_supported=LATER)
-    kinds = v.one_of("image", "text", later=("html", "passback"))
-    kind = form.take("kind", "image" if data is not None or _means_image(form) else "text", kinds)
+    kinds = v.one_of("image", "text", "passback", later=("html",))
+    guess: CreativeKind = "image" if data is not None or _means_image(form) else "text"
+    kind = form.take("kind", guess, kinds)
     fields = _take_free(form)
     content, media = await _content(services, form, kind, owner, data, None)
     starts, ends, starts_at, ends_at = v.window(form, await _zone(services, owner))
@@ -44,7 +58,7 @@ async def submit(services: Services, campaign: str, body: Any, data: bytes | Non
         serial=await services.catalog.serial("creative"),
         version=0,
         campaign=campaign,
-        kind="text" if kind == "text" else "image",
+        kind=kind,
         starts=starts,
         ends=ends,
         starts_at=starts_at,
@@ -59,7 +73,7 @@ async def submit(services: Services, campaign: str, body: Any, data: bytes | Non
 async def patch_creative(
     services: Services, id_: str, patch: Any, data: bytes | None = None, *, actor: str, if_match: str | None = None
 ) -> Creative:
-    """Merge patch. Content (file, text, alt, click_url) makes a new revision that waits for review;
+    """Merge patch. Content (file, text, alt, click_url, size) makes a new revision that waits for review;
     name, weight and dates do not."""
     return await again(if_match, lambda: _patch_once(services, id_, patch, data, actor, if_match))
 
@@ -77,11 +91,13 @@ async def _patch_once(
         "weight": before.weight,
         "starts": before.starts,
         "ends": before.ends,
-        "click_url": content.click_url,
+        "click_url": content.click_url or None,
         "alt": content.alt or None,
         "title": content.title or None,
         "body": content.body or None,
     }
+    if before.kind == "passback":
+        current |= {"width": content.width or None, "height": content.height or None}
     known = {name: value for name, value in current.items() if value is not None}
     form = v.Form({**known, **v.members(patch)}, not_supported=LATER)
     fields = _take_free(form)
@@ -124,54 +140,64 @@ def _take_free(form: v.Form) -> dict[str, Any]:
 
 
 async def _content(
-    services: Services, form: v.Form, kind: str, owner: Campaign, data: bytes | None, before: Content | None
+    services: Services, form: v.Form, kind: CreativeKind, owner: Campaign, data: bytes | None, before: Content | None
 ) -> tuple[Content, tuple[str, bytes] | None]:
     """The content of a form and the file to keep, problems in the form."""
-    click_url = form.take("click_url", "", v.landing, required=True)
-    width, height = before.width if before else 0, before.height if before else 0
-    media = before.media if before else None
-    alt, title, body = "", "", ""
-    keep: tuple[str, bytes] | None = None
+    for name, detail in FOREIGN[kind].items():
+        form.refuse(name, detail)
     form.refuse("file", "is sent as the picture itself, in multipart/form-data (curl: -F file=@banner.png)")
+    if data is not None and kind != "image":
+        form.problem("file", f"a {kind} creative has no file")
+    content = before or Content(revision=0, serial=0, click_url="")
+    if kind == "passback":
+        return await _passback(services, form, owner, content), None
+    click_url = form.take("click_url", "", v.landing, required=True)
     if kind == "text":
-        form.refuse("alt", "belongs to images: a text creative says it in title and body")
         title = form.take("title", "", v.text(120), required=True)
-        body = form.take("body", "", v.text(500, empty=True))
-        if data is not None:
-            form.problem("file", "a text creative has no file")
-    else:
-        for name in ("title", "body"):
-            form.refuse(name, "belongs to text creatives: what a picture says is its alt")
-        alt = form.take("alt", "", v.text(300), required=True)
-        if data is None and before is None and not form.has("file"):
-            form.problem("file", "is required: a PNG, JPEG, GIF, WebP or AVIF picture", "required")
-        if data is not None:
-            try:
-                picture = await encode_off_loop(data, max_bytes=services.max_upload_bytes)
-            except Invalid as refused:
-                form.problems += refused.problems
-            except AdserveError:
-                if not form.problems:
-                    raise
-                form.problem("file", "is no PNG, JPEG, GIF, WebP or AVIF picture")
-            else:
-                width, height = picture.width, picture.height
-                file = f"{picture.digest}.{picture.ending}"
-                media, keep = Media(file, picture.type, len(picture.data)), (file, picture.data)
-                for problem in fit(width, height, len(picture.data), await booked_slots(services, owner.slots)):
-                    form.problem("file", problem)
-    content = Content(
-        revision=before.revision if before else 0,
-        serial=before.serial if before else 0,
-        click_url=click_url,
-        width=width,
-        height=height,
-        alt=alt,
-        title=title,
-        body=body,
-        media=media,
-    )
-    return content, keep
+        return replace(
+            content, click_url=click_url, title=title, body=form.take("body", "", v.text(500, empty=True))
+        ), None
+    content = replace(content, click_url=click_url, alt=form.take("alt", "", v.text(300), required=True))
+    if data is not None:
+        return await _picture(services, form, owner, data, content)
+    if before is None and not form.has("file"):
+        form.problem("file", "is required: a PNG, JPEG, GIF, WebP or AVIF picture", "required")
+    return content, None
+
+
+async def _passback(services: Services, form: v.Form, owner: Campaign, content: Content) -> Content:
+    """Without a size it is for every slot of its campaign, with one for those that take this size."""
+    length = v.whole(1, MAX_LENGTH)
+    width, height = form.take("width", 0, length), form.take("height", 0, length)
+    for name, other in (("width", "height"), ("height", "width")):
+        if form.has(other) and not form.has(name):
+            form.problem(name, f"is required beside {other}: give both, or neither for every slot", "required")
+    if width and height:
+        for problem in fit(width, height, 0, await booked_slots(services, owner.slots)):
+            form.problem("width", problem)
+    return replace(content, width=width, height=height)
+
+
+async def _picture(
+    services: Services, form: v.Form, owner: Campaign, data: bytes, content: Content
+) -> tuple[Content, tuple[str, bytes] | None]:
+    """The content with a picture as it is kept, and that picture."""
+    try:
+        picture = await encode_off_loop(data, max_bytes=services.max_upload_bytes)
+    except Invalid as refused:
+        form.problems += refused.problems
+        return content, None
+    except AdserveError:
+        if not form.problems:
+            raise
+        form.problem("file", "is no PNG, JPEG, GIF, WebP or AVIF picture")
+        return content, None
+    width, height, weight_bytes = picture.width, picture.height, len(picture.data)
+    for problem in fit(width, height, weight_bytes, await booked_slots(services, owner.slots)):
+        form.problem("file", problem)
+    file = f"{picture.digest}.{picture.ending}"
+    media = Media(file, picture.type, weight_bytes)
+    return replace(content, width=width, height=height, media=media), (file, picture.data)
 
 
 def fit(width: int, height: int, weight_bytes: int, slots: list[Slot]) -> list[str]:

@@ -14,6 +14,7 @@ import asyncio
 from collections import Counter, defaultdict, deque
 from typing import Any
 
+from adserve.core.report_cells import Where
 from adserve.core.schedule import bucket_of
 from adserve.core.token import Serve
 from adserve.errors import StoreUnavailable
@@ -72,6 +73,11 @@ class Counts:
     def stayed_empty(self, slot: int, device: int, reason: str, now: int) -> None:
         """Counts a request that stayed empty, with the next flush. `slot` is a serial."""
         self._fresh[tag_of(slot)][f"{bucket_of(now)} {slot}.0.0.{device}.e.{reason}"] += 1
+
+    def passed_back(self, campaign: int, where: Where, now: int) -> None:
+        """Counts a request that was handed back to the page, with the next flush. `campaign` is a serial."""
+        slot, revision, tier, device = where
+        self._fresh[tag_of(campaign)][f"{bucket_of(now)} {slot}.{revision}.{tier}.{device}.p"] += 1
 
     async def run(self) -> None:
         """Flushes for ever. A store that hangs does not keep what comes meanwhile from the spool."""

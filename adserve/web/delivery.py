@@ -42,6 +42,7 @@ _HTML: Headers = [*_COMMON, (b"content-type", b"text/html; charset=utf-8"), (b"v
 _TEXT: Headers = [*_COMMON, (b"content-type", b"text/plain; charset=utf-8")]
 _FILLED = Head(200, [*_HTML, (b"adserve-fill", b"1")])
 _EMPTY = Head(200, [*_HTML, (b"adserve-fill", b"0")])
+_PASSBACK = _EMPTY.also((b"adserve-reason", b"passback"))
 _UNKNOWN = _EMPTY.also((b"adserve-reason", b"unknown-slot"))
 _JSON = Head(200, [*_COMMON, (b"content-type", b"application/json"), (b"vary", b"Accept")])
 _NO_JSON = Head(404, [*_COMMON, (b"vary", b"Accept"), (b"content-type", b"application/problem+json")])
@@ -160,7 +161,7 @@ class Delivery:
             return _JSON, _encode(made.as_json())
         if isinstance(made, Filled):
             return _FILLED, made.page_html.encode()
-        return _EMPTY, b""
+        return _PASSBACK if made.fallback else _EMPTY, b""
 
     def page(self, ask: Ask, site: str) -> Answer:
         """`GET /v1/pages/{site}?slots=...`."""

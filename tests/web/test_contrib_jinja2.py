@@ -120,6 +120,33 @@ def test_a_slot_with_nothing_to_show_stays_empty(server: Site, env: Environment)
     assert slots_of(env, server).slot("empty") == ""
 
 
+OWN = Markup('<a href="/letter">R&amp;D</a>')
+"""A page's own fallback."""
+
+
+def test_the_page_s_own_fallback_stands_where_the_server_shows_nothing(server: Site, env: Environment) -> None:
+    """Alone and for a page, escaped unless it is markup; a snippet takes its place."""
+    slots = slots_of(env, server)
+    assert slots.slot("empty", fallback=OWN) == OWN
+    assert slots.slot("empty", fallback="<b>") == "&lt;b&gt;"
+    assert slots.slot("top", fallback=OWN) == SNIPPET
+    asked = slots.page(["top", "footer", "nosuch"], fallbacks={"top": OWN, "footer": OWN, "nosuch": "<b>"})
+    assert (asked["top"].startswith(SNIPPET), asked["footer"], asked["nosuch"]) == (True, OWN, "&lt;b&gt;")
+    assert "fallback" not in server.asked[-1][0]
+    block = "{% set own %}<i>{{ '<' }}</i>{% endset %}{{ slot('empty', fallback=own) }}"
+    assert env.from_string(block).render() == "<i>&lt;</i>"
+
+
+def test_a_fallback_goes_into_the_tag_s_element_when_the_server_is_away(server: Site, env: Environment) -> None:
+    """There the tag shows it, should the slot stay empty."""
+    server.broken = True
+    slots = slots_of(env, server)
+    assert slots.slot("top", fallback=OWN) == f'<div data-slot="top"><template>{OWN}</template></div>'
+    assert slots.page(["top:2"], fallbacks={"top": "<b>"}, sizes={"top": "728x90"}) == {
+        "top:2": '<div data-slot="top" data-size="728x90"><template>&lt;b&gt;</template></div>'
+    }
+
+
 def test_a_thread_keeps_its_connection(server: Site, env: Environment) -> None:
     """Ten calls, one connection."""
     slots = slots_of(env, server)

@@ -536,6 +536,30 @@ async def test_a_text_creative_is_sent_as_json(api: Api) -> None:
     pointers(await api.call("POST", "/campaigns/none/creatives", {"kind": "text"}), 404)
 
 
+async def test_a_passback_is_sent_as_json(api: Api) -> None:
+    """A name is enough; weight, dates and a size are its own, and the size is one of a slot's."""
+    await api.world()
+    path = "/campaigns/spring/creatives"
+    base = {"kind": "passback", "name": "Own"}
+    made = await api.ok("POST", path, base)
+    shown = ("kind", "state", "weight", "width", "height", "click_url", "file", "revision", "live_revision")
+    assert [made[name] for name in shown] == ["passback", "pending", 1, 0, 0, "", None, 1, None]
+    sized = {**base, "weight": 3, "starts": "2027-01-01", "ends": "2027-02-01", "width": 300, "height": 250}
+    assert sized.items() <= (await api.ok("POST", path, sized)).items()
+    form = {name: (None, str(text)) for name, text in sized.items()}
+    assert sized.items() <= (await api.http.post(V1 + path, files=form)).json().items()
+    for fields, found in (
+        ({"width": 728, "height": 90}, {"/width": "invalid"}),
+        ({"width": "300", "height": 0}, {"/width": "invalid", "/height": "invalid"}),
+        ({"height": 250}, {"/width": "required"}),
+        ({"file": "a.png", "html": "<b>"}, {"/file": "invalid", "/html": "not_supported"}),
+    ):
+        assert pointers(await api.call("POST", path, base | fields)) == found
+    assert pointers(await api.upload(picture(), kind="passback")) == {
+        "/file": "invalid", "/alt": "invalid", "/click_url": "invalid",
+    }  # fmt: skip
+
+
 async def test_a_picture_must_fit_a_slot_of_its_campaign(api: Api) -> None:
     """The problem names the sizes, or the limit in kB."""
     await api.world()
@@ -569,10 +593,22 @@ async def test_a_creative_is_told_what_its_kind_lacks_and_what_belongs_to_the_ot
         ({"kind": "image", "alt": "A", "body": "B"}, {"/file": "is required", "/body": "belongs to text"}),
         ({"alt": "A", "file": "banner.png"}, {"/file": "curl: -F file=@banner.png"}),
         ({}, {"/title": "is required"}),
+        ({"title": "T", "width": 300}, {"/width": "takes the room of its slot"}),
+        ({"kind": "image", "alt": "A", "height": 250}, {"/file": "is required", "/height": "of the picture itself"}),
+        ({"kind": "passback", "alt": "A"}, {"/alt": "leaves the slot", "/click_url": "leaves the slot"}),
+        (
+            {"kind": "passback", "title": "T", "body": "B", "width": 300},
+            {
+                "/click_url": "leaves the slot",
+                "/title": "leaves the slot",
+                "/body": "leaves the slot",
+                "/height": "is required beside width",
+            },
+        ),
     ):
         for got in (
             await api.call("POST", path, base | fields),
-            await api.http.post(V1 + path, files={name: (None, text) for name, text in (base | fields).items()}),
+            await api.http.post(V1 + path, files={name: (None, str(text)) for name, text in (base | fields).items()}),
         ):
             assert set(pointers(got)) == set(found), got.text
             assert all(found[one["pointer"]] in one["detail"] for one in got.json()["errors"])
@@ -683,6 +719,36 @@ async def test_new_content_waits_and_the_rest_does_not(api: Api) -> None:
     stored = await api.services.catalog.get("creative", got["id"])
     serials = [one.serial for one in getattr(stored, "revisions", ())]
     assert len(set(serials)) == 3
+
+
+@pytest.mark.parametrize("kind", ["image", "text", "passback"])
+async def test_put_content_makes_a_revision_of_every_kind(api: Api, kind: str) -> None:
+    """It waits while the approved one is live, and keeps what it omits; the same content again is none."""
+    await api.world()
+    contents: dict[str, dict[str, Any]] = {
+        "image": {"alt": "Red", "click_url": "https://shop.example/1"},
+        "text": {"title": "Red", "body": "Now", "click_url": "https://shop.example/1"},
+        "passback": {"width": 300, "height": 250},
+    }
+    first = contents[kind]
+    if kind == "image":
+        made = (await api.upload(picture(), **first)).json()
+    else:
+        made = await api.ok("POST", "/campaigns/spring/creatives", {"kind": kind, "name": "One", **first})
+    path = f"/creatives/{made['id']}"
+    live = await api.ok("POST", f"{path}/approve")
+    assert await api.ok("PUT", f"{path}/content", first) == {**live, "version": live["version"] + 1}
+    edit: dict[str, Any] = (
+        {"width": None, "height": None} if kind == "passback" else {"click_url": "https://b.example/"}
+    )
+    got = await api.ok("PUT", f"{path}/content", edit)
+    assert (got["state"], got["revision"], got["live_revision"]) == ("pending", 2, 1)
+    assert {name: got[name] for name in first} == {**first, **edit} | dict.fromkeys(set(edit) & {"width", "height"}, 0)
+    assert (got["file"], got["weight"], got["name"]) == (live["file"], live["weight"], live["name"])
+    assert (await api.ok("POST", f"{path}/approve"))["live_revision"] == 2
+    if kind != "image":
+        sent = await api.http.put(f"{V1}{path}/content", files={"file": ("a.png", picture(), "image/png")})
+        assert "/file" in pointers(sent)
 
 
 async def test_what_a_patch_may_not_touch(api: Api) -> None:

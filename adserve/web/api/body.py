@@ -17,6 +17,7 @@ from adserve.errors import AdserveError, Invalid, Problem, TooLarge, Unsupported
 MAX_DEPTH = 40
 MAX_TEXT_PART = 65_536
 MAX_FIELDS = 40
+NUMBERS = ("weight", "width", "height")
 
 
 class BadBody(AdserveError):
@@ -112,7 +113,7 @@ class _Form(MultiPartParser):
 
 
 async def as_form(request: Request, body: bytes) -> tuple[dict[str, Any], bytes | None]:
-    """`(fields, file)` of a multipart body. `weight` becomes a number; everything else is text. BadBody
+    """`(fields, file)` of a multipart body. Members that are numbers become some; all else is text. BadBody
     when it is torn or no form, Invalid for fields that are wrong by themselves."""
     header, options = parse_options_header(request.headers.get("content-type", ""))
     if header != b"multipart/form-data" or not 0 < len(options.get(b"boundary", b"")) <= 70:
@@ -142,7 +143,7 @@ async def as_form(request: Request, body: bytes) -> tuple[dict[str, Any], bytes 
             elif name in fields:
                 raise Invalid([Problem(pointer(name), "is given twice")])
             else:
-                number = name == "weight" and len(value) < 10 and value.isascii() and value.isdigit()
+                number = name in NUMBERS and len(value) < 10 and value.isascii() and value.isdigit()
                 fields[name] = int(value) if number else value
     finally:
         await form.close()
