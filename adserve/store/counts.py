@@ -21,6 +21,7 @@ from adserve.errors import StoreUnavailable
 from adserve.store.breaker import Breaker
 from adserve.store.client import Redis, Script, end, recover
 from adserve.store.keys import TAGS, Keys, tag_of
+from adserve.store.line import Call, Line, Words
 from adserve.store.spaces import Place, Spaces
 from adserve.store.spool import Flush, Spool
 
@@ -47,7 +48,7 @@ class Counts:
     ) -> None:
         self._client, self._keys, self._spaces, self._spool, self._breaker = client, keys, spaces, spool, breaker
         self._memory_s = memory_s
-        self._script = Script("cells", "serves")
+        self._line = Line(client, Script("cells", "serves"))
         self._fresh: defaultdict[int, Counter[str]] = defaultdict(Counter)
         self._since = 0.0
         self._pending: defaultdict[int, deque[_Batch]] = defaultdict(deque)
@@ -129,24 +130,34 @@ class Counts:
 
     async def _send(self) -> bool:
         async with self._lock:
-            for tag, batches in list(self._pending.items()):
-                while batches:
-                    if not self._breaker.allows():
-                        return False
-                    batch = batches[0]
+            while self._pending:
+                if not self._breaker.allows():
+                    return False
+                first = [batches[0] for batches in self._pending.values()]
+                for batch in first:
                     batch.sent = True
-                    try:
-                        await self.apply(batch.flush)
-                    except Exception:  # whatever a strange reply raises
-                        self.failures += 1
-                        self._breaker.failed()
-                        await recover(self._client)
-                        return False
-                    self._breaker.succeeded()
-                    batches.popleft()
-                if not self._pending[tag]:
-                    del self._pending[tag]
+                try:
+                    replies = await self._line.send([self._call(batch.flush) for batch in first])
+                except Exception as problem:  # whatever a strange reply raises
+                    replies = [problem] * len(first)
+                for batch, reply in zip(first, replies, strict=True):
+                    if reply in (0, 1):
+                        batches = self._pending[batch.flush.tag]
+                        batches.popleft()
+                        if not batches:
+                            del self._pending[batch.flush.tag]
+                if not all(reply in (0, 1) for reply in replies):
+                    self.failures += 1
+                    self._breaker.failed()
+                    await self.hang_up()
+                    await recover(self._client)
+                    return False
+                self._breaker.succeeded()
             return True
+
+    async def hang_up(self) -> None:
+        """Ends the connection; the next flush makes another."""
+        await self._line.drop()
 
     def forgotten(self, flush: Flush, now: int) -> bool:
         """Whether the store may have had this flush so long ago that it cannot tell any more."""
@@ -154,6 +165,14 @@ class Counts:
 
     async def apply(self, flush: Flush) -> bool:
         """One call of the script; False when the store had this sequence already."""
+        (answer,) = await self._line.send([self._call(flush)])
+        if isinstance(answer, Exception):
+            raise answer
+        if answer not in (0, 1):
+            raise StoreUnavailable("a reply of another shape")
+        return bool(answer)
+
+    def _call(self, flush: Flush) -> Call:
         cells = [
             (int(bucket), cell, n) for field, n in flush.cells.items() for bucket, _, cell in [field.partition(" ")]
         ]
@@ -164,10 +183,7 @@ class Counts:
         args: list[str | int] = [flush.sequence, *flush.start, *flush.end, self._memory_s, len(buckets), *buckets]
         for bucket, cell, count in cells:
             args += [buckets.index(bucket) + 1, cell, count]
-        answer = await self._script.call(self._client, keys, args)
-        if answer not in (0, 1):
-            raise StoreUnavailable("a reply of another shape")
-        return bool(answer)
+        return Call([Words.of(keys)], Words.of(args))
 
 
 def _merge(batches: deque[_Batch]) -> None:

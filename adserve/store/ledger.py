@@ -18,16 +18,18 @@ and the flush leaves it out. So views <= impressions <= serves holds in the stor
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from redis.exceptions import ResponseError
 
-from adserve.core.schedule import LATE_S, bucket_of
+from adserve.core.schedule import LATE_S
 from adserve.errors import StoreUnavailable
 from adserve.store.breaker import Breaker
 from adserve.store.client import Redis, Script, end, recover
 from adserve.store.counts import Counts, cell_prefix
-from adserve.store.keys import HOUR_S, Keys
+from adserve.store.keys import BUCKET_S, HOUR_S, Keys
+from adserve.store.line import Call, Line, Words
 from adserve.store.spaces import Spaces
 from adserve.store.spool import Event, Spool
 
@@ -36,6 +38,8 @@ COMMIT_S = 0.25
 SWEEP_S = 0.025
 RETRY_S = 0.02
 BATCH = 400
+REMEMBERED = 1_000
+"""Ledger spaces whose keys are kept framed."""
 WORDS = frozenset({"counted", "duplicate", "late", "failed", "expired"})
 FAILED = "failed"
 """The outcome of an event that the store can never take: a key of its ledger holds something else."""
@@ -49,6 +53,49 @@ class Item:
 
     def __init__(self, event: Event, arrival: int, future: asyncio.Future[str], since: float, again: bool) -> None:
         self.event, self.arrival, self.future, self.since, self.again = event, arrival, future, since, again
+
+
+class _Space(NamedTuple):
+    """A ledger space and a quarter-hour of it, as `event.lua` takes them: 16 keys and a line."""
+
+    keys: Words
+    line: str
+
+
+class _Batch:
+    """The events of one call of `event.lua`."""
+
+    __slots__ = ("_clients", "_groups", "_keys", "_lines", "_spaces", "places")
+
+    def __init__(self) -> None:
+        self.places: list[int] = []
+        self._groups: dict[tuple[int, int, int], int] = {}
+        self._keys: list[Words] = []
+        self._spaces: list[str] = []
+        self._lines: list[str] = []
+        self._clients: list[tuple[int, str]] = []
+
+    def add(self, place: int, item: Item, space_of: Callable[[int, int, int], _Space]) -> None:
+        kind, serve, verdict, cpm, cpc, client = item.event
+        issued = serve.issued
+        name = (serve.incarnation, serve.tag, issued - issued % BUCKET_S)
+        group = self._groups.get(name)
+        if group is None:
+            space = space_of(*name)
+            self._keys.append(space.keys)
+            self._spaces.append(space.line)
+            group = self._groups[name] = len(self._groups) + 1
+        self.places.append(place)
+        if client:
+            self._clients.append((serve.tag, client))
+        self._lines.append(
+            f"{group} {kind} {serve.ordinal} {verdict} {cell_prefix(serve)} {cpm or '-'} {cpc or '-'} "
+            f"{len(self._clients) if client else 0} {item.arrival} {int(item.again)}\n"
+        )
+
+    def call(self, now: int, keys: Keys) -> Call:
+        clients = Words.of(keys.click_rate(*one) for one in self._clients)
+        return Call([*self._keys, clients], Words.of((now, "".join(self._spaces), "".join(self._lines))))
 
 
 class Ledger:
@@ -68,7 +115,8 @@ class Ledger:
         self.breaker = breaker or Breaker()
         self._retain_s = retained_s(click_lifetime_s)
         self.counts = Counts(client, keys, spaces, spool, self.breaker, memory_s=self._retain_s)
-        self._script = Script("cells", "event")
+        self._line = Line(client, Script("cells", "event"))
+        self._spaces: dict[tuple[int, int, int], _Space] = {}
         self._waiting: list[Item] = []
         self._in_flight: list[Item] = []
         self._wake = asyncio.Event()
@@ -144,6 +192,7 @@ class Ledger:
                 if not item.future.done():
                     item.future.set_result(str(reply))
         if again:
+            await self._line.drop()
             await recover(self._client)
         if all(isinstance(reply, Exception) for reply in replies):
             self.failures += 1
@@ -153,50 +202,43 @@ class Ledger:
         return again
 
     async def _call(self, items: Sequence[Item], now: int) -> list[str | Exception]:
-        """One pipeline, one script call per ledger space and quarter-hour; a reply for each item."""
-        groups: dict[tuple[int, int, int], list[int]] = {}
+        """A reply for each item. On a Cluster one script call for each hash tag, else one in all."""
+        batches: dict[int, _Batch] = {}
         for place, item in enumerate(items):
-            serve = item.event.serve
-            groups.setdefault((serve.incarnation, serve.tag, bucket_of(serve.issued)), []).append(place)
+            tag = item.event.serve.tag if self._line.is_cluster else 0
+            batch = batches.get(tag)
+            if batch is None:
+                batch = batches[tag] = _Batch()
+            batch.add(place, item, self._space)
         try:
-            sha = await self._script.load(self._client)
-            pipe = self._client.pipeline(transaction=False)
-            for space, places in groups.items():
-                keys, args = self._arguments(*space, [items[place] for place in places], now)
-                pipe.execute_command("EVALSHA", sha, len(keys), *keys, *args)  # a Cluster refuses pipe.evalsha
-            replies = await pipe.execute(raise_on_error=False)
+            replies = await self._line.send([batch.call(now, self._keys) for batch in batches.values()])
         except Exception as problem:  # whatever a strange reply raises: counting must go on
-            replies = [problem] * len(groups)
+            replies = [problem] * len(batches)
         found: list[str | Exception] = [""] * len(items)
-        for places, reply in zip(groups.values(), replies, strict=True):
+        for batch, reply in zip(batches.values(), replies, strict=True):
             answers: Sequence[str | Exception]
-            if isinstance(reply, list) and len(reply) == len(places) and all(map(_is_outcome, reply)):
+            if isinstance(reply, list) and len(reply) == len(batch.places) and all(map(_is_outcome, reply)):
                 answers = reply
             else:
-                self._script.sha = None
                 failure = reply if isinstance(reply, Exception) else StoreUnavailable("a reply of another shape")
-                answers = [FAILED if "WRONGTYPE" in str(failure) else failure] * len(places)
-            for place, answer in zip(places, answers, strict=True):
+                answers = [failure] * len(batch.places)
+            for place, answer in zip(batch.places, answers, strict=True):
                 found[place] = answer
         return found
 
-    def _arguments(
-        self, incarnation: int, tag: int, bucket: int, items: Sequence[Item], now: int
-    ) -> tuple[list[str], list[str | int]]:
-        hour = bucket // HOUR_S
-        keys = [self._keys.ledger(tag, kind + what, incarnation, hour) for kind in "ivc" for what in "vfpl"]
-        keys += [self._keys.counters(tag, bucket), self._keys.buckets(tag)]
-        keys += [self._keys.flushed(tag, incarnation), self._keys.proven(tag, incarnation)]
-        args: list[str | int] = [now, hour * HOUR_S + self._retain_s, bucket]
-        for item in items:
-            event, place = item.event, 0
-            if event.client:
-                keys.append(self._keys.click_rate(tag, event.client))
-                place = len(keys)
-            cell = cell_prefix(event.serve)
-            args += [event.kind, event.serve.ordinal, event.verdict, cell, event.cpm, event.cpc, place]
-            args += [item.arrival, int(item.again)]
-        return keys, args
+    def _space(self, incarnation: int, tag: int, bucket: int) -> _Space:
+        """A group of `event.lua`: its keys are framed once."""
+        space = self._spaces.get((incarnation, tag, bucket))
+        if space is None:
+            if len(self._spaces) >= REMEMBERED:
+                self._spaces.clear()
+            hour = bucket // HOUR_S
+            keys = [self._keys.ledger(tag, kind + what, incarnation, hour) for kind in "ivc" for what in "vfpl"]
+            keys += [self._keys.counters(tag, bucket), self._keys.buckets(tag)]
+            keys += [self._keys.flushed(tag, incarnation), self._keys.proven(tag, incarnation)]
+            space = _Space(Words.of(keys), f"{hour * HOUR_S + self._retain_s} {bucket}\n")
+            self._spaces[incarnation, tag, bucket] = space
+        return space
 
     async def _sweep(self) -> None:
         """Sends what has waited for `COMMIT_S` to the spool."""
@@ -234,9 +276,15 @@ class Ledger:
                 break
             await asyncio.sleep(RETRY_S)
         await end(self._tasks)
+        await self.hang_up()
         clean = self.counts.put_by(0)
         self.spool.close()
         return clean
+
+    async def hang_up(self) -> None:
+        """Ends its connections to the store."""
+        await self._line.drop()
+        await self.counts.hang_up()
 
 
 def retained_s(click_lifetime_s: int) -> int:

@@ -165,7 +165,7 @@ async def test_serves_are_those_flushed_or_proven(client: Any, plan: list[tuple[
     serve is counted once if it was flushed or had an event since then, else not at all; views <= impressions <=
     serves at every step."""
     keys, now = fresh_keys(), NOW
-    worker = Worker(client, keys)
+    workers = [worker := Worker(client, keys)]
     made: list[tuple[Worker, Serve]] = []
     fresh: set[Serve] = set()
     counted: set[Serve] = set()
@@ -180,7 +180,7 @@ async def test_serves_are_those_flushed_or_proven(client: Any, plan: list[tuple[
             counted |= fresh
             fresh.clear()
         elif what == "kill":
-            worker = Worker(client, keys)
+            workers.append(worker := Worker(client, keys))
             fresh.clear()
         elif what == "replicate":
             replica = (await saved(client, keys), set(counted))
@@ -196,6 +196,8 @@ async def test_serves_are_those_flushed_or_proven(client: Any, plan: list[tuple[
         assert found.get("v", 0) <= found.get("i", 0) <= found.get("s", 0) == len(counted)
     index = {int(one) for one in await client.zrange(keys.buckets(TAG), 0, -1)}
     assert index == {bucket_of(serve.issued) for serve in counted}
+    for one in workers:
+        await one.ledger.hang_up()
 
 
 @pytest.mark.parametrize("spoilt", ["abc", "9223372036854775807", "1.5", ""])

@@ -1,37 +1,55 @@
--- Counts a batch of events of one ledger space and one quarter-hour, each exactly once.
--- KEYS 1-12 bitmaps: valid, set aside, prefetch, late of impression, view, click (in that order);
+-- Counts a batch of events, each exactly once.
+-- A group is a ledger space and a quarter-hour of it. KEYS, 16 a group:
+--      1-12 bitmaps: valid, set aside, prefetch, late of impression, view, click (in that order);
 --      13 counters of the bucket; 14 index of buckets; 15 how far served counts were flushed;
---      16 serves proven before their flush; 17.. click lists for the rate rule.
--- ARGV 1 now (epoch s); 2 when the bitmaps expire (epoch s); 3 the bucket; then nine an event:
---      kind i|v|c; ordinal; verdict count|late|<reason to set aside>; cell prefix "SLOT.REV.TIER.DEVICE.";
---      impression money field or ""; click money field or "" (each "m.CUR:micros"); index of the click list in KEYS or 0;
---      arrival (epoch s); 1 when this very event may have been here before, so that its bit is no duplicate, else 0.
+--      16 serves proven before their flush; then, behind all groups, click lists for the rate rule.
+-- ARGV 1 now (epoch s); 2 a line a group: when its bitmaps expire (epoch s), its bucket; 3 a line an event:
+--      group (from 1), kind i|v|c, ordinal, verdict count|late|<reason to set aside>, cell prefix
+--      "SLOT.REV.TIER.DEVICE.", impression money, click money (each "m.CUR:micros" or -), number of its click list
+--      (from 1) or 0, arrival (epoch s), 1 when this very event may have been here before, so that its bit is no
+--      duplicate, else 0.
 -- Returns one word an event: counted, duplicate, late, filtered:<reason>, failed (a key of another type), or
 -- expired (the bitmaps are gone: whether it was counted cannot be told any more, so it is not).
-local expires, bucket = tonumber(ARGV[2]), ARGV[3]
-local FIELDS = 9
-local base = { i = 0, v = 4, c = 8 }
+local WIDTH = 16
+local START = { i = 0, v = 4, c = 8 }
 local VALID, ASIDE, PREFETCH, LATE = 1, 2, 3, 4
 local RATE_LIMIT, RATE_WINDOW_S = 10, 60
-local sums, fresh = {}, {}
-local hour = math.floor(tonumber(bucket) / 3600)
-local flushed = redis.call('HMGET', KEYS[15], 'hour', 'next', 'gaps')
-local flushed_hour, flushed_next = tonumber(flushed[1] or '-1'), tonumber(flushed[2] or '0')
-local gaps = flushed[3] or ''
+local groups, fresh = {}, {}
+local number, base, group = 0, nil, nil
 
-local function bit(kind, what, n) return redis.call('GETBIT', KEYS[base[kind] + what], n) == 1 end
-
-local function put(kind, what, n, value)
-  local key = KEYS[base[kind] + what]
-  if fresh[key] == nil then fresh[key] = redis.call('EXISTS', key) == 0 end
-  redis.call('SETBIT', key, n, value)
-  if fresh[key] then redis.call('EXPIREAT', key, expires); fresh[key] = false end
+local function spoilt(problem)
+  local text = type(problem) == 'table' and problem['err'] or tostring(problem)
+  return text:find('WRONGTYPE', 1, true), text
 end
 
-local function add(field, n) sums[field] = (sums[field] or 0) + n end
+-- Reads what the events of a group have to know; nothing was written for any event before.
+local function open(number, expires, bucket)
+  local at = (number - 1) * WIDTH
+  local found = { at = at, expires = tonumber(expires), bucket = bucket, hour = math.floor(tonumber(bucket) / 3600), sums = {} }
+  groups[number] = found
+  if tonumber(ARGV[1]) >= found.expires then
+    found.word = 'expired'
+    return
+  end
+  local flushed = redis.call('HMGET', KEYS[at + 15], 'hour', 'next', 'gaps')
+  found.flushed_hour, found.flushed_next = tonumber(flushed[1] or '-1'), tonumber(flushed[2] or '0')
+  found.gaps = flushed[3] or ''
+  if not open_counters(KEYS[at + 13], KEYS[at + 14], bucket) then found.word = 'failed' end
+end
+
+local function bit(kind, what, n) return redis.call('GETBIT', KEYS[base + START[kind] + what], n) == 1 end
+
+local function put(kind, what, n, value)
+  local key = KEYS[base + START[kind] + what]
+  if fresh[key] == nil then fresh[key] = redis.call('EXISTS', key) == 0 end
+  redis.call('SETBIT', key, n, value)
+  if fresh[key] then redis.call('EXPIREAT', key, group.expires); fresh[key] = false end
+end
+
+local function add(field, n) group.sums[field] = (group.sums[field] or 0) + n end
 
 local function money(cell, text)
-  if text ~= '' then
+  if text ~= '-' then
     local field, micros = text:match('^(.-):(%d+)$')
     add(cell .. field, tonumber(micros))
   end
@@ -39,8 +57,9 @@ end
 
 -- Whether the flush of a serve was lost with the store that had it.
 local function lost(n)
-  for from_hour, from, to_hour, to in gaps:gmatch('(%-?%d+):(%d+)%-(%d+):(%d+) ') do
-    if not before(hour, n, tonumber(from_hour), tonumber(from)) and before(hour, n, tonumber(to_hour), tonumber(to)) then
+  for from_hour, from, to_hour, to in group.gaps:gmatch('(%-?%d+):(%d+)%-(%d+):(%d+) ') do
+    if not before(group.hour, n, tonumber(from_hour), tonumber(from))
+      and before(group.hour, n, tonumber(to_hour), tonumber(to)) then
       return true
     end
   end
@@ -50,9 +69,10 @@ end
 -- An event proves its serve: if that is not flushed yet, and may never be, it is counted here, and
 -- serves.lua takes it out of the flush that brings it.
 local function prove(n, cell)
-  if before(hour, n, flushed_hour, flushed_next) and not lost(n) then return end
-  if redis.call('HSETNX', KEYS[16], hour .. ':' .. n, bucket .. ' ' .. cell .. 's') == 1 then
-    redis.call('EXPIREAT', KEYS[16], expires)
+  if before(group.hour, n, group.flushed_hour, group.flushed_next) and not lost(n) then return end
+  local key = KEYS[base + 16]
+  if redis.call('HSETNX', key, group.hour .. ':' .. n, group.bucket .. ' ' .. cell .. 's') == 1 then
+    redis.call('EXPIREAT', key, group.expires)
     add(cell .. 's', 1)
   end
 end
@@ -79,6 +99,7 @@ local function over_rate(key, now)
 end
 
 local function judge(kind, n, verdict, cell, cpm, cpc, list, now)
+  prove(n, cell)
   if bit(kind, VALID, n) then return 'duplicate' end
   if verdict == 'late' then
     if bit(kind, ASIDE, n) or bit(kind, LATE, n) then return 'duplicate' end
@@ -88,7 +109,7 @@ local function judge(kind, n, verdict, cell, cpm, cpc, list, now)
   end
   if bit(kind, LATE, n) then return 'duplicate' end
   if bit(kind, ASIDE, n) and not (verdict == 'count' and bit(kind, PREFETCH, n)) then return 'duplicate' end
-  if verdict == 'count' and list > 0 and over_rate(KEYS[list], now) then verdict = 'rate' end
+  if verdict == 'count' and list > 0 and over_rate(KEYS[number * WIDTH + list], now) then verdict = 'rate' end
   -- a view of an impression that was set aside is set aside too, so that views <= impressions
   if verdict == 'count' and kind == 'v' and bit('i', ASIDE, n) and not bit('i', PREFETCH, n) then verdict = 'bot' end
   local was_prefetch = bit(kind, PREFETCH, n)
@@ -115,26 +136,38 @@ local function judge(kind, n, verdict, cell, cpm, cpc, list, now)
   return 'counted'
 end
 
-if not open_counters(KEYS[13], KEYS[14], bucket) then return redis.error_reply('WRONGTYPE counters') end
-local answers = {}
-if tonumber(ARGV[1]) >= expires then
-  for at = 4, #ARGV, FIELDS do answers[#answers + 1] = 'expired' end
-  return answers
-end
-for at = 4, #ARGV, FIELDS do
-  local n, cell = tonumber(ARGV[at + 1]), ARGV[at + 3]
-  prove(n, cell)
-  local done, answer = pcall(
-    judge, ARGV[at], n, ARGV[at + 2], cell, ARGV[at + 4], ARGV[at + 5], tonumber(ARGV[at + 6]), tonumber(ARGV[at + 7]))
+for expires, bucket in ARGV[2]:gmatch('(%d+) (%d+)\n') do
+  number = number + 1
+  local done, problem = pcall(open, number, expires, bucket)
   if not done then
-    local text = type(answer) == 'table' and answer['err'] or tostring(answer)
+    local of_type, text = spoilt(problem)
     -- out of memory, read-only, no disk: nothing of the batch was written, and it may come again
-    if not text:find('WRONGTYPE', 1, true) then return redis.error_reply(text) end
+    if not of_type then return redis.error_reply(text) end
+    groups[number].word = 'failed'
   end
-  if answer == 'duplicate' and ARGV[at + 8] == '0' then add(cell .. 'd', 1) end
-  answers[#answers + 1] = done and answer or 'failed'
 end
-for cell, n in pairs(sums) do
-  if n ~= 0 then add_to(KEYS[13], cell, n) end
+
+local answers, events = {}, ARGV[3]:gmatch('(%d+) (%a) (%d+) (%S+) (%S+) (%S+) (%S+) (%d+) (%d+) (%d)\n')
+for its_group, kind, ordinal, verdict, cell, cpm, cpc, list, arrival, again in events do
+  group = groups[tonumber(its_group)]
+  base = group.at
+  local answer = group.word
+  if not answer then
+    local done
+    done, answer = pcall(judge, kind, tonumber(ordinal), verdict, cell, cpm, cpc, tonumber(list), tonumber(arrival))
+    if not done then
+      local of_type, text = spoilt(answer)
+      if not of_type then return redis.error_reply(text) end
+      answer = 'failed'
+    elseif answer == 'duplicate' and again == '0' then
+      add(cell .. 'd', 1)
+    end
+  end
+  answers[#answers + 1] = answer
+end
+for _, one in ipairs(groups) do
+  for cell, n in pairs(one.sums) do
+    if n ~= 0 then add_to(KEYS[one.at + 13], cell, n) end
+  end
 end
 return answers
