@@ -160,6 +160,7 @@ async def running(
             asyncio.create_task(_go_on(work))
             for work in (
                 lambda: _keep_house(held),
+                services.accounts.follow,
                 lambda: _follow_secret(held, secret_stamp),
                 replay.run,
             )
@@ -199,7 +200,7 @@ def _services(
         client,
         keys,
         CatalogStore(client, keys, clock),
-        Accounts(client, keys, settings.admin_key),
+        Accounts(client, keys, settings.admin_key, clock),
         MediaStore(client, keys, settings.data_dir / "media"),
         clock,
         refresh,

@@ -7,12 +7,13 @@ from typing import Any
 import click
 
 from adserve.cli.options import as_json, read_bytes, shared, show, table, with_services
+from adserve.core.access import OPERATOR, ROLES, SCOPES
 from adserve.core.model import State
 from adserve.flows import manage, review, submit
+from adserve.flows.keys import create_key
 from adserve.flows.services import Services
 from adserve.settings import Settings
 
-ACTOR = "command line"
 _COLUMNS = ["id", "campaign", "name", "kind", "width", "height", "weight", "state", "reason"]
 
 
@@ -40,9 +41,9 @@ def add(json_: bool, campaign: str, file: str | None, approve: bool, **fields: A
     data = read_bytes(file) if file else None
 
     async def work(services: Services, _: Settings) -> Any:
-        made = await submit.submit(services, campaign, body, data, actor=ACTOR)
+        made = await submit.submit(services, campaign, body, data, actor=OPERATOR.id)
         if approve:
-            made = await review.move(services, made.id, "approve", actor=ACTOR)
+            made = await review.move(services, made.id, "approve", actor=OPERATOR.id)
         return await manage.public(services, made)
 
     show(with_services(flags, work), json_, lambda one: table([one], _COLUMNS))
@@ -85,7 +86,7 @@ def reject(json_: bool, id_: str, reason: str, **flags: Any) -> None:
 
 def _move(flags: dict[str, Any], json_: bool, id_: str, action: str, reason: str) -> None:
     async def work(services: Services, _: Settings) -> Any:
-        return await manage.public(services, await review.move(services, id_, action, reason=reason, actor=ACTOR))
+        return await manage.public(services, await review.move(services, id_, action, reason=reason, actor=OPERATOR.id))
 
     show(with_services(flags, work), json_, lambda one: table([one], _COLUMNS))
 
@@ -106,16 +107,28 @@ def keys(context: click.Context, /, json_: bool, **flags: Any) -> None:
 @shared
 @as_json
 @click.option("--name", required=True)
-@click.option("--role", default="admin", show_default=True)
-def create(json_: bool, name: str, role: str, **flags: Any) -> None:
+@click.option("--role", help=f"one of {', '.join(ROLES)}; without it, and without --scope, admin")
+@click.option("--advertiser", help="the one that a key of the role advertiser belongs to")
+@click.option("--scope", "scopes", multiple=True, help=f"{', '.join(SCOPES)}; a key with a scope needs no role")
+def create(
+    json_: bool, name: str, role: str | None, advertiser: str | None, scopes: tuple[str, ...], **flags: Any
+) -> None:
     """Make a key; its secret is shown once."""
+    role = role or (None if scopes else "admin")
+    body = {"role": role, "advertiser": advertiser, "scopes": list(scopes), "name": name}
 
     async def work(services: Services, _: Settings) -> Any:
-        id_, secret = await services.accounts.create(role, name)
-        return {"id": id_, "role": role, "name": name, "key": secret}
+        made, secret = await create_key(services, body, actor=OPERATOR.id)
+        return {**made.as_json(), "key": secret}
 
-    made = with_services(flags, work, may_begin=True)
-    show(made, json_, lambda one: [f"{name:5} {value}" for name, value in one.items()])
+    def lines(made: dict[str, Any]) -> list[str]:
+        return [f"{member:10} {_text(value)}" for member, value in made.items() if value]
+
+    show(with_services(flags, work, may_begin=True), json_, lines)
+
+
+def _text(value: Any) -> str:
+    return ", ".join(value) if isinstance(value, list) else str(value)
 
 
 @keys.command("list")
@@ -125,9 +138,13 @@ def list_keys(json_: bool, **flags: Any) -> None:
     """List keys (never their secrets)."""
 
     async def work(services: Services, _: Settings) -> Any:
-        return [one if isinstance(one, dict) else one.as_json() for one in await services.accounts.list()]
+        return [one.as_json() for one in await services.accounts.list()]
 
-    show(with_services(flags, work), json_, lambda rows: table(rows, ["id", "role", "name", "created"]))
+    def lines(rows: list[dict[str, Any]]) -> list[str]:
+        told = [{**row, "scopes": _text(row["scopes"])} for row in rows]
+        return table(told, ["id", "role", "advertiser", "scopes", "name", "created"])
+
+    show(with_services(flags, work), json_, lines)
 
 
 @keys.command("revoke")
@@ -138,7 +155,7 @@ def revoke(json_: bool, id_: str, **flags: Any) -> None:
     """Revoke a key; it is dead within a second."""
 
     async def work(services: Services, _: Settings) -> Any:
-        await services.accounts.revoke(id_)
+        await services.accounts.revoke(id_, actor=OPERATOR.id)
         return {"id": id_, "revoked": True}
 
     show(with_services(flags, work), json_, lambda one: [f"revoked {one['id']}"])

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from adserve.cli.options import as_json, shared, show, table, with_services
+from adserve.core.access import OPERATOR
 from adserve.flows.report import report
 from adserve.flows.services import Services
 from adserve.settings import Settings
@@ -47,7 +48,7 @@ def report_command(json_: bool, csv_: bool, data_dir: str | None, redis_url: str
     params = {name.rstrip("_"): value for name, value in asked.items() if value is not None}
 
     async def work(services: Services, _: Settings) -> Any:
-        return await report(services, {**params, "format": "csv" if csv_ else "json"})
+        return await report(services, {**params, "format": "csv" if csv_ else "json"}, OPERATOR)
 
     answer = with_services({"data_dir": data_dir, "redis_url": redis_url}, work)
     if csv_:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -21,9 +21,11 @@ class Ad(NamedTuple):
 
 
 class Names:
-    """What a report knows of the catalog, archived objects included: names stay in reports."""
+    """What a report knows of the catalog, archived objects included: names stay in reports. `sees`: what its
+    reader may ask for, which is all unless it is said."""
 
-    def __init__(self, things: Iterable[Thing]) -> None:
+    def __init__(self, things: Iterable[Thing], sees: Callable[[Thing], bool] = lambda _: True) -> None:
+        self._sees = sees
         every = list(things)
         self.sites = {t.id: t for t in every if isinstance(t, Site)}
         self.advertisers = {t.id: t for t in every if isinstance(t, Advertiser)}
@@ -54,24 +56,26 @@ class Names:
         return found[0].key if len(found) == 1 else UTC.key
 
     def missing(self, filters: Mapping[str, str]) -> str | None:
-        """The first filter that names nothing, or nothing under the filters above it."""
-        site, slot = filters.get("site"), filters.get("slot")
-        if site is not None and site not in self.sites:
+        """The first filter that names nothing that its reader sees, or nothing under the filters above it."""
+        if "site" in filters and not self._is_seen(self.sites.get(filters["site"])):
             return "site"
-        if slot is not None and not any(has_slot(one, filters) for one in self.slots.values()):
+        slots = (one for one in self.slots.values() if has_slot(one, filters))
+        if "slot" in filters and not any(self._sees(one) for one in slots):
             return "slot"
-        advertiser = filters.get("advertiser")
-        if advertiser is not None and advertiser not in self.advertisers:
+        if "advertiser" in filters and not self._is_seen(self.advertisers.get(filters["advertiser"])):
             return "advertiser"
         campaign = self.campaigns.get(filters.get("campaign", ""))
-        if "campaign" in filters and (campaign is None or not has_campaign(campaign, filters)):
+        if "campaign" in filters and not (campaign and self._sees(campaign) and has_campaign(campaign, filters)):
             return "campaign"
         creative = self.creatives.get(filters.get("creative", ""))
         if "creative" in filters:
-            owner = self.campaigns.get(creative.campaign) if creative else None
+            owner = self.campaigns.get(creative.campaign) if creative and self._sees(creative) else None
             if owner is None or not has_campaign(owner, filters):
                 return "creative"
         return None
+
+    def _is_seen(self, thing: Thing | None) -> bool:
+        return thing is not None and self._sees(thing)
 
     def _sites(self, filters: Mapping[str, str]) -> set[str]:
         if "slot" in filters:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from adserve.core.access import OPERATOR
 from adserve.core.catalog import CompiledSlot
 from adserve.core.model import Creative
 from adserve.demo.catalog import SITE
@@ -46,7 +47,8 @@ async def picks(held: Running) -> list[Group] | None:
     if not flushed or catalog is None:
         return None
     try:
-        found = await report(held.services, {"site": SITE["id"], "by": "slot,campaign,creative", "period": "today"})
+        asked = {"site": SITE["id"], "by": "slot,campaign,creative", "period": "today"}
+        found = await report(held.services, asked, OPERATOR)
     except StoreUnavailable:
         return None
     assert isinstance(found, dict)  # noqa: S101 - CSV was not asked for

@@ -19,6 +19,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from adserve.contrib.jinja2 import install
+from adserve.core.access import OPERATOR
 from adserve.demo.catalog import ADVERTISERS, CAMPAIGNS, CREATIVES, SITE, SLOTS
 from adserve.demo.pages import blogger_page, picture, render_page, render_picks
 from adserve.demo.picks import picks
@@ -186,5 +187,5 @@ _FRESH = {"Cache-Control": "no-store"}
 
 async def _csv(held: Running, by: str) -> Response:
     """The demo site's own report, open because the demo is. Requests belong to slots: a split by creative has none."""
-    text = await report(held.services, {"site": SITE["id"], "by": by, "format": "csv"})
+    text = await report(held.services, {"site": SITE["id"], "by": by, "format": "csv"}, OPERATOR)
     return Response(str(text), 200, _FRESH, "text/csv; charset=utf-8")

@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from adserve.core.access import Account, sees
 from adserve.core.model import Thing
 from adserve.core.report import Folding
 from adserve.core.report_csv import to_csv
@@ -21,13 +22,16 @@ from adserve.store.keys import Keys
 from adserve.store.reports import Days, last_day, read_cells, roll_up
 
 
-async def report(services: Services, params: Mapping[str, str]) -> dict[str, Any] | str:
-    """The answer to `GET /report`: JSON, or CSV text with `format=csv`."""
+async def report(services: Services, params: Mapping[str, str], account: Account) -> dict[str, Any] | str:
+    """The answer to `GET /report`: JSON, or CSV text with `format=csv`. An account that is bound to an advertiser
+    gets the figures of this one: its filter is always set."""
     try:
         _, things = await services.catalog.load_all()
     except REPLY_ERRORS as problem:
         raise StoreUnavailable("the store does not answer") from problem
-    names = await asyncio.to_thread(Names, things.values())
+    names = await asyncio.to_thread(Names, things.values(), lambda one: sees(account, things, one))
+    if account.advertiser is not None and not params.get("advertiser"):
+        params = {**params, "advertiser": account.advertiser}
     found = await make_report(
         services.client,
         services.keys,

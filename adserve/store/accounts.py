@@ -1,63 +1,70 @@
-"""API keys: only a digest is stored, the secret is shown once."""
+"""API keys: only a digest is stored, the secret is shown once.
+
+DESIGN. Every worker holds all keys in memory and asks their version as often as that of the catalog, so that
+delivery knows a caller without waiting, and a key that is revoked is dead within a second. Management asks
+again for a secret that it does not know: a key works on every worker as soon as it was made on one. Change,
+version and audit are one script. Not chosen: a read of the store for each call.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import hmac
 import secrets
 import time
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
 
 import msgspec
 
-from adserve.core.schedule import utc_label
-from adserve.errors import Invalid, NotFound, Problem
-from adserve.store.client import Redis, understood
+from adserve.core.access import Account
+from adserve.errors import NotFound
+from adserve.store.catalog import fingerprint
+from adserve.store.client import REPLY_ERRORS, Redis, Script, understood
 from adserve.store.keys import Keys
 
+POLL_S = 0.2
 REMEMBER_S = 0.5
-"""How long a worker trusts what it read of the keys: a revoked key is dead within a second."""
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """Who calls. `id` is that of the key."""
-
-    id: str
-    role: str
-    name: str
-    digest: str = ""
-    created: int = 0
-
-    def as_json(self) -> dict[str, Any]:
-        """What may be shown of it."""
-        return {"id": self.id, "role": self.role, "name": self.name, "created": utc_label(self.created)}
+"""How long management trusts what was read of the keys: a revoked key is dead within a second."""
 
 
 class Accounts:
-    """The keys of the management API."""
+    """The keys of the API. `clock` in epoch seconds, `steady` in seconds that never go back."""
 
-    def __init__(self, client: Redis, keys: Keys, bootstrap: str | None) -> None:
-        self._client, self._keys = client, keys
-        self._bootstrap = _digest(bootstrap) if bootstrap else None
+    def __init__(
+        self,
+        client: Redis,
+        keys: Keys,
+        bootstrap: str | None,
+        clock: Callable[[], float] = time.time,
+        steady: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._client, self._keys, self._clock, self._steady = client, keys, clock, steady
+        self._change = Script("account")
+        self._bootstrap = (
+            Account("bootstrap", "admin", "ADSERVE_ADMIN_KEY", _digest(bootstrap)) if bootstrap else None
+        )
         self._known: dict[str, Account] = {}
+        self._state: tuple[object, object] | None = None
         self._read_at = float("-inf")
 
     @understood
-    async def create(self, role: str, name: str, *, actor: str = "command line") -> tuple[str, str]:
-        """`(id, secret)` of a new key. Invalid for a role that this version does not have."""
-        if role != "admin":
-            raise Invalid([Problem("/role", "only admin is supported in this version", "not_supported")])
+    async def create(
+        self,
+        role: str | None,
+        name: str,
+        *,
+        actor: str,
+        advertiser: str | None = None,
+        scopes: tuple[str, ...] = (),
+    ) -> tuple[Account, str]:
+        """A new key with its secret."""
         id_, secret = f"k-{secrets.token_hex(6)}", f"adserve_{secrets.token_urlsafe(32)}"
-        account = Account(id_, role, name, _digest(secret), int(time.time()))
-        async with self._client.pipeline(transaction=True) as pipe:
-            pipe.hset(self._keys.accounts, id_, msgspec.json.encode(account).decode())
-            pipe.xadd(self._keys.audit, _audited(id_, actor, "create"))
-            await pipe.execute()
-        self._read_at = float("-inf")
-        return id_, secret
+        account = Account(id_, role, name, _digest(secret), int(self._clock()), advertiser, scopes)
+        text = msgspec.json.encode(account).decode()
+        await self._changed(id_, text, actor, "create", "", fingerprint(text))
+        return account, secret
 
     @understood
     async def list(self) -> list[Account]:
@@ -69,27 +76,54 @@ class Accounts:
         return sorted(found, key=lambda one: (one.created, one.id))
 
     @understood
-    async def revoke(self, id_: str, *, actor: str = "command line") -> None:
+    async def revoke(self, id_: str, *, actor: str) -> None:
         """Ends a key. NotFound when there is none."""
-        if not await self._client.hdel(self._keys.accounts, id_):
+        text = await self._client.hget(self._keys.accounts, id_)
+        if text is None or not await self._changed(id_, "", actor, "revoke", fingerprint(str(text)), ""):
             raise NotFound("there is no key with this id")
-        self._read_at = float("-inf")
-        await self._client.xadd(self._keys.audit, _audited(id_, actor, "revoke"))
 
-    async def find(self, secret: str) -> Account | None:
-        """The account of a secret, or None. The look-up is by digest, so its time tells nothing."""
-        digest = _digest(secret)
-        if self._bootstrap is not None and hmac.compare_digest(digest, self._bootstrap):
-            return Account("bootstrap", "admin", "ADSERVE_ADMIN_KEY")
-        if time.monotonic() - self._read_at > REMEMBER_S:
+    async def _changed(self, id_: str, text: str, actor: str, action: str, before: str, after: str) -> bool:
+        names = [self._keys.accounts, self._keys.accounts_version, self._keys.audit]
+        args = [id_, text, actor, action, before, after, int(self._clock())]
+        done = await self._change.call(self._client, names, args)
+        self._read_at = float("-inf")
+        return bool(int(done))
+
+    @understood
+    async def refresh(self) -> None:
+        """Brings what is known up to date: a look at the version, and all keys when that is another. They are
+        counted too: an operator may have taken one out by hand."""
+        since = self._steady()
+        client, keys = self._client, self._keys
+        state = (await client.get(keys.accounts_version), await client.hlen(keys.accounts))
+        if state != self._state:
             self._known = {account.digest: account for account in await self.list()}
-            self._read_at = time.monotonic()
+            self._state = state
+        self._read_at = since
+
+    async def follow(self) -> None:
+        """Refreshes for ever. While the store is away those are known that were known before."""
+        while True:
+            with contextlib.suppress(*REPLY_ERRORS):
+                await self.refresh()
+            await asyncio.sleep(POLL_S)
+
+    def known(self, secret: str) -> Account | None:
+        """The account of a secret as of the last refresh, or None. The look-up is by digest, so its time tells
+        nothing."""
+        digest = _digest(secret)
+        if self._bootstrap is not None and hmac.compare_digest(digest, self._bootstrap.digest):
+            return self._bootstrap
         return self._known.get(digest)
 
-
-def _audited(id_: str, actor: str, action: str) -> dict[Any, Any]:
-    """The audit line of a change to a key, in the form of the catalog's lines."""
-    return {"what": f"key:{id_}", "actor": actor, "action": action, "before": "", "after": "", "at": int(time.time())}
+    async def find(self, secret: str) -> Account | None:
+        """The same as of now: for a secret that is not known, and after REMEMBER_S, the store is asked."""
+        found = self.known(secret)
+        fresh = self._steady() - self._read_at <= REMEMBER_S
+        if found is not None and (fresh or found is self._bootstrap):
+            return found
+        await self.refresh()
+        return self.known(secret)
 
 
 def _digest(secret: str) -> str:

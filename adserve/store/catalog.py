@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -100,11 +100,11 @@ class CatalogStore:
 
     async def list(self, kind: str) -> list[Thing]:
         """All objects of a kind, by id."""
-        things = await self._fresh()
+        things = await self.all()
         return sorted((t for name, t in things.items() if name.startswith(kind + ":")), key=lambda one: one.id)
 
-    async def _fresh(self) -> dict[str, Thing]:
-        """All objects as of now. Each snapshot is a new dict: one that was handed out never changes."""
+    async def all(self) -> Mapping[str, Thing]:
+        """All objects as of now, by `kind:id`. Each snapshot is a new dict: one that was handed out never changes."""
         seen, things = self._snapshot
         version, changed = await self.changed_since(seen)
         if version < seen:  # another store, or an older backup of this one
@@ -126,8 +126,8 @@ class CatalogStore:
         expected = before.version if before is not None else 0
         after: Any = msgspec.structs.replace(thing, version=expected + 1)
         text = msgspec.json.encode(after).decode()
-        earlier = _digest(msgspec.json.encode(before).decode()) if before is not None else ""
-        args = [f"{kind}:{thing.id}", expected, text, actor, action, earlier, _digest(text), int(self._clock())]
+        earlier = fingerprint(msgspec.json.encode(before).decode()) if before is not None else ""
+        args = [f"{kind}:{thing.id}", expected, text, actor, action, earlier, fingerprint(text), int(self._clock())]
         keys = [self._keys.objects, self._keys.changed, self._keys.version, self._keys.audit]
         if int(await self._put.call(self._client, keys, args)) < 0:
             raise Stale("it was changed in between: read it again")
@@ -142,5 +142,6 @@ class CatalogStore:
         return [{"id": id_, **fields, "at": utc_label(int(fields["at"]))} for id_, fields in entries]
 
 
-def _digest(text: str) -> str:
+def fingerprint(text: str) -> str:
+    """What the audit says of an object before and after."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -10,8 +10,9 @@ keys, never text from outside; names stand in hash *fields* at most.
 | `{cat}:changed` | sorted set, `kind:id` by version | never | store.catalog | catalog loader |
 | `{cat}:version` | integer, raised by every change | never | store.catalog | every worker, 5 times a second |
 | `{cat}:serials` | hash, noun to last serial | never | store.catalog | store.catalog |
-| `{cat}:keys` | hash, key id to JSON with a digest | never | store.accounts | store.accounts |
-| `{cat}:audit` | stream, who changed what | never | store.catalog | `GET /audit` |
+| `{cat}:keys` | hash, key id to JSON with a digest | never | account.lua | store.accounts |
+| `{cat}:keys:version` | integer, raised by every change of `keys` | never | account.lua | store.accounts |
+| `{cat}:audit` | stream, who changed what | never | catalog_put.lua, account.lua | `GET /audit` |
 | `{cat}:schema` | number of the form of all this, `1`, or `1>2` while migrated | never | store.schema | every worker |
 | `{cat}:schema:by` | version of adserve that wrote that number | never | store.schema | store.schema |
 | `{cat}:secret` | check value of the secret, or `unfinished` | never | flows.admit, store.load | flows.admit |
@@ -87,6 +88,7 @@ class Keys:
         self.version = f"{prefix}{{cat}}:version"
         self.serials = f"{prefix}{{cat}}:serials"
         self.accounts = f"{prefix}{{cat}}:keys"
+        self.accounts_version = f"{prefix}{{cat}}:keys:version"
         self.audit = f"{prefix}{{cat}}:audit"
         self.schema = f"{prefix}{{cat}}:schema"
         self.schema_by = f"{prefix}{{cat}}:schema:by"

@@ -1,12 +1,13 @@
-"""The route table of the management API: what there is, who may, which parameters, how large a body.
+"""The route table of the management API: what there is, who may, about which object, which parameters, how
+large a body.
 
-Authentication, role, parameters, body limit and the form of every failure stand in one wrapper around each
-route, so that no endpoint can forget one.
+Authentication, role, ownership, parameters, body limit and the form of every failure stand in one wrapper around
+each route, so that no endpoint can forget one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import get_args, get_type_hints
 
@@ -16,9 +17,11 @@ from starlette.responses import Response
 from starlette.routing import Route as StarletteRoute
 from starlette.types import Receive, Scope, Send
 
+from adserve.core.access import ROLES, Account
 from adserve.core.report_query import PARAMETERS
 from adserve.core.validate import check_id, one_of
 from adserve.errors import AdserveError, Forbidden, Unauthenticated
+from adserve.flows.access import require
 from adserve.flows.services import Services
 from adserve.store.catalog import TYPES
 from adserve.store.client import REPLY_ERRORS
@@ -30,20 +33,28 @@ from adserve.web.problems import problem, reply_to
 log = structlog.get_logger("adserve")
 JSON_LIMIT = 65_536
 FORM_OVERHEAD = 65_536
+MAX_SECRET = 256
 ADMIN = frozenset({"admin"})
+STAFF = frozenset({"admin", "reviewer", "reader"})
+EVERYONE = frozenset(ROLES)
+REVIEW = frozenset({"admin", "reviewer"})
+OWN = frozenset({"admin", "advertiser"})
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One line of the table. `query`: the parameters it takes; `body_limit` in bytes, -1 stands for an
-    upload's."""
+    """One line of the table. `roles`: who may, before anything is looked up; `about`: the kind of the object that
+    the path names, which has to be the caller's. `query`: the parameters it takes, and in `guarded` the values
+    among them that only some roles may give. `body_limit` in bytes, -1 stands for an upload's."""
 
     method: str
     path: str
     endpoint: Callable[[api.Call], Awaitable[Response]]
     summary: str
+    roles: frozenset[str]
+    about: str | None = None
     query: Takes = field(default_factory=dict)
-    roles: frozenset[str] = ADMIN
+    guarded: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
     body_limit: int = JSON_LIMIT
 
 
@@ -56,38 +67,53 @@ def _list(kind: str, **filters: Callable[[str], object]) -> Takes:
     return {"state": one_of(*states), **filters, **PAGE}
 
 
-def _crud(kind: str, item: str, collection: str, **filters: Callable[[str], object]) -> tuple[Route, ...]:
+def _crud(
+    kind: str, item: str, collection: str, readers: frozenset[str], **filters: Callable[[str], object]
+) -> tuple[Route, ...]:
+    """The five routes of a kind that admins alone change; its list may stand below an object of another kind."""
+    parent = "site" if "{site}" in collection else None
     return (
-        Route("GET", collection, api.listing(kind), f"list {kind}s", _list(kind, **filters)),
-        Route("PUT", item, api.put(kind), f"create or replace a {kind}"),
-        Route("GET", item, api.get(kind), f"one {kind}"),
-        Route("PATCH", item, api.patch(kind), f"change a {kind} by merge patch"),
-        Route("DELETE", item, api.delete(kind), f"archive a {kind}"),
+        Route("GET", collection, api.listing(kind), f"list {kind}s", readers, parent, _list(kind, **filters)),
+        Route("PUT", item, api.put(kind), f"create or replace a {kind}", ADMIN, kind),
+        Route("GET", item, api.get(kind), f"one {kind}", readers, kind),
+        Route("PATCH", item, api.patch(kind), f"change a {kind} by merge patch", ADMIN, kind),
+        Route("DELETE", item, api.delete(kind), f"archive a {kind}", ADMIN, kind),
     )
 
 
+def _creative(
+    method: str, rest: str, endpoint: Callable[[api.Call], Awaitable[Response]], summary: str, roles: frozenset[str]
+) -> Route:
+    limit = -1 if rest == "/content" else JSON_LIMIT
+    return Route(method, f"{V1}/creatives/{{id}}{rest}", endpoint, summary, roles, "creative", body_limit=limit)
+
+
 V1 = "/api/v1"
+UPLOADS = f"{V1}/campaigns/{{id}}/creatives"
 APPROVE: Takes = {"approve": one_of("true", "false")}
+MAY_APPROVE = {("approve", "true"): REVIEW}
+CREATIVES = _list("creative", campaign=check_id)
+AUDIT: Takes = {"actor": str, "what": str, **PAGE, "after": api.audit_id}
 ROUTES: tuple[Route, ...] = (
-    *_crud("site", f"{V1}/sites/{{id}}", f"{V1}/sites"),
-    *_crud("slot", f"{V1}/sites/{{site}}/slots/{{slot}}", f"{V1}/sites/{{site}}/slots"),
-    *_crud("advertiser", f"{V1}/advertisers/{{id}}", f"{V1}/advertisers"),
-    *_crud("campaign", f"{V1}/campaigns/{{id}}", f"{V1}/campaigns", advertiser=check_id),
-    Route("POST", f"{V1}/campaigns/{{id}}/creatives", api.upload, "upload a creative", APPROVE, body_limit=-1),
-    Route("GET", f"{V1}/creatives", api.listing("creative"), "list creatives", _list("creative", campaign=check_id)),
-    Route("GET", f"{V1}/creatives/{{id}}", api.get("creative"), "one creative"),
-    Route("PATCH", f"{V1}/creatives/{{id}}", api.patch_creative, "change a creative by merge patch"),
-    Route("DELETE", f"{V1}/creatives/{{id}}", api.move("archive"), "archive a creative"),
-    Route("PUT", f"{V1}/creatives/{{id}}/content", api.put_content, "new content, for review", body_limit=-1),
-    Route("POST", f"{V1}/creatives/{{id}}/approve", api.move("approve"), "approve the newest revision"),
-    Route("POST", f"{V1}/creatives/{{id}}/reject", api.move("reject"), "reject, with a reason"),
-    Route("POST", f"{V1}/creatives/{{id}}/pause", api.move("pause"), "pause"),
-    Route("POST", f"{V1}/creatives/{{id}}/resume", api.move("resume"), "resume"),
-    Route("POST", f"{V1}/keys", api.create_key, "make an API key"),
-    Route("GET", f"{V1}/keys", api.list_keys, "list API keys", PAGE),
-    Route("DELETE", f"{V1}/keys/{{id}}", api.delete_key, "revoke an API key"),
-    Route("GET", f"{V1}/report", api.report, "figures", dict.fromkeys(PARAMETERS, str)),
-    Route("GET", f"{V1}/audit", api.audit, "who changed what, newest first", {**PAGE, "after": api.audit_id}),
+    *_crud("site", f"{V1}/sites/{{id}}", f"{V1}/sites", STAFF),
+    *_crud("slot", f"{V1}/sites/{{site}}/slots/{{slot}}", f"{V1}/sites/{{site}}/slots", STAFF),
+    *_crud("advertiser", f"{V1}/advertisers/{{id}}", f"{V1}/advertisers", EVERYONE),
+    *_crud("campaign", f"{V1}/campaigns/{{id}}", f"{V1}/campaigns", EVERYONE, advertiser=check_id),
+    Route("POST", UPLOADS, api.upload, "upload a creative", OWN | REVIEW, "campaign", APPROVE, MAY_APPROVE, -1),
+    Route("GET", f"{V1}/creatives", api.listing("creative"), "list creatives", EVERYONE, query=CREATIVES),
+    _creative("GET", "", api.get("creative"), "one creative", EVERYONE),
+    _creative("PATCH", "", api.patch_creative, "change a creative by merge patch", OWN),
+    _creative("DELETE", "", api.move("archive"), "archive a creative", OWN),
+    _creative("PUT", "/content", api.put_content, "new content, for review", OWN),
+    _creative("POST", "/approve", api.move("approve"), "approve the newest revision", REVIEW),
+    _creative("POST", "/reject", api.move("reject"), "reject, with a reason", REVIEW),
+    _creative("POST", "/pause", api.move("pause"), "pause", OWN),
+    _creative("POST", "/resume", api.move("resume"), "resume", OWN),
+    Route("POST", f"{V1}/keys", api.create_key, "make an API key", ADMIN),
+    Route("GET", f"{V1}/keys", api.list_keys, "list API keys", ADMIN, query=PAGE),
+    Route("DELETE", f"{V1}/keys/{{id}}", api.delete_key, "revoke an API key", ADMIN, "key"),
+    Route("GET", f"{V1}/report", api.report, "figures", EVERYONE, query=dict.fromkeys(PARAMETERS, str)),
+    Route("GET", f"{V1}/audit", api.audit, "who changed what, newest first", EVERYONE, query=AUDIT),
 )
 
 
@@ -140,16 +166,26 @@ def _dispatcher(path: str, methods: dict[str, Route], services: Services) -> Sta
 
 
 async def _answer(route: Route, request: Request, services: Services) -> Response:
-    """Who, may they, what do they ask, how much, then the endpoint."""
-    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
-    given = len(request.headers.getlist("authorization"))
-    account = None
-    if given == 1 and scheme.lower() == "bearer" and 0 < len(secret) <= 256:
-        account = await services.accounts.find(secret.strip())
-    if account is None:
-        raise Unauthenticated("send Authorization: Bearer with a valid API key")
+    """Who, may they, what do they ask, is it theirs, how much, then the endpoint."""
+    account = await _caller(request, services)
     if account.role not in route.roles:
         raise Forbidden("this key's role may not do that")
     query = read_query(request.query_params.multi_items(), route.query)
+    for (name, value), roles in route.guarded.items():
+        if query.get(name) == value and account.role not in roles:
+            raise Forbidden(f"this key's role may not ask for {name}={value}")
+    if route.about is not None:
+        await require(services, account, route.about, api.id_of(route.about, request.path_params))
     limit = services.max_upload_bytes + FORM_OVERHEAD if route.body_limit < 0 else route.body_limit
     return await route.endpoint(api.Call(request, services, account, query, await read(request, limit)))
+
+
+async def _caller(request: Request, services: Services) -> Account:
+    """The account of the one key that a request has. Unauthenticated."""
+    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+    given = len(request.headers.getlist("authorization"))
+    if given == 1 and scheme.lower() == "bearer" and 0 < len(secret) <= MAX_SECRET:
+        account = await services.accounts.find(secret.strip())
+        if account is not None:
+            return account
+    raise Unauthenticated("send Authorization: Bearer with a valid API key")

@@ -21,6 +21,7 @@ from typing import Any
 
 import httpx2
 
+from adserve.core.access import OPERATOR
 from adserve.core.rotation import Draws
 from adserve.core.token import Key
 from adserve.errors import StoreError, StoreUnavailable
@@ -297,7 +298,7 @@ class World:
         """By hour and creative, read from the store past every fault; None while that is away."""
         asked = {"from": "2033-05-01", "to": "2033-07-01", "site": "news", "by": "hour,creative", "tz": "UTC"}
         try:
-            return await report(self._services, asked)
+            return await report(self._services, asked, OPERATOR)
         except StoreUnavailable:
             return None
 

@@ -84,6 +84,27 @@ def test_keys_are_made_listed_and_revoked_in_json(url: str) -> None:
     assert json.loads(run("keys", "list", *where).stdout) == []
 
 
+@pytest.mark.parametrize(
+    ("flags", "role", "scopes"),
+    [((), "admin", []), (("--role", "reader"), "reader", []), (("--scope", "delivery"), None, ["delivery"])],
+)
+def test_a_key_has_the_role_and_scope_that_were_asked(
+    url: str, flags: tuple[str, ...], role: str | None, scopes: list[str]
+) -> None:
+    """An admin's without a word about either; with a scope alone it has no role."""
+    where = ("--redis-url", url, "--json")
+    made = json.loads(run("keys", "create", "--name", "CI", *flags, *where).stdout)
+    assert (made["role"], made["scopes"]) == (role, scopes)
+    run("keys", "revoke", made["id"], *where)
+
+
+def test_a_key_of_an_advertiser_that_is_not_there_is_not_made(url: str) -> None:
+    """Told like the API tells it."""
+    where = ("--redis-url", url)
+    code, error = failure("keys", "create", "--name", "P", "--role", "advertiser", "--advertiser", "none", *where)
+    assert (code, [one["pointer"] for one in error["errors"]]) == (1, ["/advertiser"])
+
+
 def test_failures_are_json_where_json_was_asked_for(url: str) -> None:
     """One form for bad usage, bad settings, a bad question, nothing there and no store."""
     code, error = failure("report", "--tz", "Mars", "--by", "colour", "--redis-url", url)

@@ -14,8 +14,7 @@ import pytest
 from msgspec.structs import replace
 
 from adserve.core.model import Advertiser, Site
-from adserve.errors import Invalid, NotFound, Stale
-from adserve.store.accounts import Accounts
+from adserve.errors import Stale
 from adserve.store.catalog import CatalogStore
 from adserve.store.client import Redis, connect
 from adserve.store.keys import Keys
@@ -168,72 +167,6 @@ async def test_a_script_that_the_store_forgot_is_loaded_again(catalog: CatalogSt
     await catalog.put("site", site("a"), None, **BY)
     await client.script_flush()
     assert (await catalog.put("site", site("b"), None, **BY)).version == 1
-
-
-# ------------------------------------------------------------------ keys
-
-
-async def test_a_secret_finds_its_account_and_only_a_digest_is_stored(client: Redis, keys: Keys) -> None:
-    """Found by this worker at once, and by another."""
-    accounts = Accounts(client, keys, None)
-    id_, secret = await accounts.create("admin", "CI")
-    for one in (accounts, Accounts(client, keys, None)):
-        found = await one.find(secret)
-        assert found is not None
-        assert (found.id, found.role, found.name) == (id_, "admin", "CI")
-    assert secret not in str(await client.hgetall(keys.accounts))
-    for wrong in ("", secret[:-1], secret + "x", secret.upper(), "é", "\udcff", id_):
-        assert await accounts.find(wrong) is None
-
-
-async def test_a_revoked_key_is_dead_within_a_second_elsewhere(
-    client: Redis, keys: Keys, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A worker remembers keys for half a second; the clock of this test stands still until moved."""
-    now = [1000.0]
-    monkeypatch.setattr("adserve.store.accounts.time.monotonic", lambda: now[0])
-    here, there = Accounts(client, keys, None), Accounts(client, keys, None)
-    id_, secret = await here.create("admin", "CI")
-    assert await there.find(secret) is not None
-    await here.revoke(id_)
-    assert await here.find(secret) is None
-    now[0] += 1
-    assert await there.find(secret) is None
-    with pytest.raises(NotFound):
-        await here.revoke(id_)
-
-
-async def test_the_bootstrap_key_needs_no_store(keys: Keys) -> None:
-    """An operator gets in while the store is away. An unset or empty one opens nothing."""
-    away = connect("redis://127.0.0.1:1")
-    found = await Accounts(away, keys, "k" * 24).find("k" * 24)
-    assert found is not None
-    assert found.role == "admin"
-    await away.aclose()
-
-
-@pytest.mark.parametrize("unset", [None, ""])
-async def test_without_a_bootstrap_key_nothing_is_one(client: Redis, keys: Keys, unset: str | None) -> None:
-    """Not the empty secret either."""
-    assert await Accounts(client, keys, unset).find("") is None
-
-
-async def test_other_roles_are_not_made(client: Redis, keys: Keys) -> None:
-    """Named as not supported; nothing is stored."""
-    accounts = Accounts(client, keys, None)
-    with pytest.raises(Invalid) as raised:
-        await accounts.create("reviewer", "R")
-    assert [(one.pointer, one.code) for one in raised.value.problems] == [("/role", "not_supported")]
-    assert await accounts.list() == []
-
-
-async def test_a_key_that_cannot_be_read_opens_nothing_and_closes_nothing(client: Redis, keys: Keys) -> None:
-    """The others still work."""
-    accounts = Accounts(client, keys, None)
-    _, secret = await accounts.create("admin", "CI")
-    await client.hset(keys.accounts, "k-bad", "{")
-    assert await Accounts(client, keys, None).find(secret) is not None
-    assert len(await accounts.list()) == 1
 
 
 # ------------------------------------------------------------------ media

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from adserve.core.access import OPERATOR
 from adserve.core.report_names import Names
 from adserve.core.schedule import BUCKET_S, day_bounds, local_day, parse_moment
 from adserve.errors import Invalid, NotFound, StoreUnavailable
@@ -166,12 +167,12 @@ async def test_a_report_of_a_running_service(held: Running) -> None:
         await services.client.hset(services.keys.objects, f"{kind}:{thing.id}", msgspec.json.encode(thing))
     now = int(services.clock())
     await count(services.client, services.keys, now - now % BUCKET_S, {"1.11.1.1.s": 3, "1.11.1.1.i": 3})
-    told = await report(services, {"by": "slot,creative", "site": "news"})
+    told = await report(services, {"by": "slot,creative", "site": "news"}, OPERATOR)
     assert isinstance(told, dict)
     assert [(row["slot_name"], row["creative_name"], row["impressions"]) for row in told["rows"]] == [
         ("Top Post Ad", "K1", 3)
     ]
-    text = await report(services, {"by": "slot", "site": "news", "format": "csv"})
+    text = await report(services, {"by": "slot", "site": "news", "format": "csv"}, OPERATOR)
     assert isinstance(text, str)
     assert "news/top,Top Post Ad,3,0,3,3," in text
     old = now - now % BUCKET_S - services.keep_buckets_s - BUCKET_S

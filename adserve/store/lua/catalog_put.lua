@@ -11,9 +11,13 @@ if stored then
   if readable and type(object) == 'table' then version = tonumber(object['version']) or 0 end
 end
 if version ~= tonumber(ARGV[2]) then return -1 end
+-- What fails, fails before anything is written, and the audit is written first: a script does not take back.
+redis.call('ZCARD', KEYS[2])
+local known = redis.call('GET', KEYS[3]) or '0'
+if not known:match('^%d+$') then return redis.error_reply('WRONGTYPE version of the catalog') end
+redis.call('XADD', KEYS[4], '*', 'what', ARGV[1], 'actor', ARGV[4], 'action', ARGV[5],
+  'before', ARGV[6], 'after', ARGV[7], 'at', ARGV[8])
 local now = redis.call('INCR', KEYS[3])
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
 redis.call('ZADD', KEYS[2], now, ARGV[1])
-redis.call('XADD', KEYS[4], '*', 'what', ARGV[1], 'actor', ARGV[4], 'action', ARGV[5],
-  'before', ARGV[6], 'after', ARGV[7], 'at', ARGV[8])
 return now

@@ -13,12 +13,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from adserve.core import validate as v
+from adserve.core.access import Account
 from adserve.core.model import Creative, Thing
 from adserve.errors import Invalid, Problem
-from adserve.flows import manage, review, submit
+from adserve.flows import access, keys, manage, review, submit
 from adserve.flows.report import report as report_flow
 from adserve.flows.services import Services
-from adserve.store.accounts import Account
 from adserve.web.api import body as bodies
 from adserve.web.api.query import whole_from_one
 from adserve.web.problems import HEADERS
@@ -61,7 +61,10 @@ async def shown(call: Call, thing: Thing, status: int = 200, **headers: str) -> 
 
 
 def id_of(kind: str, path: dict[str, str]) -> str:
-    return f"{path['site']}/{path['slot']}" if kind == "slot" else path["id"]
+    """The id of the object of this kind that a path names."""
+    if kind == "slot":
+        return f"{path['site']}/{path['slot']}"
+    return path["id"] if "id" in path else path[kind]
 
 
 Endpoint = Callable[[Call], Any]
@@ -127,7 +130,7 @@ def listing(kind: str) -> Endpoint:
         if "site" in call.path:
             await manage.get_thing(call.services, "site", call.path["site"])
         wanted = {name: value for name, value in call.query.items() if name not in ("limit", "after")} | call.path
-        things = await manage.list_things(call.services, kind)
+        things = await access.visible(call.services, call.account, kind)
         found = [one for one in things if all(getattr(one, n, None) == value for n, value in wanted.items())]
         page, headers = page_of(call, found, lambda one: one.id)
         slots = await manage.list_things(call.services, "slot") if kind == "campaign" else None
@@ -185,17 +188,13 @@ def move(action: str) -> Endpoint:
 
 
 async def create_key(call: Call) -> Response:
-    form = v.Form(call.json(), not_supported={"advertiser": None, "scopes": []})
-    role = form.take("role", "", v.one_of("admin", later=("reviewer", "advertiser", "reader")), required=True)
-    name = form.take("name", "", v.text(100, empty=True))
-    form.finish()
-    id_, secret = await call.services.accounts.create(role, name, actor=call.account.id)
-    return reply({"id": id_, "role": role, "name": name, "key": secret}, 201)
+    made, secret = await keys.create_key(call.services, call.json(), actor=call.account.id)
+    return reply({**made.as_json(), "key": secret}, 201)
 
 
 async def list_keys(call: Call) -> Response:
-    keys = sorted(await call.services.accounts.list(), key=lambda one: one.id)
-    page, headers = page_of(call, keys, lambda one: one.id)
+    found = sorted(await call.services.accounts.list(), key=lambda one: one.id)
+    page, headers = page_of(call, found, lambda one: one.id)
     return reply({"items": [one.as_json() for one in page]}, headers=headers)
 
 
@@ -206,7 +205,7 @@ async def delete_key(call: Call) -> Response:
 
 async def report(call: Call) -> Response:
     """Figures as JSON or, with `format=csv`, as CSV."""
-    found = await report_flow(call.services, call.query)
+    found = await report_flow(call.services, call.query, call.account)
     if isinstance(found, str):
         headers = {**HEADERS, "Content-Disposition": 'attachment; filename="report.csv"'}
         return Response(found, 200, headers, "text/csv; charset=utf-8")
@@ -221,8 +220,14 @@ def audit_id(text: str) -> str:
 
 
 async def audit(call: Call) -> Response:
-    """Newest first; `after` is the id of the last line of the page before."""
-    limit, after = limit_of(call), call.query.get("after", "+")
-    lines = await call.services.catalog.audit(before=after, limit=limit + 1)
-    headers = next_link(call, limit, lines[limit - 1]["id"]) if len(lines) > limit else {}
-    return reply({"items": lines[:limit]}, headers=headers)
+    """Newest first; `after` is the id of the last line that was looked at for the page before."""
+    limit, query = limit_of(call), call.query
+    lines, after = await access.read_audit(
+        call.services,
+        call.account,
+        before=query.get("after", "+"),
+        limit=limit,
+        actor=query.get("actor", ""),
+        what=query.get("what", ""),
+    )
+    return reply({"items": lines}, headers=next_link(call, limit, after) if after else {})
