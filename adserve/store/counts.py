@@ -15,12 +15,11 @@ from collections import Counter, defaultdict, deque
 from typing import Any
 
 from adserve.core.report_cells import Where
-from adserve.core.schedule import bucket_of
 from adserve.core.token import Serve
 from adserve.errors import StoreUnavailable
 from adserve.store.breaker import Breaker
 from adserve.store.client import Redis, Script, end, recover
-from adserve.store.keys import TAGS, Keys, tag_of
+from adserve.store.keys import BUCKET_S, TAGS, Keys, tag_of
 from adserve.store.line import Call, Line, Words
 from adserve.store.spaces import Place, Spaces
 from adserve.store.spool import Flush, Spool
@@ -28,6 +27,10 @@ from adserve.store.spool import Flush, Spool
 FLUSH_S = 0.05
 SPOOL_S = 0.1
 """How long served counts may stand in memory alone: what a killed worker can lose."""
+
+
+Cell = tuple[int, int, int, int, int, str]
+"""Bucket, serials of slot and revision, tier, device, metric."""
 
 
 class _Batch:
@@ -49,7 +52,7 @@ class Counts:
         self._client, self._keys, self._spaces, self._spool, self._breaker = client, keys, spaces, spool, breaker
         self._memory_s = memory_s
         self._line = Line(client, Script("cells", "serves"))
-        self._fresh: defaultdict[int, Counter[str]] = defaultdict(Counter)
+        self._fresh: defaultdict[int, dict[Cell, int]] = defaultdict(dict)
         self._since = 0.0
         self._pending: defaultdict[int, deque[_Batch]] = defaultdict(deque)
         self._begin()
@@ -69,16 +72,20 @@ class Counts:
 
     def served(self, serve: Serve) -> None:
         """Counts a serve, with the next flush."""
-        self._fresh[serve.tag][f"{bucket_of(serve.issued)} {cell_prefix(serve)}s"] += 1
+        _, _, issued, slot, revision, _, tag, tier, device, _ = serve
+        self._add(tag, (issued - issued % BUCKET_S, slot, revision, tier, device, "s"))
 
     def stayed_empty(self, slot: int, device: int, reason: str, now: int) -> None:
         """Counts a request that stayed empty, with the next flush. `slot` is a serial."""
-        self._fresh[tag_of(slot)][f"{bucket_of(now)} {slot}.0.0.{device}.e.{reason}"] += 1
+        self._add(tag_of(slot), (now - now % BUCKET_S, slot, 0, 0, device, f"e.{reason}"))
 
     def passed_back(self, campaign: int, where: Where, now: int) -> None:
         """Counts a request that was handed back to the page, with the next flush. `campaign` is a serial."""
-        slot, revision, tier, device = where
-        self._fresh[tag_of(campaign)][f"{bucket_of(now)} {slot}.{revision}.{tier}.{device}.p"] += 1
+        self._add(tag_of(campaign), (now - now % BUCKET_S, *where, "p"))
+
+    def _add(self, tag: int, cell: Cell) -> None:
+        cells = self._fresh[tag]
+        cells[cell] = cells.get(cell, 0) + 1
 
     async def run(self) -> None:
         """Flushes for ever. A store that hangs does not keep what comes meanwhile from the spool."""
@@ -123,7 +130,11 @@ class Counts:
             self._sequence[tag] += 1
             start, self._reached[tag] = self._reached[tag], self._spaces.reached(tag)
             own = (self._spaces.incarnation, tag, self._sequence[tag])
-            flush = Flush(*own, start, self._reached[tag], dict(cells))
+            named = {
+                f"{bucket} {slot}.{revision}.{tier}.{device}.{metric}": n
+                for (bucket, slot, revision, tier, device, metric), n in cells.items()
+            }
+            flush = Flush(*own, start, self._reached[tag], named)
             self._pending[tag].append(_Batch(flush, now))
             _merge(self._pending[tag])
         self._fresh.clear()

@@ -32,8 +32,10 @@ FAILED = (
     b"HTTP/1.1 500 Internal Server Error\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 15\r\n"
     b"connection: close\r\n\r\ninternal error\n"
 )
-NOT_PLAIN = (b"transfer-encoding", b"expect", b"upgrade")
+NOT_PLAIN = frozenset({b"transfer-encoding", b"expect", b"upgrade"})
 """Headers of a request that goes the way of ASGI."""
+UNUSUAL = NOT_PLAIN | {b"content-length", b"connection"}
+"""Headers for which a request is looked at more closely."""
 
 
 class Later(Enum):
@@ -146,12 +148,13 @@ class BoundedProtocol(HttpToolsProtocol):
         if busy or self.flow.write_paused:
             return None
         headers = dict(self.headers)
-        if headers.get(b"content-length", b"0") != b"0" or self.parser.get_http_version() != "1.1":
+        if not UNUSUAL.isdisjoint(headers) and not self._is_plain(headers):
             return None
-        for name in NOT_PLAIN:
-            if name in headers:
-                return None
         return headers if len(headers) == len(self.headers) else merged(self.headers)
+
+    def _is_plain(self, headers: dict[bytes, bytes]) -> bool:
+        no_body = headers.get(b"content-length", b"0") == b"0"
+        return no_body and NOT_PLAIN.isdisjoint(headers) and self.parser.get_http_version() == "1.1"
 
     def _to_application(self) -> None:
         self._body_until = self.loop.time() + BODY_TIMEOUT_S
