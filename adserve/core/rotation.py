@@ -1,24 +1,25 @@
-"""Draws: which number out of `[0, total)` comes next for an eligible set.
+"""Draws: which point of a circle comes next for an eligible set.
 
-DESIGN. `even` walks the circle of 2**64 points by the golden ratio, whose multiples spread more
-evenly than those of any other number, and scales each point to `[0, total)`: every stretch of N
-draws gives an interval of weight w close to N * w / total. Each block of eight is shuffled with
-chance, from a random start, so that no fixed alternation can be read off or gamed. A sequence
-belongs to one eligible set: a sequence shared between sets drifts by hundreds. `random` is an exact
-integer draw. Not chosen: floats or a closed range, which give weights 1:1 the shares 2/3 and 1/3;
-a whole-number step coprime to the total (measured: off by up to 48, when the step happens to lie
-near a simple fraction of the total); error diffusion, which is O(candidates) a pick.
+DESIGN. A draw is one of the 2**64 points of a circle, on which each campaign of a set has a stretch as long as its
+share, and in it each of its creatives. `even` walks the circle by the golden ratio, whose multiples spread
+more evenly than those of any other number: of every N points a stretch gets close to N times its share, so
+one walk is even for campaigns and for creatives. Each block of eight is shuffled with chance, from a random start,
+so that no fixed alternation can be read off or gamed. A sequence belongs to one eligible set: a sequence shared
+between sets drifts by hundreds. All is counted in integers, half-open: a share is exact to one point of 2**64.
+Not chosen: floats or a closed range, which give weights 1:1 the shares 2/3 and 1/3; a whole-number step coprime to
+the total (measured: off by up to 48, when the step happens to lie near a simple fraction of the total); error
+diffusion, which is O(candidates) a pick; a second sequence for the creatives of each campaign (10,000 of them to
+remember, and even only among the serves of their own campaign).
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Hashable
 from typing import Protocol
 
 BLOCK = 8
-"""Draws shuffled together; more would be less predictable and less even."""
-_CIRCLE = 1 << 64
+"""Points shuffled together; more would be less predictable and less even."""
+_SHUFFLE_BITS = 24
+_LAST_POINT = (1 << 64) - 1
 _STEP = 0x9E3779B97F4A7C15
 """2**64 divided by the golden ratio, made odd, so that the walk visits every point."""
 
@@ -26,51 +27,83 @@ _STEP = 0x9E3779B97F4A7C15
 class Chance(Protocol):
     """`random.Random` has it."""
 
-    def randrange(self, stop: int, /) -> int: ...
+    def getrandbits(self, count: int, /) -> int: ...
 
 
 class EvenSequence:
-    """The draws of one eligible set of weight `total` (1 to 2**40)."""
+    """The points of one eligible set, each in `[0, 2**64)`."""
 
-    __slots__ = ("_at", "_block", "_chance", "_total")
+    __slots__ = ("_at", "_bits", "_block")
 
-    def __init__(self, total: int, chance: Chance) -> None:
-        self._total = total
-        self._at = chance.randrange(_CIRCLE)
-        self._chance = chance
+    def __init__(self, chance: Chance) -> None:
+        self._at = chance.getrandbits(64)
+        self._bits = chance.getrandbits
         self._block: list[int] = []
 
     def __next__(self) -> int:
         block = self._block
         if not block:
+            at = self._at
             for _ in range(BLOCK):
-                block.append(self._at * self._total >> 64)
-                self._at = (self._at + _STEP) % _CIRCLE
+                block.append(at)
+                at = (at + _STEP) & _LAST_POINT
+            self._at = at
         last = len(block) - 1
-        place = self._chance.randrange(last + 1)
+        place = self._bits(_SHUFFLE_BITS) * (last + 1) >> _SHUFFLE_BITS
         block[place], block[last] = block[last], block[place]
         return block.pop()
 
 
+class _Recent:
+    """Sequences by the names of their sets, `limit` at most: whenever half as many were asked for, those go that
+    were not asked for since the time before."""
+
+    def __init__(self, limit: int) -> None:
+        self._half = limit // 2
+        self.latest: dict[int, EvenSequence] = {}
+        self._earlier: dict[int, EvenSequence] = {}
+
+    def __len__(self) -> int:
+        return len(self.latest) + len(self._earlier)
+
+    def get(self, name: int) -> EvenSequence | None:
+        found = self.latest.get(name)
+        if found is None and name in self._earlier:
+            found = self.put(name, self._earlier[name])
+        return found
+
+    def put(self, name: int, sequence: EvenSequence) -> EvenSequence:
+        if len(self.latest) >= self._half:
+            self._earlier, self.latest = self.latest, {}
+        self._earlier.pop(name, None)
+        self.latest[name] = sequence
+        return sequence
+
+
 class Draws:
-    """The chance of one worker: an even sequence for each eligible set in use, least recent out first."""
+    """The chance of one worker: an even sequence for each eligible set in use. Those of whole pools are remembered
+    apart from those of pools less what a page shows, of which a large catalog has a new one for nearly every page."""
 
-    def __init__(self, chance: Chance, *, remembered: int = 20_000) -> None:
-        self.chance = chance
-        self._remembered = remembered
-        self._sequences: OrderedDict[Hashable, EvenSequence] = OrderedDict()
+    def __init__(self, chance: Chance, *, remembered: int = 10_000) -> None:
+        self._chance, self._bits = chance, chance.getrandbits
+        self._pools, self._rests = _Recent(remembered), _Recent(remembered)
 
-    def even(self, eligible: Hashable, total: int) -> int:
-        """The next draw of the set named `eligible`, in `[0, total)`."""
-        sequence = self._sequences.get(eligible)
-        if sequence is None:
-            sequence = self._sequences[eligible] = EvenSequence(total, self.chance)
-            if len(self._sequences) > self._remembered:
-                self._sequences.popitem(last=False)
-        else:
-            self._sequences.move_to_end(eligible)
-        return next(sequence)
+    def __len__(self) -> int:
+        return len(self._pools) + len(self._rests)
 
-    def random(self, _eligible: Hashable, total: int) -> int:
-        """An independent draw in `[0, total)`, which advances no sequence."""
-        return self.chance.randrange(total)
+    def even(self, pool: int) -> int:
+        """The next point of the set of a name, which is a whole pool."""
+        return next(self._pools.latest.get(pool) or self._recall(pool))
+
+    def even_rest(self, rest: int) -> int:
+        """The same of a set that is a pool less what a page shows."""
+        found = self._pools.get(rest) or self._rests.get(rest)
+        return next(found or self._rests.put(rest, EvenSequence(self._chance)))
+
+    def random(self, _name: int) -> int:
+        """A point that advances no sequence."""
+        return self._bits(64)
+
+    def _recall(self, pool: int) -> EvenSequence:
+        found = self._pools.get(pool)
+        return found or self._pools.put(pool, self._rests.get(pool) or EvenSequence(self._chance))

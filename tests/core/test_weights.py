@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Hashable
-from itertools import product
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adserve.core.catalog import Candidate, CompiledSlot, Entry, Snippet
-from adserve.core.decide import SlotRequest, decide
+from adserve.core.decide import Choice, PageView, SlotRequest, decide, why_empty
 from adserve.core.model import TIERS, Campaign, Content, Creative, Site, Slot
+from adserve.core.pool import Candidate, Entry, Snippet
 from adserve.core.rotation import Draws
+from adserve.core.slot import CompiledSlot
 
 SITE = Site(id="news", serial=1, version=1, name="News")
 STANDARD = TIERS.index("standard")
 
 
-def slot_of(weights: list[tuple[int, list[int]]]) -> CompiledSlot:
+def slot_of(weights: list[tuple[int, list[int]]], **slot: Any) -> CompiledSlot:
     """A slot with a campaign for each `(weight, weights of its creatives)`."""
     candidates = []
     for at, (weight, creatives) in enumerate(weights, 1):
@@ -33,32 +32,28 @@ def slot_of(weights: list[tuple[int, list[int]]]) -> CompiledSlot:
             entries.append(Entry(creative, content, Snippet(("",), ())))
         candidates.append(Candidate(campaign, tuple(entries)))
     tiers = tuple(tuple(candidates) if tier == STANDARD else () for tier in range(len(TIERS)))
-    return CompiledSlot(SITE, Slot(id="news/top", serial=1, version=1, site="news", name="top"), tiers)
+    return CompiledSlot(SITE, Slot(id="news/top", serial=1, version=1, site="news", name="top", **slot), tiers)
 
 
 class Given(Draws):
-    """Draws that a test sets: the first for the campaign, the second for the creative. It remembers
-    the totals that it was asked for."""
+    """One draw that a test sets, the `part`th of `parts` of the circle. It remembers the sets that it was asked for."""
 
-    def __init__(self, *draws: int) -> None:
+    def __init__(self, part: int = 0, parts: int = 1) -> None:
         super().__init__(random.Random(0))
-        self.left, self.totals = list(draws), []  # type: tuple[list[int], list[int]]
+        self.point, self.asked = -(-part * 2**64 // parts), []  # type: tuple[int, list[int]]
 
-    def even(self, _eligible: Hashable, total: int) -> int:
-        self.totals.append(total)
-        return self.left.pop(0) if self.left else 0
+    def even(self, pool: int) -> int:
+        self.asked.append(pool)
+        return self.point
+
+    def even_rest(self, rest: int) -> int:
+        return self.even(rest)
 
 
-def winner(slot: CompiledSlot, *draws: int) -> tuple[int, str]:
-    choice = decide(slot, SlotRequest(), None, 0, Given(*draws))
+def winner(slot: CompiledSlot, part: int, parts: int, page: PageView | None = None) -> tuple[int, str]:
+    choice = decide(slot, SlotRequest(), page, 0, Given(part, parts))
     assert choice is not None
     return choice.campaign.serial, choice.entry.creative.id
-
-
-def total_of(slot: CompiledSlot, *draws: int) -> list[int]:
-    asked = Given(*draws)
-    decide(slot, SlotRequest(), None, 0, asked)
-    return asked.totals
 
 
 WEIGHTS = st.lists(
@@ -69,26 +64,52 @@ WEIGHTS = st.lists(
 @settings(max_examples=150, deadline=None)
 @given(WEIGHTS)
 def test_every_draw_in_the_range_is_won_by_weight(weights: list[tuple[int, list[int]]]) -> None:
-    """Over all draws of the campaign each campaign wins its weight; over all of the creative, each
-    creative its own. Weight 0 never wins, and no draw of the range goes nowhere."""
+    """Of draws that cut the circle into equal parts each campaign wins its weight, and each of its creatives its own
+    of these. Weight 0 never wins, and no draw goes nowhere."""
     slot = slot_of(weights)
     can = {at: weight for at, (weight, own) in enumerate(weights, 1) if weight and sum(own)}
     if not can:
         assert decide(slot, SlotRequest(), None, 0, Given()) is None
         return
-    total = sum(can.values())
-    several = len(can) > 1
-    if several:
-        assert total_of(slot)[0] == total
-    won = Counter(winner(slot, draw)[0] for draw in range(total if several else 1))
-    assert won == (can if several else dict.fromkeys(can, 1))
-    for draw in range(total if several else 1):
-        first = (draw,) if several else ()
-        campaign = winner(slot, *first)[0]
-        own = {f"{campaign}.{n}": weight for n, weight in enumerate(weights[campaign - 1][1]) if weight}
-        if len(own) > 1:
-            assert total_of(slot, *first)[-1] == sum(own.values())
-            assert Counter(winner(slot, *first, inner)[1] for inner in range(sum(own.values()))) == own
+    for campaign, weight in can.items():
+        own = weights[campaign - 1][1]
+        parts = sum(can.values()) * sum(own)
+        won = Counter(winner(slot, part, parts) for part in range(parts))
+        assert Counter(serial for serial, _ in won.elements()) == {at: can[at] * sum(own) for at in can}
+        creatives = {(campaign, f"{campaign}.{n}"): weight * one for n, one in enumerate(own) if one}
+        assert {which: count for which, count in won.items() if which[0] == campaign} == creatives
+
+
+@settings(max_examples=150, deadline=None)
+@given(WEIGHTS, st.sampled_from(["never", "creative"]), st.data())
+def test_what_a_page_shows_is_left_out_and_the_rest_shares_by_weight(
+    weights: list[tuple[int, list[int]]], repeat: Any, data: st.DataObject
+) -> None:
+    """Draw by draw it is as if what is shown had never been booked, and so is the name of the set that is left."""
+    slot = slot_of(weights, repeat=repeat)
+    entries = [(c.campaign, entry) for c in slot.tiers[STANDARD] for entry in c.entries]
+    page = PageView()
+    for campaign, entry in data.draw(st.lists(st.sampled_from(entries), max_size=6)):
+        page.add(Choice(entry, campaign, STANDARD))
+    gone = {serial for shown in page.shown.values() for serial in shown}
+    left = [
+        (weight, [0 if (at if repeat == "never" else n) in where else one for n, one in enumerate(own, 100 * at)])
+        for at, (weight, own) in enumerate(weights, 1)
+        for where in (page.shown if repeat == "never" else gone,)
+    ]
+    rest = slot_of(left, repeat=repeat)
+    if decide(rest, SlotRequest(), None, 0, Given()) is None:
+        assert decide(slot, SlotRequest(), page, 0, Given()) is None
+        assert why_empty(slot, SlotRequest(), page, 0) == why_empty(slot, SlotRequest(), None, 0)
+        return
+    for part in range(60):
+        assert winner(slot, part, 60, page) == winner(rest, part, 60)
+    names = []
+    for one, seen in ((slot, page), (rest, None)):
+        draws = Given()
+        decide(one, SlotRequest(), seen, 0, draws)
+        names.append(draws.asked)
+    assert names[0] == names[1]
 
 
 @settings(max_examples=100, deadline=None)
@@ -100,7 +121,7 @@ def test_a_higher_weight_never_lowers_a_share(weights: list[int], data: st.DataO
     shares = []
     for some in (weights, after):
         slot = slot_of([(weight, [1]) for weight in some])
-        shares.append(Counter(winner(slot, draw)[0] for draw in range(sum(some))))
+        shares.append(Counter(winner(slot, draw, sum(some))[0] for draw in range(sum(some))))
     for at in range(len(weights)):
         before_share, after_share = shares[0][at + 1] / sum(weights), shares[1][at + 1] / sum(after)
         assert after_share > before_share if at == raised else after_share < before_share
@@ -109,6 +130,6 @@ def test_a_higher_weight_never_lowers_a_share(weights: list[int], data: st.DataO
 def test_two_equal_campaigns_share_all_draws_in_half() -> None:
     """The case that a range closed at both ends gets wrong: 1:1 is not 2/3 and 1/3."""
     slot = slot_of([(1, [1, 1]), (1, [1, 1])])
-    won = Counter(winner(slot, *draws) for draws in product(range(2), range(2)))
+    won = Counter(winner(slot, part, 4) for part in range(4))
     assert set(won.values()) == {1}
     assert len(won) == 4
