@@ -1,7 +1,7 @@
 """What is measured against: a bare ASGI callable and a bare Starlette route with the same bytes.
 
-Run as `python -m adserve.bench.targets asgi|starlette PORT BODY_FILE`: served by the same uvicorn,
-event loop, HTTP parser and options as adserve itself.
+Run as `python -m adserve.bench.targets asgi|starlette PORT BODY_FILE MEDIA_TYPE WORKERS`: uvicorn as it comes, with
+the same event loop, parser and options as adserve, without our protocol.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from adserve.http import http_options
 
+PATHS = ("/v1/slots/{site}/{slot}", "/v1/pages/{site}", "/e/i/{token}", "/c/{token}")
+
 
 def bare_asgi(body: bytes, media_type: str) -> ASGIApp:
     headers = [(b"content-type", media_type.encode()), (b"content-length", b"%d" % len(body))]
@@ -33,12 +35,23 @@ def bare_starlette(body: bytes, media_type: str) -> ASGIApp:
     async def answer(_: Request) -> Response:
         return Response(body, media_type=media_type)
 
-    return Starlette(routes=[Route("/v1/slots/{site}/{slot}", answer), Route("/e/i/{token}", answer)])
+    return Starlette(routes=[Route(path, answer) for path in PATHS])
+
+
+def app() -> ASGIApp:
+    """The application that the command line names; each worker makes its own."""
+    kind, _, file, media_type, _ = sys.argv[1:]
+    make = {"asgi": bare_asgi, "starlette": bare_starlette}[kind]
+    return make(Path(file).read_bytes(), media_type)
 
 
 if __name__ == "__main__":
-    kind, port, file, media_type = sys.argv[1:]
-    make = {"asgi": bare_asgi, "starlette": bare_starlette}[kind]
     uvicorn.run(
-        make(Path(file).read_bytes(), media_type), host="127.0.0.1", port=int(port), access_log=False, **http_options()
+        "adserve.bench.targets:app",
+        factory=True,
+        host="127.0.0.1",
+        port=int(sys.argv[2]),
+        workers=int(sys.argv[5]),
+        access_log=False,
+        **{**http_options(), "http": "httptools"},
     )

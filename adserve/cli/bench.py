@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import click
 
-from adserve.bench.run import bench, render
+from adserve.bench.run import PARTS, bench, render
 from adserve.cli.options import as_json, show
 
 
 @click.command("bench")
 @as_json
-@click.option("--rounds", default=5, show_default=True)
-@click.option("--count", default=20_000, show_default=True, help="requests a round")
-def bench_command(json_: bool, rounds: int, count: int) -> None:
-    """Measure the slot call and the impression beacon against the bare framework, on this machine."""
-    result = bench(rounds=rounds, count=count, say=lambda text: click.echo(text, err=True))
+@click.option("--rounds", default=5, show_default=True, type=click.IntRange(1, 100))
+@click.option(
+    "--count", default=10_000, show_default=True, type=click.IntRange(200, 1_000_000), help="requests a round"
+)
+@click.option("--part", "parts", multiple=True, type=click.Choice(PARTS), help="only this; may be given several times")
+def bench_command(json_: bool, rounds: int, count: int, parts: tuple[str, ...]) -> None:
+    """Measure this machine: the delivery calls against the bare framework, workers, and the ledger."""
+    result = bench(rounds=rounds, count=count, parts=parts or PARTS, say=lambda text: click.echo(text, err=True))
     show(result, json_, lambda found: [render(found)])
