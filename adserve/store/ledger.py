@@ -121,6 +121,7 @@ class Ledger:
         self._in_flight: list[Item] = []
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
         self.committed = 0
         self.failures = 0
 
@@ -131,7 +132,7 @@ class Ledger:
         """The outcome of an event: `counted`, `duplicate`, `late`, `filtered:<reason>`, or `spooled`,
         which becomes one of the others later. StoreUnavailable when it can be neither counted nor
         spooled: then it may have been counted all the same, and sending it again is safe."""
-        loop = asyncio.get_running_loop()
+        loop = self._loop = self._loop or asyncio.get_running_loop()  # which asks the system for the process each time
         item = Item(event, now, loop.create_future(), loop.time(), again=False)
         if self.breaker.refuses():
             self._put_by(item)
