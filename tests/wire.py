@@ -19,7 +19,7 @@ LOCAL = "\r\nhost: localhost:8000\r\n"
 async def serving(app: ASGIApp, **options: Any) -> AsyncIterator[int]:
     """A server with our protocol, on the event loop of the test: its port."""
     sock = listen("127.0.0.1", 0)
-    given = {**http_options(), "loop": "none", "timeout_graceful_shutdown": 1, **options}
+    given = {**http_options(), "loop": "none", "timeout_graceful_shutdown": 1, "access_log": False, **options}
     server = Server(uvicorn.Config(app, **given))
     task = asyncio.create_task(server.serve(sockets=[sock]))
     try:

@@ -94,7 +94,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         # a line a request is uvicorn's to write, which does not see what goes straight
-        self._straight: Straight | None = None if self.access_log else getattr(self.app, "straight", None)
+        self._straight: Straight | None = None if self.config.access_log else getattr(self.app, "straight", None)
         self._peer = self.client[0] if self.client else ""
         self._plain: dict[bytes, bytes] | None = None  # the headers of a request that may go straight
         self._head_bytes = self._raw_bytes = 0
@@ -200,7 +200,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.write(answer)
             self._until = self.loop.time() + self.timeout_keep_alive
         else:
-            self.transport.write(answer.replace(b"\r\n", b"\r\nconnection: close\r\n", 1))
+            self.transport.write(answer.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n", 1))
             self.transport.close()
 
     def _finish(self, pending: _Pending, answer: bytes) -> None:
