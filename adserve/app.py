@@ -10,20 +10,30 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
+from adserve.metrics.publisher import Publisher
 from adserve.web.delivery import Delivery
 from adserve.web.public import Health, Public
 from adserve.web.routes import build_api
 from adserve.wiring import Running
 
 
-def create_app(running: Running, *, extra: Sequence[BaseRoute] = (), warnings: tuple[str, ...] = ()) -> ASGIApp:
-    """Delivery in front, then the public routes, the management API and `extra` (the demo)."""
+def create_app(
+    running: Running,
+    *,
+    extra: Sequence[BaseRoute] = (),
+    warnings: tuple[str, ...] = (),
+    publisher: Publisher | None = None,
+) -> ASGIApp:
+    """Delivery in front, then the public routes, the management API and `extra` (the demo). `publisher`: of this
+    worker among others."""
+    publisher = publisher or Publisher.alone()
+    publisher.begin(running)
     health = Health(
         lambda: running.store_up and running.admission.given, lambda: (*warnings, *running.admission.warnings)
     )
-    public = Public(running.worker, running.services.media, health)
+    public = Public(running.worker, running.services.media, health, publisher.page)
     router = Starlette(
-        routes=[*public.routes(), *extra, *build_api(running.services)],
+        routes=[*public.routes(), *extra, *build_api(running.services, running.worker.figures)],
         exception_handlers={Exception: _failed},
     )
     return Delivery(running.worker, router)

@@ -17,6 +17,8 @@ from starlette.routing import BaseRoute
 from adserve.app import create_app
 from adserve.errors import SettingsError
 from adserve.http import DRAIN_S, Server, allow_connections, http_options, log_requests
+from adserve.metrics.board import Board
+from adserve.metrics.publisher import Publisher
 from adserve.settings import Settings
 from adserve.store.client import end
 from adserve.store.embedded import EmbeddedStore
@@ -104,11 +106,11 @@ async def serve(
     settings: Settings, store_url: str, store: EmbeddedStore | None, sock: socket.socket, prepare: Prepare
 ) -> None:
     """Serves in this one process until SIGTERM or SIGINT, then drains. `prepare` adds routes and banner lines."""
-    async with supervised(store), running(settings, store_url) as held:
+    async with supervised(store), Publisher.alone() as publisher, running(settings, store_url) as held:
         extra, lines = await prepare(held)
         said = [*lines, *(f"warning: {text}" for text in (*start_warnings(settings), *sharing(store)))]
         print(banner(settings, store, said), file=sys.stderr, flush=True)
-        cut_off = await _accept(held, sock, extra)
+        cut_off = await _accept(held, sock, extra, publisher)
     if not cut_off:
         say("drained: in-flight requests finished, every counter flushed")
 
@@ -122,17 +124,22 @@ async def work(
     life: int,
     ready: int,
     hold_s: float | None,
+    board: tuple[int, int] | None = None,
 ) -> None:
     """One worker of several: says on `ready` that it accepts, and drains when `life` ends or on SIGTERM. `hold_s`:
-    it takes the place of another one, and waits so long for a catalog before it accepts."""
-    async with supervised(store), running(settings, store_url, patient=hold_s is not None) as held:
-        await _accept(held, sock, (), life=life, ready=ready, hold_s=hold_s or 0.0)
+    it takes the place of another one, and waits so long for a catalog before it accepts. `board`: the file with the
+    figures of all workers, and its row."""
+    publisher = Publisher(Board.inherited(board[0]), board[1]) if board is not None else Publisher.alone()
+    patient = hold_s is not None
+    async with supervised(store), publisher, running(settings, store_url, patient=patient) as held:
+        await _accept(held, sock, (), publisher, life=life, ready=ready, hold_s=hold_s or 0.0)
 
 
 async def _accept(
     held: Running,
     sock: socket.socket,
     extra: Sequence[BaseRoute],
+    publisher: Publisher,
     *,
     life: int | None = None,
     ready: int | None = None,
@@ -140,7 +147,7 @@ async def _accept(
 ) -> int:
     """Runs the HTTP server to its orderly end; how many requests it had to cut off."""
     allow_connections()
-    app = create_app(held, extra=extra, warnings=start_warnings(held.settings))
+    app = create_app(held, extra=extra, warnings=start_warnings(held.settings), publisher=publisher)
     config = uvicorn.Config(app, access_log=bool(held.settings.access_log), **http_options())
     if held.settings.access_log:
         log_requests()

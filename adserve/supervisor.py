@@ -25,6 +25,8 @@ import structlog
 
 from adserve.errors import AdserveError, SettingsError
 from adserve.http import DRAIN_S
+from adserve.metrics.board import Board
+from adserve.metrics.sheets import Roster
 from adserve.serving import banner, say, sharing, start_warnings, supervised
 from adserve.settings import Settings
 from adserve.store.embedded import EmbeddedStore
@@ -57,6 +59,8 @@ class Place:
     born: float = 0.0
     accepts: bool = False
     failures: int = 0
+    row: int = 0
+    """Of the board: where its worker writes its figures."""
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while another worker takes this place; the other places go on."""
 
@@ -69,6 +73,8 @@ class Supervisor:
     ) -> None:
         self._settings, self._store, self._sock, self._reload = settings, store, sock, reload
         self._places = [Place(number) for number in range(settings.workers)]
+        self._board = Board.shared(Roster.rows_for(settings.workers))
+        self._roster = Roster(self._board, settings.workers)
         self._stopping = asyncio.Event()
         self._replacing = asyncio.Lock()
         self._read_life, self._write_life = os.pipe()
@@ -116,17 +122,20 @@ class Supervisor:
         """A new worker in a place; whether it accepts. One that was there is left to the caller."""
         told, tell = os.pipe()
         files = (self._sock.fileno(), self._read_life, tell)
+        row, board = self._roster.take(), self._board.file
         try:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "adserve", "worker",
-                *(str(file) for file in files), *([] if hold_s is None else ["--hold", str(hold_s)]),
+                *(str(file) for file in files), "--board", str(board), str(row),
+                *([] if hold_s is None else ["--hold", str(hold_s)]),
                 env={**_plain_environment(), **self._settings.environment()},
-                pass_fds=files,
+                pass_fds=(*files, board),
                 stdin=asyncio.subprocess.DEVNULL,
             )  # fmt: skip
         finally:
             os.close(tell)
-        place.process, place.born, place.accepts = process, time.monotonic(), False
+        place.process, place.row, place.born, place.accepts = process, row, time.monotonic(), False
+        self._roster.began(row, process.pid)
         try:
             place.accepts = await _told(told, READY_S)
         finally:
@@ -143,6 +152,7 @@ class Supervisor:
                 if self._stopping.is_set() or place.process is not process:
                     continue  # replaced meanwhile
                 log.warning("worker_died", worker=place.number, code=code)
+                self._roster.ended(place.row)
                 accepted, place.accepts = place.accepts, False
                 # one that had served was overtaken by newer code, which may be what the next start runs
                 if code == SettingsError.exit_code and not accepted:
@@ -154,6 +164,7 @@ class Supervisor:
                 if place.failures > 1:
                     await asyncio.sleep(min(SLOWEST_S, 0.1 * 2**place.failures))
                 others = [one for one in self._places if one is not place and one.accepts]
+                self._roster.restarted("died")
                 await self._start(place, HOLD_S if others else HOLD_ALONE_S)
 
     async def _replace_all(self) -> None:
@@ -163,6 +174,7 @@ class Supervisor:
                 settings = self._reload()
             except SettingsError as problem:
                 log.error("settings_not_reloaded", problems=problem.problems)
+                self._roster.reloaded("failed")
                 return
             before, self._settings = self._settings, settings
             for place in self._places:
@@ -171,20 +183,26 @@ class Supervisor:
                 if not await self._replace(place):
                     self._settings = before
                     log.error("worker_not_replaced", worker=place.number)
+                    self._roster.reloaded("failed")
                     return
             log.info("workers_replaced", workers=len(self._places))
+            self._roster.reloaded("done")
 
     async def _replace(self, place: Place) -> bool:
         """A new worker, then the end of the old one, which stays when the new one does not come to accept."""
         async with place.changing:
-            old = place.process
+            old, old_row = place.process, place.row
             if await self._start(place, READY_S):  # without a catalog it is no better than the old one
+                self._roster.restarted("replaced")
                 if old is not None:
                     await _end(old, END_S)
+                self._roster.ended(old_row)
                 return True
             new, place.process, place.accepts = place.process, old, True
+            new_row, place.row = place.row, old_row
             if new is not None:
                 await _end(new, 0)
+            self._roster.ended(new_row)
             return False
 
     async def _end(self) -> list[int]:

@@ -62,7 +62,7 @@ class Running:
     services: Services
     admission: Admission
     store_up: bool = True
-    last_contact: float = 0.0
+    last_contact: float = field(default_factory=time.monotonic)
     failure: AdserveError | None = None
     failed: asyncio.Event = field(default_factory=asyncio.Event)
     """What no waiting mends has come out after the start: this process has to end."""

@@ -13,12 +13,14 @@ from typing import Any
 
 import pytest
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
 
 import adserve.errors
 from adserve.core.report_cells import Batch
 from adserve.core.report_query import DIMENSIONS, PARAMETERS, parse_query
 from tests.conftest import Api
 from tests.core.report_world import TODAY, make
+from tests.figures import kinds, samples
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "adserve"
@@ -30,7 +32,7 @@ MAX_README_LINES = 150
 
 _FLOWS = frozenset({"flows", "store", "intake", "snippet", "core", "errors", "version"})
 _WEB = _FLOWS | {"web"}
-_TOP = _WEB | {"settings", "signing", "wiring", "app", "http", "serving", "supervisor", "contrib"}
+_TOP = _WEB | {"settings", "signing", "wiring", "app", "http", "serving", "metrics", "supervisor", "contrib"}
 ARROWS: dict[str, frozenset[str]] = {
     "version": frozenset(),
     "errors": frozenset(),
@@ -44,10 +46,11 @@ ARROWS: dict[str, frozenset[str]] = {
     "settings": frozenset({"core", "errors", "version"}),
     "signing": frozenset({"settings", "core", "errors"}),
     "wiring": _FLOWS | {"settings", "signing"},
-    "app": _WEB | {"settings", "wiring"},
+    "metrics": _FLOWS | {"metrics", "wiring"},
+    "app": _WEB | {"settings", "wiring", "metrics"},
     "http": frozenset({"errors", "web"}),
-    "serving": _WEB | {"settings", "wiring", "app", "http"},
-    "supervisor": frozenset({"settings", "http", "serving", "store", "errors"}),
+    "serving": _WEB | {"settings", "wiring", "app", "http", "metrics"},
+    "supervisor": frozenset({"settings", "http", "serving", "metrics", "store", "errors"}),
     "demo": _TOP | {"demo"},
     "bench": _TOP | {"bench"},
     "doctor": _WEB | {"settings", "signing", "http", "doctor"},
@@ -484,12 +487,44 @@ def test_every_member_of_a_report_is_documented() -> None:
 
 async def test_every_metric_that_a_document_names_is_printed(api: Api) -> None:
     """An operator who copies a name into a query or an alarm finds figures under it."""
-    lines = (await api.http.get("/metrics")).text.splitlines()
-    printed = {re.split(r"[ {]", line)[0] for line in lines if not line.startswith("#")}
+    printed = kinds((await api.http.get("/metrics")).text)
     files = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
     named = {name for path in files for name in re.findall(r"`(adserve_[a-z_]+)", path.read_text("utf-8"))}
     assert {"adserve_breaker_closed", "adserve_clicks_uncounted_total"} <= named
-    assert named - printed == set()
+    assert named - {*printed} == set()
+
+
+async def test_the_table_of_metrics_is_that_of_the_service(api: Api) -> None:
+    """It names every metric with its type, its labels and every value that they can have, and no other."""
+    text = (await api.http.get("/metrics")).text
+    table = document("docs/operations.md").partition("\n## Metrics\n")[2].partition("\n## ")[0]
+    row = re.compile(r"^\| `(adserve_\w+)(?:\{([a-z,]+)\})?` \| (\w+) \| [\w ]+ \| (.+) \|$", re.MULTILINE)
+    rows = {name: (kind, labels, meaning) for name, labels, kind, meaning in row.findall(table)}
+    assert {name: kind for name, (kind, _, _) in rows.items()} == kinds(text)
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            _, labels, meaning = rows[sample.name if sample.name in rows else family.name]
+            values = {name: value for name, value in sample.labels.items() if name != "le"}
+            assert sorted(values) == sorted(filter(None, labels.split(",")))
+            if family.name != "adserve_build_info":
+                assert [value for value in values.values() if f"`{value}`" not in meaning] == []
+
+
+async def test_alerts_ask_for_what_is_printed(api: Api) -> None:
+    """A rule about a name or a label value that is none would never fire. Each says what to do."""
+    text = (await api.http.get("/metrics")).text
+    known = {*kinds(text), *(name.partition("{")[0] for name in samples(text))}
+    (group,) = yaml.safe_load(document("docs/alerts.yml"))["groups"]
+    asked = re.compile(r"(adserve_\w+)(?:\{(\w+=\"[^\"]*\")\})?")
+    for rule in group["rules"]:
+        assert rule["labels"]["severity"] in ("page", "warn")
+        assert {*rule["annotations"]} == {"summary", "remedy"}
+        found = asked.findall(rule["expr"])
+        assert found
+        for name, matcher in found:
+            assert name in known, rule["alert"]
+            assert not matcher or f"{name}{{{matcher}}}" in samples(text), rule["alert"]
+    assert len({rule["alert"] for rule in group["rules"]}) == len(group["rules"])
 
 
 def test_what_the_tag_sends_is_documented() -> None:

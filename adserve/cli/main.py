@@ -64,13 +64,15 @@ def serve_command(**flags: Any) -> None:
 @cli.command("worker", hidden=True)
 @click.argument("files", nargs=3, type=int)
 @click.option("--hold", type=float, help="seconds to wait for the catalog before accepting")
-def worker_command(files: tuple[int, int, int], *, hold: float | None) -> None:
-    """One worker of `serve`, which starts it: with its socket, its life and where to say that it is ready; and to
-    `hold`, in a service that has begun."""
+@click.option("--board", nargs=2, type=int, help="the file with the figures of all workers, and a row in it")
+def worker_command(files: tuple[int, int, int], *, hold: float | None, board: tuple[int, int] | None) -> None:
+    """One worker of `serve`, which starts it: with its socket, its life, where to say that it is ready and where its
+    figures stand; and to `hold`, in a service that has begun."""
     sock, life, ready = files
     settings = load({}, os.environ, Path(os.devnull))
     with store_of(settings) as (url, store):
-        uvloop.run(work(settings, url, store, socket.socket(fileno=sock), life=life, ready=ready, hold_s=hold))
+        accepted = socket.socket(fileno=sock)
+        uvloop.run(work(settings, url, store, accepted, life=life, ready=ready, hold_s=hold, board=board))
 
 
 @cli.command("demo")

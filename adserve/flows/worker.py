@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from adserve.core.catalog import Catalog
+from adserve.core.figures import Figures
 from adserve.core.rotation import Draws
 from adserve.core.token import Key, Signer
 from adserve.core.traffic import Network, TrafficRules
@@ -46,6 +47,7 @@ class Worker:
     """Loads what changed in the catalog just now; False when the store does not answer in a moment."""
     stale: bool = False
     """The catalog is too old to choose from; clicks and events of what was served still use it."""
+    figures: Figures = field(default_factory=Figures)
     malformed: int = 0
     """Malformed query parameters that were ignored."""
     clock_skew: int = 0

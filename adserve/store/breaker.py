@@ -24,6 +24,7 @@ class Breaker:
         """Nothing goes through, however well the store answers, until it is found fit."""
 
     def bar(self) -> None:
+        self.opened += self.state != "open"
         self.barred, self.state = True, "open"
 
     def unbar(self) -> None:

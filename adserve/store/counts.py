@@ -14,6 +14,7 @@ import asyncio
 from collections import Counter, defaultdict, deque
 from typing import Any
 
+from adserve.core.figures import Latency
 from adserve.core.report_cells import Where
 from adserve.core.token import Serve
 from adserve.errors import StoreUnavailable
@@ -60,6 +61,8 @@ class Counts:
         self._lock = asyncio.Lock()
         self._sending: asyncio.Task[Any] | None = None
         self.failures = 0
+        self.latency = Latency()
+        """Of the batches that the store took."""
 
     def _begin(self) -> None:
         self._sequence = [0] * TAGS
@@ -147,6 +150,7 @@ class Counts:
                 first = [batches[0] for batches in self._pending.values()]
                 for batch in first:
                     batch.sent = True
+                begun = asyncio.get_running_loop().time()
                 try:
                     replies = await self._line.send([self._call(batch.flush) for batch in first])
                 except Exception as problem:  # whatever a strange reply raises
@@ -163,6 +167,7 @@ class Counts:
                     await self.hang_up()
                     await recover(self._client)
                     return False
+                self.latency.observe(asyncio.get_running_loop().time() - begun)
                 self._breaker.succeeded()
             return True
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
@@ -38,12 +37,12 @@ class Health:
 
 
 class Public:
-    """The endpoints, over one worker."""
+    """The endpoints, over one worker. `figures`: what stands under `/metrics`."""
 
-    def __init__(self, worker: Worker, media: MediaStore, health: Health) -> None:
-        self.worker, self.media_store, self.health = worker, media, health
-        self.registry = CollectorRegistry()
-        self.registry.register(_Figures(worker, health))
+    def __init__(
+        self, worker: Worker, media: MediaStore, health: Health, figures: Callable[[], Awaitable[bytes]]
+    ) -> None:
+        self.worker, self.media_store, self.health, self.figures = worker, media, health, figures
 
     def routes(self) -> list[Route]:
         return [
@@ -91,45 +90,5 @@ class Public:
         return JSONResponse({"version": __version__})
 
     async def metrics(self, _: Request) -> Response:
-        return Response(generate_latest(self.registry), media_type=CONTENT_TYPE_LATEST)
-
-
-class _Figures:
-    """The figures of one worker, read when somebody asks."""
-
-    def __init__(self, worker: Worker, health: Health) -> None:
-        self.worker, self.health = worker, health
-
-    def collect(self) -> list[Metric]:
-        worker = self.worker
-        ledger, spool = worker.ledger, worker.ledger.spool
-        counters = {
-            "events_committed": ("Events that the store has committed", ledger.committed),
-            "store_failures": ("Calls of the hot path that failed", ledger.failures + ledger.counts.failures),
-            "breaker_opened": ("How often the breaker before the store has opened", ledger.breaker.opened),
-            "events_spooled": ("Events written to the spool", spool.events),
-            "events_replayed": ("Events taken from a spool to the store", spool.replayed),
-            "events_expired": ("Spooled records that came too late to be counted", spool.expired),
-            "events_refused": ("Spooled events that the store can never take", spool.refused),
-            "malformed_parameters": ("Query parameters that were ignored", worker.malformed),
-            "clock_skew": ("Tokens from the future", worker.clock_skew),
-            "clicks_uncounted": ("Clicks that were sent on without the store", worker.clicks_uncounted),
-        }
-        found: list[Metric] = []
-        for name, (text, value) in counters.items():
-            family = CounterMetricFamily(f"adserve_{name}", text)
-            family.add_metric([], value)
-            found.append(family)
-        catalog = worker.catalog
-        gauges = {
-            "catalog_version": ("Version of the compiled catalog", catalog.version if catalog else 0),
-            "bad_creatives": (
-                "Creatives and other objects skipped because their stored data is bad",
-                len(catalog.bad) if catalog else 0,
-            ),
-            "store_up": ("Whether the store answers", int(self.health.store_up())),
-            "clock_off_seconds": ("Seconds by which the store's clock is ahead of this host's", worker.clock_off_s),
-            "breaker_closed": ("Whether events go to the store at once", int(ledger.breaker.state == "closed")),
-        }
-        found += [GaugeMetricFamily(f"adserve_{name}", text, value=value) for name, (text, value) in gauges.items()]
-        return found
+        """The figures of all workers, whichever of them answers."""
+        return Response(await self.figures(), headers={"Cache-Control": "no-store"}, media_type=CONTENT_TYPE_LATEST)

@@ -18,6 +18,7 @@ from starlette.routing import Route as StarletteRoute
 from starlette.types import Receive, Scope, Send
 
 from adserve.core.access import ROLES, Account
+from adserve.core.figures import Figures
 from adserve.core.report_query import PARAMETERS
 from adserve.core.validate import check_id, one_of
 from adserve.errors import AdserveError, Forbidden, Unauthenticated
@@ -117,32 +118,39 @@ ROUTES: tuple[Route, ...] = (
 )
 
 
-def build_api(services: Services) -> list[StarletteRoute]:
-    """The table as routes of the application, with replies for unknown paths and wrong methods."""
+def build_api(services: Services, figures: Figures | None = None) -> list[StarletteRoute]:
+    """The table as routes of the application, with replies for unknown paths and wrong methods; they are counted
+    in `figures`."""
+    figures = figures or Figures()
     paths: dict[str, dict[str, Route]] = {}
     for route in ROUTES:
         paths.setdefault(route.path, {})[route.method] = route
-    found = [_dispatcher(path, methods, services) for path, methods in paths.items()]
+    found = [_dispatcher(path, methods, services, figures) for path, methods in paths.items()]
 
     async def missing(_: Request) -> Response:
         return problem(404, "not_found", "there is no such address")
 
-    return [*found, StarletteRoute(f"{V1}/{{rest:path}}", _AnyMethod(missing))]
+    return [*found, StarletteRoute(f"{V1}/{{rest:path}}", _AnyMethod(missing, figures))]
 
 
 class _AnyMethod:
     """An endpoint that sees every method, so that all refusals have one form. Starlette answers
     methods that a route does not name by itself, in plain text."""
 
-    def __init__(self, handle: Callable[[Request], Awaitable[Response]]) -> None:
-        self._handle = handle
+    def __init__(self, handle: Callable[[Request], Awaitable[Response]], figures: Figures) -> None:
+        self._handle, self._figures = handle, figures
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        response = await self._handle(Request(scope, receive, send))
+        hundreds = 5  # what the application answers to a failure that nobody expected
+        try:
+            response = await self._handle(Request(scope, receive, send))
+            hundreds = response.status_code // 100
+        finally:
+            self._figures.api[hundreds] += 1
         await response(scope, receive, send)
 
 
-def _dispatcher(path: str, methods: dict[str, Route], services: Services) -> StarletteRoute:
+def _dispatcher(path: str, methods: dict[str, Route], services: Services, figures: Figures) -> StarletteRoute:
     async def handle(request: Request) -> Response:
         route = methods.get("GET" if request.method == "HEAD" else request.method)
         if route is None:
@@ -162,7 +170,7 @@ def _dispatcher(path: str, methods: dict[str, Route], services: Services) -> Sta
             log.warning("store_failed", problem=type(failure).__name__)
             return problem(503, "store_unavailable", "the store does not answer; try again")
 
-    return StarletteRoute(path, _AnyMethod(handle))
+    return StarletteRoute(path, _AnyMethod(handle, figures))
 
 
 async def _answer(route: Route, request: Request, services: Services) -> Response:
