@@ -30,7 +30,7 @@ MAX_README_LINES = 150
 
 _FLOWS = frozenset({"flows", "store", "intake", "snippet", "core", "errors", "version"})
 _WEB = _FLOWS | {"web"}
-_TOP = _WEB | {"settings", "signing", "wiring", "app", "http", "serving", "supervisor", "contrib"}
+_TOP = _WEB | {"settings", "signing", "wiring", "app", "http", "serving", "supervisor", "contrib", "logs"}
 ARROWS: dict[str, frozenset[str]] = {
     "version": frozenset(),
     "errors": frozenset(),
@@ -46,7 +46,8 @@ ARROWS: dict[str, frozenset[str]] = {
     "wiring": _FLOWS | {"settings", "signing"},
     "app": _WEB | {"settings", "wiring"},
     "http": frozenset({"errors"}),
-    "serving": _WEB | {"settings", "wiring", "app", "http"},
+    "logs": frozenset(),
+    "serving": _WEB | {"settings", "wiring", "app", "http", "logs"},
     "supervisor": frozenset({"settings", "http", "serving", "store", "errors"}),
     "demo": _TOP | {"demo"},
     "bench": _TOP | {"bench"},

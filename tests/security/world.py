@@ -22,6 +22,7 @@ import pytest
 import structlog
 from PIL import Image
 
+from adserve import logs
 from adserve.app import create_app
 from adserve.http import log_requests
 from adserve.settings import Settings
@@ -177,29 +178,17 @@ def _bytes(text: str | bytes) -> bytes:
     return text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
 
 
-class _Lines(logging.Handler):
-    """Everything of the standard library's loggers, as text, into the same log."""
-
-    def __init__(self, log: io.StringIO) -> None:
-        super().__init__()
-        self.log = log
-        self.setFormatter(logging.Formatter())
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.log.write(self.format(record) + "\n")
-
-
 @asynccontextmanager
 async def inhabited(
     settings: Settings, store_url: str, clock: Clock, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[World]:
     """The world, behind a trusted proxy, with a log of every request."""
     log = io.StringIO()
-    structlog.configure(
-        processors=[structlog.processors.add_log_level, structlog.processors.format_exc_info,
-                    structlog.processors.JSONRenderer()],
-        logger_factory=structlog.PrintLoggerFactory(log),
-    )  # fmt: skip
+    logs.configure("json", log)
+    for name in ("", "uvicorn", "uvicorn.access"):
+        logger = logging.getLogger(name)
+        for attribute in ("handlers", "level", "propagate"):  # put back at the end
+            monkeypatch.setattr(logger, attribute, getattr(logger, attribute))
     temporary = folder / "temporary"
     temporary.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
@@ -207,16 +196,11 @@ async def inhabited(
     async with running(trusting, store_url, clock=clock) as held:
         api, app = Api(held), create_app(held)
         async with serving(app, access_log=True) as port:
+            logs.adopt()
             log_requests()
-            handler = _Lines(log)
-            loggers = [logging.getLogger(name) for name in ("", "uvicorn", "uvicorn.error", "uvicorn.asgi")]
-            for logger in loggers:
-                logger.addHandler(handler)
             world = World(api, app, port, log, temporary)
             await _fill(world)
             yield world
-            for logger in loggers:
-                logger.removeHandler(handler)
         await api.http.aclose()
     structlog.reset_defaults()
 
