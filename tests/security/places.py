@@ -35,28 +35,38 @@ class Probe(NamedTuple):
     address: Address
     place: str
     """As `path id`, `query limit`, `header Host`, `cookie`, `json /price/amount`, `form alt`."""
-    text: str
+    given: Any
     request: Request
 
     def __str__(self) -> str:
-        return f"{self.address.method} {self.address.path}, {self.place}: {self.text[:60]!r}"
+        return f"{self.address.method} {self.address.path}, {self.place}: {str(self.given)[:60]!r}"
 
 
 def everywhere(
-    world: World, inputs: Iterable[str], *, places: Iterable[str] = PLACES, key: bool = True
+    world: World, inputs: Iterable[Any], *, places: Iterable[str] = PLACES, key: bool = True
 ) -> Iterator[Probe]:
-    """Every input in every place of every method of every route. `key`: with the admin's key, so that what is
-    behind the door hears of it too."""
+    """Every input in every place of every method of every route; what is no text stands in JSON alone. `key`: with
+    the admin's key, so that what is behind the door hears of it too."""
     wanted = set(places)
     table = list(addresses(world.app))
-    for text in inputs:
+    for given in inputs:
         for address in table:
-            for place, request in _requests(world, address, text, wanted):
-                yield Probe(address, place, text, request.with_key() if key and address.managed else request)
+            for place, request in _requests(world, address, given, wanted):
+                yield Probe(address, place, given, request.with_key() if key and address.managed else request)
 
 
-def _requests(world: World, address: Address, text: str, places: set[str]) -> Iterator[tuple[str, Request]]:
-    good = good_request(world, address)
+def _requests(world: World, address: Address, given: Any, places: set[str]) -> Iterator[tuple[str, Request]]:
+    good, where = good_request(world, address), (address.method, address.path)
+    if "json" in places:
+        for pointer, body in _bodies(BODIES.get(where, {}), given):
+            yield f"json {pointer}", good._replace(body=json.dumps(body).encode("ascii"))
+    if isinstance(given, str):
+        yield from _of_text(world, address, good, given, places)
+
+
+def _of_text(
+    world: World, address: Address, good: Request, text: str, places: set[str]
+) -> Iterator[tuple[str, Request]]:
     raw = text.encode("utf-8", "surrogatepass")
     if "path" in places:
         for name in _parameters(address.path):
@@ -73,11 +83,7 @@ def _requests(world: World, address: Address, text: str, places: set[str]) -> It
             yield "header of any name", good._replace(headers=(*good.headers, *((name, raw) for name in TELLING)))
         if "cookie" in places:
             yield "cookie", good._replace(headers=(*good.headers, ("Cookie", b"session=" + raw + b"; csrf=" + raw)))
-    where = (address.method, address.path)
-    if "json" in places:
-        for pointer, body in _bodies(BODIES.get(where, {}), text):
-            yield f"json {pointer}", good._replace(body=json.dumps(body).encode("ascii"))
-    if "form" in places and where in FORMS:
+    if "form" in places and (address.method, address.path) in FORMS:
         for name in (*FORM, "file", "unknown"):
             yield f"form {name}", form_request(good, {**FORM, name: text}, world.picture)
         for part in ("filename", "type", "name"):
@@ -123,18 +129,18 @@ def _in_path(world: World, address: Address, name: str, text: str) -> str:
     return "/".join(good)
 
 
-def _bodies(good: Any, text: str) -> Iterator[tuple[str, Any]]:
+def _bodies(good: Any, given: Any) -> Iterator[tuple[str, Any]]:
     """The body with the input in place of each of its leaves, as a member's name, and as the whole of it."""
     for path in _leaves(good):
         body = copy.deepcopy(good)
         place = body
         for step in path[:-1]:
             place = place[step]
-        place[path[-1]] = text
+        place[path[-1]] = given
         yield "/" + "/".join(map(str, path)), body
     if good:
-        yield "name", {**good, text: 1}
-        yield "whole", text
+        yield "name", {**good, str(given): 1}
+        yield "whole", given
 
 
 def _leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
