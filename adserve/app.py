@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 
 from adserve.metrics.publisher import Publisher
 from adserve.web.delivery import Delivery
+from adserve.web.headers import SafeHeaders
 from adserve.web.public import Health, Public
 from adserve.web.routes import build_api
 from adserve.wiring import Running
@@ -36,8 +37,10 @@ def create_app(
         routes=[*public.routes(), *extra, *build_api(running.services, running.worker.figures)],
         exception_handlers={Exception: _failed},
     )
-    return Delivery(running.worker, router)
+    router.router.redirect_slashes = False  # it would send callers to whatever host they named
+    https = (running.settings.public_url or "").startswith("https://")
+    return Delivery(running.worker, SafeHeaders(router, https=https))
 
 
 async def _failed(_: Request, __: Exception) -> Response:
-    return PlainTextResponse("internal error\n", 500, {"Cache-Control": "no-store"})
+    return PlainTextResponse("internal error\n", 500)

@@ -14,6 +14,7 @@ import structlog
 import uvicorn
 from starlette.routing import BaseRoute
 
+from adserve import logs
 from adserve.app import create_app
 from adserve.errors import SettingsError
 from adserve.http import DRAIN_S, Server, allow_connections, http_options, log_requests
@@ -149,6 +150,7 @@ async def _accept(
     allow_connections()
     app = create_app(held, extra=extra, warnings=start_warnings(held.settings), publisher=publisher)
     config = uvicorn.Config(app, access_log=bool(held.settings.access_log), **http_options())
+    logs.adopt()
     if held.settings.access_log:
         log_requests()
     server = Server(config)

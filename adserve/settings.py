@@ -127,10 +127,13 @@ def _header(text: str) -> str:
     return text.lower()
 
 
-def _sync(text: str) -> str:
-    if text not in ("second", "always"):
-        raise ValueError("takes second or always")
-    return text
+def _one_of(*choices: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"takes {', '.join(choices[:-1])} or {choices[-1]}")
+        return text
+
+    return parse
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +163,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("trusted_proxies", "", _networks, "proxies whose X-Forwarded-For is believed"),
     Setting("country_header", None, _header, "header with the country, set by a trusted proxy"),
     Setting("key_prefix", "adserve:", _prefix, "what every key in the store begins with"),
-    Setting("embedded_sync", "second", _sync, "when the embedded store's log reaches the disk: second or always"),
+    Setting("embedded_sync", "second", _one_of("second", "always"), "when the embedded store's log reaches the disk"),
     Setting("unsafe_store", "0", _number(0, 1), "1 counts on a store that can lose what it has answered"),
     Setting("impression_lifetime_s", "600", _number(1, 86_400), "seconds in which an impression is in time"),
     Setting("view_lifetime_s", "3600", _number(1, 86_400), "seconds in which a view is in time"),
@@ -170,6 +173,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("max_upload_bytes", "5000000", _number(1000, 50_000_000), "largest file that is taken"),
     Setting("spool_max_bytes", "256000000", _number(0, 100_000_000_000), "bytes that the spool may hold; 0: none"),
     Setting("access_log", "0", _number(0, 1), "1 logs every request: method, path, status; no address, no query"),
+    Setting("log_format", "auto", _one_of("auto", "json", "text"), "how log lines look; auto: text on a terminal"),
 )
 
 
@@ -199,6 +203,7 @@ class Settings:
     max_upload_bytes: int
     spool_max_bytes: int
     access_log: int
+    log_format: str
     texts: Mapping[str, str] = field(repr=False)
     """What was set, as text, by variable; where it was left out the default holds."""
 

@@ -32,7 +32,7 @@ MAX_README_LINES = 150
 
 _FLOWS = frozenset({"flows", "store", "intake", "snippet", "core", "errors", "version"})
 _WEB = _FLOWS | {"web"}
-_TOP = _WEB | {"settings", "signing", "wiring", "app", "http", "serving", "metrics", "supervisor", "contrib"}
+_TOP = _WEB | {"settings", "signing", "wiring", "app", "http", "serving", "metrics", "supervisor", "contrib", "logs"}
 ARROWS: dict[str, frozenset[str]] = {
     "version": frozenset(),
     "errors": frozenset(),
@@ -49,7 +49,8 @@ ARROWS: dict[str, frozenset[str]] = {
     "metrics": _FLOWS | {"metrics", "wiring"},
     "app": _WEB | {"settings", "wiring", "metrics"},
     "http": frozenset({"errors", "web"}),
-    "serving": _WEB | {"settings", "wiring", "app", "http", "metrics"},
+    "logs": frozenset(),
+    "serving": _WEB | {"settings", "wiring", "app", "http", "metrics", "logs"},
     "supervisor": frozenset({"settings", "http", "serving", "metrics", "store", "errors"}),
     "demo": _TOP | {"demo"},
     "bench": _TOP | {"bench"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -18,7 +19,9 @@ LOCAL = "\r\nhost: localhost:8000\r\n"
 @asynccontextmanager
 async def serving(app: ASGIApp, **options: Any) -> AsyncIterator[int]:
     """A server with our protocol, on the event loop of the test: its port."""
-    sock = listen("127.0.0.1", 0)
+    plain = listen("127.0.0.1", 0)
+    # asyncio asks a socket that names its protocol alone for no delay; else every second write waits 40 ms for an ACK
+    sock = socket.socket(plain.family, plain.type, socket.IPPROTO_TCP, fileno=plain.detach())
     given = {**http_options(), "loop": "none", "timeout_graceful_shutdown": 1, "access_log": False, **options}
     server = Server(uvicorn.Config(app, **given))
     task = asyncio.create_task(server.serve(sockets=[sock]))

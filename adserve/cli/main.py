@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import click
-import structlog
 import uvloop
 
-from adserve import __version__
+from adserve import __version__, logs
 from adserve.cli.audit import audit_command
 from adserve.cli.bench import bench_command
 from adserve.cli.creatives import creative, keys
@@ -34,14 +33,7 @@ from adserve.supervisor import Supervisor
 @click.version_option(__version__, prog_name="adserve")
 def cli() -> None:
     """A self-hosted ad server that counts exactly once."""
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
+    logs.configure()
 
 
 @cli.command("serve")
@@ -53,6 +45,7 @@ def cli() -> None:
 def serve_command(**flags: Any) -> None:
     """Serve, with settings from flags, the environment and adserve.toml."""
     settings = load(flags, os.environ)
+    logs.configure(settings.log_format)
     sock = listen(settings.host, settings.port)
     with store_of(settings) as (_, store):
         try:
@@ -70,6 +63,7 @@ def worker_command(files: tuple[int, int, int], *, hold: float | None, board: tu
     figures stand; and to `hold`, in a service that has begun."""
     sock, life, ready = files
     settings = load({}, os.environ, Path(os.devnull))
+    logs.configure(settings.log_format)
     with store_of(settings) as (url, store):
         accepted = socket.socket(fileno=sock)
         uvloop.run(work(settings, url, store, accepted, life=life, ready=ready, hold_s=hold, board=board))

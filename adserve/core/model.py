@@ -21,6 +21,12 @@ CreativeKind = Literal["image", "text", "passback"]
 TIERS = ("sponsor", "standard", "remnant", "house")
 MAX_WEIGHT = 1_000_000
 Weight = Annotated[int, Meta(ge=0, le=MAX_WEIGHT)]
+Serial = Annotated[int, Meta(ge=0, lt=2**24)]
+"""What a token has room for; an object with another one would fail every request that meets it."""
+RevisionSerial = Annotated[int, Meta(ge=0, lt=2**32)]
+Pixels = Annotated[int, Meta(ge=0, le=65_535)]
+SizeText = Annotated[str, Meta(pattern=r"\A[1-9][0-9]{0,3}x[1-9][0-9]{0,3}\Z")]
+FileName = Annotated[str, Meta(pattern=r"\A[0-9a-f]{40}\.(png|jpg|gif|webp|avif)\Z")]
 DEVICES = ("unknown", "desktop", "mobile", "tablet")
 
 
@@ -53,7 +59,7 @@ class Size(Struct, frozen=True, order=True):
 
 class Site(Struct, frozen=True, kw_only=True):
     id: str
-    serial: int
+    serial: Serial
     version: int
     name: str
     origins: tuple[str, ...] = ()
@@ -67,12 +73,12 @@ class Slot(Struct, frozen=True, kw_only=True):
     """`id` is `site/name`."""
 
     id: str
-    serial: int
+    serial: Serial
     version: int
     site: str
     name: str
     title: str = ""
-    sizes: tuple[str, ...] = ()
+    sizes: tuple[SizeText, ...] = ()
     label: str = "Advertisement"
     rank: int = 0
     rotation: Literal["even", "random"] = "even"
@@ -85,7 +91,7 @@ class Slot(Struct, frozen=True, kw_only=True):
 
 class Advertiser(Struct, frozen=True, kw_only=True):
     id: str
-    serial: int
+    serial: Serial
     version: int
     name: str
     categories: tuple[str, ...] = ()
@@ -113,7 +119,7 @@ class Priced(Struct, frozen=True):
 
 class Campaign(Struct, frozen=True, kw_only=True):
     id: str
-    serial: int
+    serial: Serial
     version: int
     advertiser: str
     name: str
@@ -136,7 +142,7 @@ class Campaign(Struct, frozen=True, kw_only=True):
 class Media(Struct, frozen=True):
     """A stored file: its name in `/m/` (`<hash>.<ending>`), media type, length in bytes."""
 
-    file: str
+    file: FileName
     type: str
     bytes: int
 
@@ -146,10 +152,10 @@ class Content(Struct, frozen=True, kw_only=True):
     `click_url`, and a size only when it is for slots of that size."""
 
     revision: int
-    serial: int
+    serial: RevisionSerial
     click_url: str
-    width: int = 0
-    height: int = 0
+    width: Pixels = 0
+    height: Pixels = 0
     alt: str = ""
     title: str = ""
     body: str = ""
@@ -160,12 +166,12 @@ class Revision(Struct, frozen=True):
     """The trail of a revision that reports need for good."""
 
     revision: int
-    serial: int
+    serial: RevisionSerial
 
 
 class Creative(Struct, frozen=True, kw_only=True):
     id: str
-    serial: int
+    serial: Serial
     version: int
     campaign: str
     name: str

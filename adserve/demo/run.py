@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from adserve import logs
 from adserve.contrib.jinja2 import install
 from adserve.core.access import OPERATOR
 from adserve.demo.catalog import ADVERTISERS, CAMPAIGNS, CREATIVES, SITE, SLOTS
@@ -61,6 +62,7 @@ def _demo(flags: Mapping[str, Any], environment: Mapping[str, str], data_dir: Pa
     given_key = environment.get("ADSERVE_ADMIN_KEY")
     admin_key = given_key or f"demo-{secrets.token_urlsafe(24)}"
     settings = load({**flags, "data_dir": data_dir, "admin_key": admin_key}, environment)
+    logs.configure(settings.log_format)
     _check(settings, kept=kept, reset=reset)
     sock = listen(settings.host, settings.port)
     if reset and kept:
@@ -150,17 +152,17 @@ def pages(held: Running, origin: str) -> list[BaseRoute]:
     async def page(request: Request) -> Response:
         """The page as a site's own template would make it: one call to the service over HTTP."""
         filled = await slots.apage(headers=dict(request.headers))
-        return HTMLResponse(render_page(filled, await picks(held)), headers=_FRESH)
+        return HTMLResponse(render_page(filled, await picks(held)), headers=_PAGE)
 
     async def blogger(_: Request) -> Response:
-        return HTMLResponse(blogger_page(), headers=_FRESH)
+        return HTMLResponse(blogger_page(), headers=_PAGE)
 
     async def drawn(request: Request) -> Response:
         data = await run_in_threadpool(picture, request.path_params["name"])
         return Response(data, 200, media_type="image/png") if data else Response("not found\n", 404)
 
     async def table(_: Request) -> Response:
-        return HTMLResponse(render_picks(await picks(held)), headers=_FRESH)
+        return HTMLResponse(render_picks(await picks(held)), headers=_PAGE)
 
     async def by_slot(_: Request) -> Response:
         return await _csv(held, "day,slot")
@@ -183,6 +185,8 @@ def pages(held: Running, origin: str) -> list[BaseRoute]:
 
 
 _FRESH = {"Cache-Control": "no-store"}
+_PAGE = {**_FRESH, "Content-Security-Policy": "base-uri 'none'; object-src 'none'; frame-ancestors 'none'"}
+"""Not `default-src`: the point of these pages is to look like a site's own, with its styles and our script."""
 
 
 async def _csv(held: Running, by: str) -> Response:

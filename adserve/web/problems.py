@@ -8,6 +8,7 @@ import msgspec
 from starlette.responses import Response
 
 from adserve import errors as e
+from adserve.web.headers import HEADERS
 
 STATUS: dict[type[Exception], int] = {
     e.Invalid: 422,
@@ -33,12 +34,6 @@ TITLES = {
     415: "Unsupported media type",
     422: "Invalid",
     503: "Not available now",
-}
-HEADERS = {
-    "Cache-Control": "no-store",
-    "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
 }
 
 

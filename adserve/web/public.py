@@ -9,15 +9,15 @@ from pathlib import Path
 
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from adserve import __version__
 from adserve.flows.worker import Worker
 from adserve.store.client import REPLY_ERRORS
-from adserve.store.media import MediaStore
+from adserve.store.media import MediaStore, digest_of
 
-STATIC = Path(__file__).parent / "static"
+TAG = (Path(__file__).parent / "static" / "slots.js").read_bytes()
 _FILE = re.compile(r"[0-9a-f]{16,64}\.(png|jpg|gif|webp|avif)\Z")
 _TYPES = {"png": "image/png", "jpg": "image/jpeg", "gif": "image/gif", "webp": "image/webp", "avif": "image/avif"}
 _SAFE = {
@@ -65,26 +65,23 @@ class Public:
             return Response("cannot read it now\n", 503, {**_SAFE, "Retry-After": "2"}, "text/plain")
         if data is None:
             return Response("not found\n", 404, _SAFE, "text/plain")
-        headers = {**_SAFE, "Cache-Control": "public, max-age=31536000, immutable", "ETag": f'"{file}"'}
-        if request.headers.get("if-none-match") == f'"{file}"':
-            return Response(status_code=304, headers=headers)
-        return Response(data, 200, headers, _TYPES[file.rpartition(".")[2]])
+        headers = {**_SAFE, "Cache-Control": "public, max-age=31536000, immutable"}
+        return _cached(request, data, file, headers, _TYPES[file.rpartition(".")[2]])
 
-    async def tag(self, _: Request) -> Response:
+    async def tag(self, request: Request) -> Response:
         """The browser tag."""
         headers = {**_SAFE, "Cache-Control": "public, max-age=300"}
-        del headers["Content-Security-Policy"]
-        return FileResponse(STATIC / "slots.js", media_type="text/javascript", headers=headers)
+        return _cached(request, TAG, digest_of(TAG), headers, "text/javascript")
 
     async def healthz(self, _: Request) -> Response:
-        return JSONResponse({"status": "alive"}, headers={"Cache-Control": "no-store"})
+        return JSONResponse({"status": "alive"})
 
     async def readyz(self, _: Request) -> Response:
         """503 until a first catalog is loaded; `degraded` without the store."""
         loaded = self.worker.catalog is not None
         status = "starting" if not loaded else "ready" if self.health.store_up() else "degraded"
         body = {"status": status, "warnings": list(self.health.warnings())}
-        return JSONResponse(body, 200 if loaded else 503, {"Cache-Control": "no-store"})
+        return JSONResponse(body, 200 if loaded else 503)
 
     async def version(self, _: Request) -> Response:
         return JSONResponse({"version": __version__})
@@ -92,3 +89,12 @@ class Public:
     async def metrics(self, _: Request) -> Response:
         """The figures of all workers, whichever of them answers."""
         return Response(await self.figures(), headers={"Cache-Control": "no-store"}, media_type=CONTENT_TYPE_LATEST)
+
+
+def _cached(request: Request, data: bytes, etag: str, headers: dict[str, str], type_: str) -> Response:
+    """Bytes, whole (a `Range` may be left unheard), or 304 for whoever has them."""
+    headers = {**headers, "ETag": f'"{etag}"'}
+    known = {one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")}
+    if known & {"*", headers["ETag"]}:
+        return Response(status_code=304, headers=headers)
+    return Response(data, 200, headers, type_)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Route
 
-from adserve.web.public import STATIC
+from adserve.web.public import TAG
 
 UNIT = '<div class="slot-unit" data-view="https://serve.example/e/v/x"><a href="#">Tea</a></div>'
 EMPTY = {"slot": "top", "filled": False, "decision": "d", "html": "", "page_view": "p"}
@@ -39,7 +39,7 @@ def test_the_page_s_own_fallback_is_shown_when_nothing_fills(
     def serve(route: Route) -> None:
         url = route.request.url
         if url.endswith("/slots.js"):
-            route.fulfill(body=(STATIC / "slots.js").read_text(), content_type="text/javascript")
+            route.fulfill(body=TAG, content_type="text/javascript")
         elif "/v1/pages/" in url and answer is not None:
             body = json.dumps({"page_view": "p", "slots": {"top": answer}})
             route.fulfill(body=body, content_type="application/json", headers={"Access-Control-Allow-Origin": "*"})

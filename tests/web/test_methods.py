@@ -7,38 +7,16 @@ import re
 from typing import Any
 
 import pytest
-from starlette.routing import Route as StarletteRoute
 
 from adserve.app import create_app
-from adserve.web.delivery import Delivery
-from adserve.web.routes import ROUTES
 from tests.conftest import ADMIN, Api
+from tests.security.table import methods
 from tests.wire import request, said, serving, status_of
 
 METHODS = [
     "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "TRACE", "CONNECT", "PROPFIND", "PURGE",
     "DISPATCH", "METHOD_NOT_ALLOWED", "__INIT__", "get", "head", "post", "Get", "GET\t", "GETGET", "EVENT",
 ]  # fmt: skip
-DELIVERY = {
-    "/v1/slots/{site}/{slot}": {"GET"},
-    "/v1/pages/{site}": {"GET"},
-    "/e/i/{token}": {"GET", "POST"},
-    "/e/v/{token}": {"GET", "POST"},
-    "/c/{token}": {"GET", "HEAD"},
-}
-
-
-def table(app: Delivery) -> dict[str, set[str]]:
-    """Every address of the application with the methods that it takes."""
-    router: Any = app.app
-    found: dict[str, set[str]] = {}
-    for route in router.routes:
-        assert isinstance(route, StarletteRoute), f"another kind of route wants its place here: {route}"
-        if not route.path.endswith(":path}"):  # what is no address of the API
-            found[route.path] = set(route.methods or ())
-    for api in ROUTES:
-        found[api.path] |= {api.method} | ({"HEAD"} if api.method == "GET" else set())
-    return found | DELIVERY
 
 
 @pytest.mark.parametrize("key", [False, True], ids=["stranger", "admin"])
@@ -74,7 +52,7 @@ async def test_a_method_that_an_address_does_not_name_runs_nothing(api: Api, key
                 assert status_of(answer) == 400 or b"\r\nallow: " in head.lower(), (method, target)
                 assert b"Traceback" not in body
 
-        found = table(app)
+        found = methods(app)
         assert len(found) > 25
         for path, takes in found.items():
             some = [method for method in METHODS if method == "HEAD" or method not in takes]

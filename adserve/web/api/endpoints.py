@@ -21,7 +21,7 @@ from adserve.flows.report import report as report_flow
 from adserve.flows.services import Services
 from adserve.web.api import body as bodies
 from adserve.web.api.query import whole_from_one
-from adserve.web.problems import HEADERS
+from adserve.web.headers import HEADERS
 
 MAX_PAGE = 100
 AUDIT_ID = re.compile(r"[0-9]{1,15}-[0-9]{1,15}")
