@@ -14,6 +14,8 @@ from starlette.responses import Response
 
 from adserve.core import validate as v
 from adserve.core.access import Account
+from adserve.core.form import Form
+from adserve.core.members import REJECTION
 from adserve.core.model import Creative, Thing
 from adserve.errors import Invalid, Problem
 from adserve.flows import access, keys, manage, review, submit
@@ -165,7 +167,7 @@ async def put_content(call: Call) -> Response:
         fields, data = await bodies.as_form(call.request, call.body)
     else:
         fields = call.json()
-    strange = [name for name in v.members(fields) if name not in submit.CONTENT]
+    strange = [name for name in v.members(fields) if name not in submit.WORDS]
     if strange:
         raise Invalid([Problem(v.pointer(name), "is no content", "unknown_field") for name in strange])
     made = await submit.patch_creative(
@@ -176,11 +178,11 @@ async def put_content(call: Call) -> Response:
 
 def move(action: str) -> Endpoint:
     async def endpoint(call: Call) -> Response:
-        form = v.Form(call.json() if call.body.strip() else {})
-        reason = form.take("reason", "", v.text(500), required=True) if action == "reject" else ""
+        form = Form(call.json() if call.body.strip() else {})
+        said = form.read(REJECTION if action == "reject" else {})
         form.finish()
         made: Creative = await review.move(
-            call.services, call.path["id"], action, actor=call.account.id, reason=reason, if_match=call.if_match
+            call.services, call.path["id"], action, actor=call.account.id, if_match=call.if_match, **said
         )
         return await shown(call, made)
 
