@@ -125,6 +125,6 @@ def _or_null(field: Field, *, patch: bool) -> dict[str, Any]:
     schema: dict[str, Any] = {**field.check.schema, "type": [field.check.schema["type"], "null"]}
     if "enum" in schema:
         schema["enum"] = [*schema["enum"], None]
-    if not patch and field.default not in (None, "", ()):
+    if field.default and not patch:
         schema["default"] = field.default
     return schema

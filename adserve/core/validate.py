@@ -82,7 +82,7 @@ def members(body: Any) -> dict[str, Any]:
     return body
 
 
-@takes(type="string", pattern=f"^{ID.pattern}$")
+@takes(type="string", pattern=f"^{ID.pattern}$", description="1 to 64 of a-z, 0-9 and -.")
 def check_id(value: Any) -> str:
     if not isinstance(value, str) or not ID.fullmatch(value):
         raise ValueError("takes 1 to 64 of a-z, 0-9 and -")
@@ -149,7 +149,7 @@ def size(value: Any) -> str:
     return str(Size.parse(value))
 
 
-@takes(type="string", minLength=1, maxLength=64, examples=["Asia/Kolkata"])
+@takes(type="string", pattern="^[A-Za-z]", maxLength=64, examples=["Asia/Kolkata"])
 def timezone(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError("takes an IANA time zone, as Asia/Kolkata")
@@ -185,7 +185,7 @@ def place(value: Any) -> str:
     return f"{site}/{slot}"
 
 
-@takes(type="string", minLength=10, maxLength=40, examples=["2026-11-24", "2026-11-24T09:30:00+05:30"])
+@takes(type="string", pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}", maxLength=40, examples=["2026-11-24"])
 def moment_text(value: Any) -> str:
     if not isinstance(value, str) or len(value) > 40:
         raise ValueError("takes a local date or an RFC 3339 time")
