@@ -14,11 +14,13 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import events, from_schema
 
 from tests.conftest import BROWSER
+from tests.service import until
 
 ASKED = os.environ.get("ADSERVE_SCHEMATHESIS_EXAMPLES")
 EXAMPLES = int(ASKED or "6")
 """Drawn requests for each call, beside those that the edges of its schemas give: the same ones each time, and others
 each time when their number was asked for."""
+NOBODY = "nobodys"
 EVENTS = {"/e/i/{token}": 0, "/e/v/{token}": 1, "/c/{token}": 2}
 PUBLIC = "^/(v1|e|c|m)/"
 JUDGED_OTHERWISE = {name: {"enabled": False} for name in ("positive_data_acceptance", "negative_data_rejection")}
@@ -55,6 +57,11 @@ class Tenant:
     def campaigns(self) -> list[str]:
         return [f"{self.id}-one", f"{self.id}-two"]
 
+    @property
+    def ids(self) -> list[str]:
+        """Ids by which it would show in an answer."""
+        return [*self.campaigns, *self.creatives, f"{self.id}.example"]
+
     def settle(self) -> None:
         """Makes all of it, and one serve of it."""
         said, name = {"click_url": f"https://{self.id}.example/"}, f"{self.word} Ltd"
@@ -72,12 +79,15 @@ class Tenant:
                 self.creatives.append(id_)
         decision = self.http.get(f"/v1/slots/{self.id}/top", headers={"Accept": "application/json"}).json()
         self.tokens = [decision[f"{name}_url"].rpartition("/")[2] for name in ("impression", "view", "click")]
+        until(lambda: self.figures()["totals"]["serves"] == 1)
 
     def state(self) -> dict[str, Any]:
         """Everything of it as an admin sees it."""
         found = {path: self.make("GET", path) for path in self.objects}
-        figures = self.make("GET", f"/report?by=creative&advertiser={self.id}")
-        return found | {"figures": [figures["rows"], figures["totals"]]}
+        return found | {"figures": [self.figures()[name] for name in ("rows", "totals")]}
+
+    def figures(self) -> Any:
+        return self.make("GET", f"/report?by=creative&advertiser={self.id}")
 
 
 def caller(origin: str, key: str) -> httpx2.Client:
@@ -85,29 +95,33 @@ def caller(origin: str, key: str) -> httpx2.Client:
     return httpx2.Client(base_url=origin, headers=headers, timeout=10, trust_env=False)
 
 
-def narrowed(described: dict[str, Any], tenants: list[Tenant], keys: list[str]) -> dict[str, Any]:
+def narrowed(described: dict[str, Any], tenants: list[Tenant], keys: list[str], role: str = "") -> dict[str, Any]:
     """The description with the ids that are there, so that what is drawn meets objects of both tenants; objects
-    that are answered are closed, so that a member that is not described is seen."""
+    that are answered are closed, so that a member that is not described is seen. `role`: only what it may ask, with
+    these ids in queries too, where any id is taken and finds nothing."""
     found = copy.deepcopy(described)
     ids = [one.id for one in tenants]
     campaigns = [id_ for one in tenants for id_ in one.campaigns]
     creatives = [id_ for one in tenants for id_ in one.creatives]
     by_collection = {"campaigns": campaigns, "creatives": creatives, "keys": keys}
     by_name = {"advertiser": ids, "campaign": campaigns, "creative": creatives, "site": ids, "slot": ["top"]}
-    by_name["If-Match"] = ["*"]
     for path, methods in found["paths"].items():
         by_name["id"] = by_collection.get(path.partition("/{id}")[0].rpartition("/")[2], ids)
         by_name["token"] = [one.tokens[EVENTS[path]] for one in tenants] if path in EVENTS else []
+        for method in [one for one in methods if role and role not in methods[one].get("x-roles", ())]:
+            del methods[method]
         for operation in methods.values():
             for one in operation.get("parameters", ()):
                 one.pop("example", None)
-                if one["name"] in by_name:
-                    one["schema"] = {"anyOf": [{"enum": by_name[one["name"]]}, one["schema"]]}
+                if one["name"] == "If-Match":
+                    one["schema"] = {"enum": ["*"]}
+                elif one["name"] in by_name and (role or one["in"] == "path"):
+                    one["schema"] = {"enum": [*by_name[one["name"]], NOBODY]}
     schemas = found["components"]["schemas"]
     for name in ("CampaignBody", "CampaignPatch"):
         own = schemas[name]["properties"]
-        own["advertiser"] = {"anyOf": [{"enum": ids}, own["advertiser"]]}
-        own["slots"]["items"] = {"anyOf": [{"enum": [f"{one}/top" for one in ids]}, own["slots"]["items"]]}
+        own["advertiser"] = {"enum": [*ids, NOBODY]}
+        own["slots"]["items"] = {"enum": [f"{one}/{slot}" for one in ids for slot in ("top", "*", NOBODY)]}
     for name, schema in schemas.items():
         if name != "Description":
             _close(schema)
@@ -127,17 +141,30 @@ def _close(schema: Any) -> None:
             _close(one)
 
 
+Look = Callable[[Any, Any], str | None]
+
+
 def ask(
-    origin: str, described: dict[str, Any], key: str, look: Callable[[Any, Any], str | None] = lambda *_: None
+    origin: str, described: dict[str, Any], key: str, look: Look = lambda *_: None, *, edges: bool = True
 ) -> Iterator[str]:
-    """What is wrong with the answers, in words: `look` says it of one request and its answer."""
+    """What is wrong with the answers, in words: `look` says it of one request and its answer. `edges`: also what
+    lies at the edges of each schema and beyond, in place of more that is drawn within."""
     config = SchemathesisConfig.from_dict(
         {
             "base-url": origin,
             "headers": {"Authorization": f"Bearer {key}"},
             "suppress-health-check": ["all"],
-            "generation": {"max-examples": EXAMPLES, "deterministic": not ASKED, "database": "none"},
-            "phases": {"stateful": {"enabled": False}},
+            "generation": {
+                "mode": "all" if edges else "positive",
+                "max-examples": EXAMPLES * (1 if edges else 4),
+                "deterministic": not ASKED,
+                "database": "none",
+            },
+            "phases": {
+                "stateful": {"enabled": False},
+                "coverage": {"enabled": edges},
+                "fuzzing": {"extra-data-sources": {"responses": False}},  # ids come from the description alone
+            },
             "checks": {
                 # an id that is not there or a rule that no schema says is 422: but never another refusal
                 "positive_data_acceptance": {"expected-statuses": ["2xx", "3xx", *REFUSALS, "422"]},
@@ -159,7 +186,7 @@ def ask(
 REFUSALS = ["401", "403", "404", "409", "412"]
 
 
-def _failures(recorder: Any, look: Callable[[Any, Any], str | None]) -> Iterator[str]:
+def _failures(recorder: Any, look: Look) -> Iterator[str]:
     for case, checks in recorder.checks.items():
         for one in checks:
             if one.failure_info is not None:
