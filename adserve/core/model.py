@@ -20,6 +20,8 @@ Kind = Literal["site", "slot", "advertiser", "campaign", "creative"]
 CreativeKind = Literal["image", "text", "passback"]
 TIERS = ("sponsor", "standard", "remnant", "house")
 MAX_WEIGHT = 1_000_000
+MAX_SIDE = 4096
+"""CSS pixels of a side of a size."""
 Weight = Annotated[int, Meta(ge=0, le=MAX_WEIGHT)]
 Serial = Annotated[int, Meta(ge=0, lt=2**24)]
 """What a token has room for; an object with another one would fail every request that meets it."""
@@ -52,7 +54,7 @@ class Size(Struct, frozen=True, order=True):
         """`"728x90"` to a size; ValueError when it is not two numbers from 1 to 4096."""
         width, x, height = text.partition("x")
         plain = width.isascii() and width.isdigit() and height.isascii() and height.isdigit()
-        if not x or not plain or not (1 <= int(width) <= 4096 and 1 <= int(height) <= 4096):
+        if not x or not plain or not (1 <= int(width) <= MAX_SIDE and 1 <= int(height) <= MAX_SIDE):
             raise ValueError("a size is WIDTHxHEIGHT in CSS pixels, each from 1 to 4096, for example 728x90")
         return cls(int(width), int(height))
 

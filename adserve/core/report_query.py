@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from adserve.core.schedule import BUCKET_S, bucket_of, day_bounds, local_day, parse_moment, zone
@@ -18,7 +19,31 @@ DIMENSIONS = (*TIME, "site", "slot", *BELOW_SLOT, "device", "filter_reason", "em
 FILTERS = ("site", "slot", "advertiser", "campaign", "creative")
 PERIODS = ("today", "yesterday", "month")
 FORMATS = ("json", "csv")
-PARAMETERS = ("from", "to", "period", "by", "tz", "format", *FILTERS)
+_MOMENT = {"type": "string", "examples": ["2026-11-01"]}
+_FILTER = {"type": "string", "pattern": "^([A-Za-z0-9_-]{1,64})?$"}
+_ANY = "|".join(DIMENSIONS)
+PARAMETERS: dict[str, dict[str, Any]] = {
+    "from": {**_MOMENT, "description": "The first moment, a local date or an RFC 3339 time."},
+    "to": {**_MOMENT, "description": "The first moment after it; without both: the last 7 local days."},
+    "period": {"type": "string", "enum": ["", *PERIODS], "description": "In place of `from` and `to`."},
+    "by": {
+        **{"type": "string", "pattern": f"^(({_ANY})(,({_ANY}))*)?$", "default": "day"},
+        "description": "What to split by, with commas between; empty: one row of everything.",
+    },
+    "tz": {
+        "type": "string",
+        "maxLength": 64,
+        "description": "The IANA zone of its days.",
+        "examples": ["Asia/Kolkata"],
+    },
+    "format": {"type": "string", "enum": ["", *FORMATS], "default": "json"},
+    **{name: {**_FILTER, "description": f"Of this {name} alone."} for name in FILTERS},
+    "slot": {
+        **{"type": "string", "pattern": "^([a-z0-9-]{1,64}(/[a-z0-9-]{1,64})?)?$", "examples": ["news/top"]},
+        "description": "Of this slot alone; without its site: of this name on every site.",
+    },
+}
+"""Each with the JSON Schema of its values. An empty one counts as absent."""
 DEFAULT_DAYS = 7
 MAX_RANGE_S = 5 * 366 * 86_400
 """Five years: what one answer may span."""

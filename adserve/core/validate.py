@@ -1,7 +1,7 @@
-"""Bodies to values, collecting everything that is wrong. A `Form` is read field by field.
+"""Checks: one value of a body or a query to what is stored, or a ValueError that says what it takes.
 
-Numbers are numbers and text is text: `"10"`, `true` and `1e308` are no weights. Members that nobody
-asked for are problems, and so are those of the contract that this version has not built.
+Numbers are numbers and text is text: `"10"`, `true` and `1e308` are no weights. Beside each check stands its JSON
+Schema, from which the description of the interface is made (`adserve.web.api.openapi`).
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ import difflib
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 from zoneinfo import ZoneInfo
 
 from adserve.core.model import Price, Size
@@ -20,13 +21,41 @@ from adserve.core.urls import UrlError, check_landing_url, check_origin
 from adserve.errors import Invalid, Problem
 
 ID = re.compile(r"[a-z0-9-]{1,64}")
+HTTP = "^[Hh][Tt][Tt][Pp][Ss]?://"
+_AMOUNT = re.compile(r"[0-9]{1,9}(\.[0-9]{1,3})?")
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+Schema = Mapping[str, Any]
+"""A JSON Schema (2020-12)."""
 _JOINERS = "\u200c\u200d"
 """Invisible, but spelling needs them: Indic scripts, Persian, emoji."""
 
 
 class NotSupported(ValueError):
     """A value of the contract that this version has not built."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check(Generic[T_co]):
+    """A check and the schema of what it takes.
+
+    The schema is never narrower than the check. What it cannot say (a day of the calendar, an invisible
+    character) only the function refuses."""
+
+    run: Callable[[Any], T_co]
+    schema: Schema
+
+    def __call__(self, value: Any) -> T_co:
+        return self.run(value)
+
+    def noted(self, description: str, **schema: Any) -> Check[T_co]:
+        """The same check of a member that means something."""
+        return replace(self, schema={**self.schema, "description": description, **schema})
+
+
+def takes(**schema: Any) -> Callable[[Callable[[Any], T]], Check[T]]:
+    """Makes a function a check, with its schema."""
+    return lambda run: Check(run, schema)
 
 
 def pointer(*names: str | int) -> str:
@@ -53,62 +82,14 @@ def members(body: Any) -> dict[str, Any]:
     return body
 
 
-class Form:
-    """One body. `problems` grows as fields are taken; `finish` raises them all."""
-
-    def __init__(self, body: Any, *, not_supported: Mapping[str, Any] | None = None) -> None:
-        self.problems: list[Problem] = []
-        self._body = members(body)
-        self._left = set(self._body)
-        for name, neutral in (not_supported or {}).items():
-            self._left.discard(name)
-            if self._body.get(name) not in (None, neutral, {}, []):
-                self.problem(name, "is not supported in this version", "not_supported")
-
-    def problem(self, name: str, detail: str, code: str = "invalid") -> None:
-        self.problems.append(Problem(f"/{name}", detail, code))
-
-    def take(self, name: str, default: T, check: Callable[[Any], T], *, required: bool = False) -> T:
-        """One member through its check; `default` when it is absent, null or wrong."""
-        self._left.discard(name)
-        value = self._body.get(name)
-        if value is None:
-            if required:
-                self.problem(name, "is required", "required")
-            return default
-        try:
-            return check(value)
-        except ValueError as problem:
-            code = "not_supported" if isinstance(problem, NotSupported) else "invalid"
-            self.problem(name, str(problem), code)
-            return default
-
-    def has(self, name: str) -> bool:
-        """Whether a member was sent with a value."""
-        return self._body.get(name) is not None
-
-    def refuse(self, name: str, detail: str) -> None:
-        """A member that others of its kind have, and this one has not."""
-        self._left.discard(name)
-        if self.has(name):
-            self.problem(name, detail)
-
-    def finish(self) -> None:
-        """Raises Invalid with all problems. `not_supported` is the code of the whole when any is."""
-        for name in sorted(self._left):
-            self.problems.append(Problem(pointer(name), "is no member of this object", "unknown_field"))
-        if self.problems:
-            unsupported = any(p.code == "not_supported" for p in self.problems)
-            raise Invalid(self.problems, code="not_supported" if unsupported else None)
-
-
+@takes(type="string", pattern=f"^{ID.pattern}$", description="1 to 64 of a-z, 0-9 and -.")
 def check_id(value: Any) -> str:
     if not isinstance(value, str) or not ID.fullmatch(value):
         raise ValueError("takes 1 to 64 of a-z, 0-9 and -")
     return value
 
 
-def text(longest: int, *, empty: bool = False) -> Callable[[Any], str]:
+def text(longest: int, *, empty: bool = False) -> Check[str]:
     """Text in NFC without control, direction or invisible characters, trimmed."""
 
     def check(given: Any) -> str:
@@ -129,19 +110,19 @@ def text(longest: int, *, empty: bool = False) -> Callable[[Any], str]:
             raise ValueError(f"takes at most {longest} characters")
         return value
 
-    return check
+    return Check(check, {"type": "string", "maxLength": longest, **({} if empty else {"minLength": 1})})
 
 
-def whole(low: int, high: int) -> Callable[[Any], int]:
+def whole(low: int, high: int) -> Check[int]:
     def check(value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
             raise ValueError(f"takes a whole number from {low} to {high}")
         return value
 
-    return check
+    return Check(check, {"type": "integer", "minimum": low, "maximum": high})
 
 
-def one_of(*choices: str, later: tuple[str, ...] = ()) -> Callable[[Any], Any]:
+def one_of(*choices: str, later: tuple[str, ...] = ()) -> Check[Any]:
     def check(value: Any) -> Any:
         if isinstance(value, str) and value in later:
             raise NotSupported(f"{value} is not supported in this version")
@@ -149,30 +130,33 @@ def one_of(*choices: str, later: tuple[str, ...] = ()) -> Callable[[Any], Any]:
             raise ValueError(f"takes one of {', '.join(choices)}")
         return value
 
-    return check
+    return Check(check, {"type": "string", "enum": list(choices)})
 
 
-def list_of(check_one: Callable[[Any], str], most: int) -> Callable[[Any], tuple[str, ...]]:
+def list_of(check_one: Check[str], most: int) -> Check[tuple[str, ...]]:
     def check(value: Any) -> tuple[str, ...]:
         if not isinstance(value, (list, tuple)) or len(value) > most:
             raise ValueError(f"takes a list of at most {most}")
         return tuple(dict.fromkeys(check_one(one) for one in value))
 
-    return check
+    return Check(check, {"type": "array", "items": check_one.schema, "maxItems": most})
 
 
+@takes(type="string", pattern="^[0-9]+x[0-9]+$", examples=["728x90"])
 def size(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError("takes sizes like 728x90")
     return str(Size.parse(value))
 
 
+@takes(type="string", pattern="^[A-Za-z]", maxLength=64, examples=["Asia/Kolkata"])
 def timezone(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError("takes an IANA time zone, as Asia/Kolkata")
     return zone(value).key
 
 
+@takes(type="string", pattern=HTTP, maxLength=2048, examples=["https://news.example"])
 def origin(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError("takes origins like https://news.example")
@@ -182,6 +166,7 @@ def origin(value: Any) -> str:
         raise ValueError(str(problem)) from None
 
 
+@takes(type="string", pattern=HTTP, maxLength=2048, examples=["https://shop.example/offer"])
 def landing(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError("takes an address like https://shop.example/offer")
@@ -191,6 +176,7 @@ def landing(value: Any) -> str:
         raise ValueError(str(problem)) from None
 
 
+@takes(type="string", pattern=rf"^{ID.pattern}/(\*|{ID.pattern})$", examples=["news/top", "news/*"])
 def place(value: Any) -> str:
     """`site/slot` or `site/*`."""
     site, slash, slot = value.partition("/") if isinstance(value, str) else ("", "", "")
@@ -199,6 +185,7 @@ def place(value: Any) -> str:
     return f"{site}/{slot}"
 
 
+@takes(type="string", pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}", maxLength=40, examples=["2026-11-24"])
 def moment_text(value: Any) -> str:
     if not isinstance(value, str) or len(value) > 40:
         raise ValueError("takes a local date or an RFC 3339 time")
@@ -206,17 +193,16 @@ def moment_text(value: Any) -> str:
     return value
 
 
-def window(form: Form, tz: ZoneInfo) -> tuple[str | None, str | None, int | None, int | None]:
-    """`starts`, `ends` as written and as epoch seconds; half-open."""
-    starts = form.take("starts", None, moment_text)
-    ends = form.take("ends", None, moment_text)
-    starts_at = parse_moment(starts, tz) if starts else None
-    ends_at = parse_moment(ends, tz) if ends else None
-    if starts_at is not None and ends_at is not None and starts_at >= ends_at:
-        form.problem("ends", "must lie after starts")
-    return starts, ends, starts_at, ends_at
-
-
+@takes(
+    type="object",
+    properties={
+        "model": {"type": "string", "enum": ["cpm", "cpc", "flat"]},
+        "amount": {"type": "string", "pattern": f"^{_AMOUNT.pattern}$", "examples": ["2.50"]},
+        "currency": {"type": "string", "pattern": "^[A-Z]{3}$", "examples": ["INR"]},
+    },
+    required=["model", "amount", "currency"],
+    additionalProperties=False,
+)
 def price(value: Any) -> Price:
     """`{"model", "amount", "currency"}`; amounts are decimal text of at most 3 decimals."""
     if not isinstance(value, dict) or set(value) != {"model", "amount", "currency"}:
@@ -226,7 +212,7 @@ def price(value: Any) -> Price:
         raise ValueError("model takes one of cpm, cpc, flat")
     if not isinstance(currency, str) or not re.fullmatch(r"[A-Z]{3}", currency):
         raise ValueError("currency takes three capital letters, as INR")
-    if not isinstance(amount, str) or not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,3})?", amount):
+    if not isinstance(amount, str) or not _AMOUNT.fullmatch(amount):
         raise ValueError('amount takes decimal text like "2.50", with at most 3 decimals')
     try:
         return Price(model, int(Decimal(amount) * 1_000_000), currency)

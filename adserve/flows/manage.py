@@ -14,7 +14,9 @@ import msgspec
 from msgspec.structs import replace
 
 from adserve.core import validate as v
-from adserve.core.model import MAX_WEIGHT, Advertiser, Campaign, Creative, Site, Slot, Thing
+from adserve.core.form import Fields, Form
+from adserve.core.members import ADVERTISER, CAMPAIGN, SITE, SLOT
+from adserve.core.model import Advertiser, Campaign, Creative, Site, Slot, Thing
 from adserve.core.pricing import remember
 from adserve.core.schedule import zone
 from adserve.errors import Conflict, Invalid, NotFound, Problem, Stale
@@ -124,10 +126,9 @@ async def _put_once(
     if made.state == "archived" and before is not None and before.state != "archived":
         await _check_childless(services, kind, id_)
     if before is None:
-        serial = await services.catalog.serial(kind)
-        made = replace(made, serial=serial)
-        if isinstance(made, Slot) and made.rank == 0:
-            made = replace(made, rank=serial)
+        made = replace(made, serial=await services.catalog.serial(kind))
+    if isinstance(made, Slot) and made.rank == 0:
+        made = replace(made, rank=made.serial)
     after = await services.catalog.put(kind, made, before, actor=actor, action="replace" if before else "create")
     await refresh(services)
     return after, before is None
@@ -185,83 +186,42 @@ async def _check_childless(services: Services, kind: str, id_: str) -> None:
             raise Conflict(f"the {CHILDREN[kind]} {child.id} is still in use: delete it first")
 
 
-def _same_id(form: v.Form, id_: str) -> None:
-    if form.take("id", id_, v.check_id) != id_:
-        form.problem("id", "must be the one in the path")
+def _stored(kind: type[Site | Advertiser], fields: Fields) -> Callable[..., Awaitable[Thing]]:
+    """The builder of a kind that is what its body says."""
+
+    async def build(_: Services, id_: str, body: Any, before: Thing | None) -> Thing:
+        form = Form(body)
+        form.same("id", id_, v.check_id)
+        values = form.read(fields)
+        form.finish()
+        return kind(id=id_, serial=before.serial if before else 0, version=0, **values)
+
+    return build
 
 
-async def _site(_: Services, id_: str, body: Any, before: Thing | None) -> Site:
-    form = v.Form(body)
-    _same_id(form, id_)
-    site = Site(
-        id=id_,
-        serial=before.serial if before else 0,
-        version=0,
-        name=form.take("name", "", v.text(200), required=True),
-        origins=form.take("origins", (), v.list_of(v.origin, 100)),
-        timezone=form.take("timezone", "UTC", v.timezone),
-        clients=form.take("clients", "browser", v.one_of("browser", "app")),
-        unlabelled=form.take("unlabelled", "serve", v.one_of("serve", "block")),
-        state=form.take("state", "active", v.one_of("active", "paused", "archived")),
-    )
-    form.finish()
-    return site
-
-
-async def _slot(services: Services, id_: str, body: Any, before: Thing | None) -> Slot:
+async def _slot(services: Services, id_: str, body: Any, before: Slot | None) -> Slot:
     site, _, name = id_.partition("/")
     if (await get_thing(services, "site", site)).state == "archived":
         raise Conflict("the site is archived: take it into use first")
-    form = v.Form(body)
-    for member, own in (("name", name), ("site", site), ("id", id_)):
-        if form.take(member, own, v.place if member == "id" else v.check_id) != own:
-            form.problem(member, "must be the one in the path")
-    slot = Slot(
-        id=id_,
-        serial=before.serial if before else 0,
-        version=0,
-        site=site,
-        name=name,
-        title=form.take("title", "", v.text(200, empty=True)),
-        sizes=form.take("sizes", (), v.list_of(v.size, 50)),
-        label=form.take("label", "Advertisement", v.text(60, empty=True)),
-        rank=form.take("rank", before.serial if before else 0, v.whole(1, 1_000_000)),
-        rotation=form.take("rotation", "even", v.one_of("even", "random", later=("sticky",))),
-        empty=form.take("empty", "keep", v.one_of("keep", "collapse")),
-        repeat=form.take("repeat", "never", v.one_of("never", "creative", "any")),
-        count_on=form.take("count_on", "impression", v.one_of("impression", "serve")),
-        max_kb=form.take("max_kb", 150, v.whole(1, 1000)),
-        state=form.take("state", "active", v.one_of("active", "paused", "archived")),
-    )
+    form = Form(body)
+    form.same("name", name, v.check_id)
+    form.same("site", site, v.check_id)
+    form.same("id", id_, v.place)
+    values = form.read(SLOT)
     form.finish()
-    return slot
-
-
-async def _advertiser(_: Services, id_: str, body: Any, before: Thing | None) -> Advertiser:
-    form = v.Form(body)
-    _same_id(form, id_)
-    advertiser = Advertiser(
-        id=id_,
-        serial=before.serial if before else 0,
-        version=0,
-        name=form.take("name", "", v.text(200), required=True),
-        categories=form.take("categories", (), v.list_of(v.text(60), 50)),
-        state=form.take("state", "active", v.one_of("active", "archived")),
-    )
-    form.finish()
-    return advertiser
+    return Slot(id=id_, serial=before.serial if before else 0, version=0, site=site, name=name, **values)
 
 
 async def _campaign(services: Services, id_: str, body: Any, before: Campaign | None) -> Campaign:
-    form = v.Form(body, not_supported=LATER_CAMPAIGN)
-    _same_id(form, id_)
-    advertiser = form.take("advertiser", "", v.check_id, required=True)
+    form = Form(body, not_supported=LATER_CAMPAIGN)
+    form.same("id", id_, v.check_id)
+    values = form.read(CAMPAIGN)
+    advertiser, places, own = values["advertiser"], values["slots"], values["timezone"]
     owner = await services.catalog.get("advertiser", advertiser) if advertiser else None
     if before is not None and advertiser and before.advertiser != advertiser:
         form.problem("advertiser", "never changes: make another campaign")
     elif advertiser and (owner is None or (owner.state == "archived" and before is None)):
         form.problem("advertiser", "there is no such advertiser in use", "unknown")
-    places: tuple[str, ...] = form.take("slots", (), v.list_of(v.place, 500))
     sites = {one.partition("/")[0] for one in places}
     stored = {t.id: t for t in await services.catalog.list("site") if isinstance(t, Site)}
     slots = {t.id for t in await services.catalog.list("slot")}
@@ -269,35 +229,19 @@ async def _campaign(services: Services, id_: str, body: Any, before: Campaign | 
         if one.partition("/")[0] not in stored or (not one.endswith("/*") and one not in slots):
             form.problem(f"slots/{at}", f"there is no slot {one}", "unknown")
     zones = {stored[site].timezone for site in sites if site in stored}
-    own = form.take("timezone", None, v.timezone)
     if own is None and len(zones) > 1:
         form.problem("timezone", "is required, because the sites have different ones", "required")
     tz: ZoneInfo = zone(own or (min(zones) if zones else "UTC"))
-    starts, ends, starts_at, ends_at = v.window(form, tz)
-    campaign = Campaign(
-        id=id_,
-        serial=before.serial if before else 0,
-        version=0,
-        advertiser=advertiser,
-        name=form.take("name", "", v.text(200), required=True),
-        tier=form.take("tier", "standard", v.one_of("sponsor", "standard", "remnant", "house")),
-        weight=form.take("weight", 1, v.whole(0, MAX_WEIGHT)),
-        slots=places,
-        timezone=own,
-        starts=starts,
-        ends=ends,
-        starts_at=starts_at,
-        ends_at=ends_at,
-        price=form.take("price", None, v.price),
-        state=form.take("state", "active", v.one_of("active", "paused", "archived")),
-    )
+    starts_at, ends_at = form.window(values["starts"], values["ends"], tz)
     form.finish()
+    serial = before.serial if before else 0
+    campaign = Campaign(id=id_, serial=serial, version=0, starts_at=starts_at, ends_at=ends_at, **values)
     return replace(campaign, priced=remember(before, campaign, int(services.clock())))
 
 
 BUILDERS: dict[str, Callable[[Services, str, Any, Any], Awaitable[Thing]]] = {
-    "site": _site,
+    "site": _stored(Site, SITE),
     "slot": _slot,
-    "advertiser": _advertiser,
+    "advertiser": _stored(Advertiser, ADVERTISER),
     "campaign": _campaign,
 }

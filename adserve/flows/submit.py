@@ -10,14 +10,16 @@ from msgspec.structs import replace
 
 from adserve.core import lifecycle
 from adserve.core import validate as v
-from adserve.core.model import MAX_WEIGHT, Campaign, Content, Creative, CreativeKind, Media, Revision, Slot
+from adserve.core.form import Form
+from adserve.core.members import CONTENT, FREE, KIND
+from adserve.core.model import Campaign, Content, Creative, CreativeKind, Media, Revision, Slot
 from adserve.core.schedule import zone
 from adserve.errors import AdserveError, Conflict, Invalid
 from adserve.flows.manage import again, booked_slots, check_match, get_thing, refresh
 from adserve.flows.services import Services
 from adserve.intake.images import encode_off_loop
 
-CONTENT = ("file", "title", "body", "alt", "click_url", "width", "height", "html")
+WORDS = ("file", "title", "body", "alt", "click_url", "width", "height", "html")
 LATER = {"html": None}
 _SIZE = ("width", "height")
 FOREIGN: dict[CreativeKind, dict[str, str]] = {
@@ -30,8 +32,6 @@ FOREIGN: dict[CreativeKind, dict[str, str]] = {
     ),
 }
 """Content that a kind of creative has not, and why."""
-MAX_LENGTH = 4096
-"""CSS pixels of a side, as in a slot's sizes."""
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 
 
@@ -41,13 +41,12 @@ async def submit(services: Services, campaign: str, body: Any, data: bytes | Non
     assert isinstance(owner, Campaign)  # noqa: S101 - what the store holds under this kind
     if owner.state == "archived":
         raise Conflict("the campaign is archived: take it into use first")
-    form = v.Form(body, not_supported=LATER)
-    kinds = v.one_of("image", "text", "passback", later=("html",))
+    form = Form(body, not_supported=LATER)
     guess: CreativeKind = "image" if data is not None or _means_image(form) else "text"
-    kind = form.take("kind", guess, kinds)
-    fields = _take_free(form)
+    kind = form.take("kind", guess, KIND)
+    fields = form.read(FREE)
     content, media = await _content(services, form, kind, owner, data, None)
-    starts, ends, starts_at, ends_at = v.window(form, await _zone(services, owner))
+    starts_at, ends_at = form.window(fields["starts"], fields["ends"], await _zone(services, owner))
     form.finish()
     serial = await services.catalog.serial("revision")
     content = replace(content, revision=1, serial=serial)
@@ -59,8 +58,6 @@ async def submit(services: Services, campaign: str, body: Any, data: bytes | Non
         version=0,
         campaign=campaign,
         kind=kind,
-        starts=starts,
-        ends=ends,
         starts_at=starts_at,
         ends_at=ends_at,
         content=content,
@@ -99,12 +96,12 @@ async def _patch_once(
     if before.kind == "passback":
         current |= {"width": content.width or None, "height": content.height or None}
     known = {name: value for name, value in current.items() if value is not None}
-    form = v.Form({**known, **v.members(patch)}, not_supported=LATER)
-    fields = _take_free(form)
+    form = Form({**known, **v.members(patch)}, not_supported=LATER)
+    fields = form.read(FREE)
     edited, media = await _content(services, form, before.kind, owner, data, content)
-    starts, ends, starts_at, ends_at = v.window(form, await _zone(services, owner))
+    starts_at, ends_at = form.window(fields["starts"], fields["ends"], await _zone(services, owner))
     form.finish()
-    after = replace(before, starts=starts, ends=ends, starts_at=starts_at, ends_at=ends_at, **fields)
+    after = replace(before, starts_at=starts_at, ends_at=ends_at, **fields)
     if data is not None or edited != content:
         serial = await services.catalog.serial("revision")
         after = lifecycle.edit(after, replace(edited, revision=len(before.revisions) + 1, serial=serial))
@@ -126,21 +123,13 @@ async def _store(services: Services, after: Creative, before: Creative | None, a
     return done
 
 
-def _means_image(form: v.Form) -> bool:
+def _means_image(form: Form) -> bool:
     """What a creative without `kind` and picture was meant to be, so that it is told what it lacks."""
     return (form.has("alt") or form.has("file")) and not (form.has("title") or form.has("body"))
 
 
-def _take_free(form: v.Form) -> dict[str, Any]:
-    """What may change without a review."""
-    return {
-        "name": form.take("name", "", v.text(200), required=True),
-        "weight": form.take("weight", 1, v.whole(0, MAX_WEIGHT)),
-    }
-
-
 async def _content(
-    services: Services, form: v.Form, kind: CreativeKind, owner: Campaign, data: bytes | None, before: Content | None
+    services: Services, form: Form, kind: CreativeKind, owner: Campaign, data: bytes | None, before: Content | None
 ) -> tuple[Content, tuple[str, bytes] | None]:
     """The content of a form and the file to keep, problems in the form."""
     for name, detail in FOREIGN[kind].items():
@@ -148,38 +137,29 @@ async def _content(
     form.refuse("file", "is sent as the picture itself, in multipart/form-data (curl: -F file=@banner.png)")
     if data is not None and kind != "image":
         form.problem("file", f"a {kind} creative has no file")
-    content = before or Content(revision=0, serial=0, click_url="")
+    content = replace(before or Content(revision=0, serial=0, click_url=""), **form.read(CONTENT[kind]))
     if kind == "passback":
-        return await _passback(services, form, owner, content), None
-    click_url = form.take("click_url", "", v.landing, required=True)
-    if kind == "text":
-        title = form.take("title", "", v.text(120), required=True)
-        return replace(
-            content, click_url=click_url, title=title, body=form.take("body", "", v.text(500, empty=True))
-        ), None
-    content = replace(content, click_url=click_url, alt=form.take("alt", "", v.text(300), required=True))
-    if data is not None:
+        await _check_size(services, form, owner, content)
+    elif data is not None and kind == "image":
         return await _picture(services, form, owner, data, content)
-    if before is None and not form.has("file"):
+    elif kind == "image" and before is None and not form.has("file"):
         form.problem("file", "is required: a PNG, JPEG, GIF, WebP or AVIF picture", "required")
     return content, None
 
 
-async def _passback(services: Services, form: v.Form, owner: Campaign, content: Content) -> Content:
-    """Without a size it is for every slot of its campaign, with one for those that take this size."""
-    length = v.whole(1, MAX_LENGTH)
-    width, height = form.take("width", 0, length), form.take("height", 0, length)
+async def _check_size(services: Services, form: Form, owner: Campaign, passback: Content) -> None:
+    """Without a size a passback is for every slot of its campaign, with one for those that take this size."""
     for name, other in (("width", "height"), ("height", "width")):
         if form.has(other) and not form.has(name):
             form.problem(name, f"is required beside {other}: give both, or neither for every slot", "required")
+    width, height = passback.width, passback.height
     if width and height:
         for problem in fit(width, height, 0, await booked_slots(services, owner.slots)):
             form.problem("width", problem)
-    return replace(content, width=width, height=height)
 
 
 async def _picture(
-    services: Services, form: v.Form, owner: Campaign, data: bytes, content: Content
+    services: Services, form: Form, owner: Campaign, data: bytes, content: Content
 ) -> tuple[Content, tuple[str, bytes] | None]:
     """The content with a picture as it is kept, and that picture."""
     try:

@@ -35,6 +35,23 @@ TITLES = {
     422: "Invalid",
     503: "Not available now",
 }
+CODES: dict[int, dict[str, str]] = {
+    400: {"bad_body": "no JSON, a member twice, nested too deeply, or no whole form"},
+    401: {"unauthenticated": "no key, a bad one or two of them"},
+    403: {"forbidden": "the key's role may not"},
+    404: {"not_found": "no such object or address"},
+    409: {"conflict": "a move that the state does not allow, a parent in use, or a change by others at once"},
+    412: {"stale_version": "`If-Match` names another version"},
+    413: {"too_large": "the body is over its limit"},
+    415: {"unsupported_media": "another media type, a `Content-Encoding`, or no picture of the accepted kinds"},
+    422: {
+        "invalid": "something in it is wrong, and `errors` has all of it",
+        "not_supported": "the same, and at least one thing is of a later version",
+        "rolled_up": "a report on quarter-hours that are rolled up to days",
+    },
+    503: {"store_unavailable": "the store does not answer", "store_error": "the store refuses"},
+}
+"""What a described call may answer when it fails: status to its stable codes and what they mean."""
 
 
 def problem(status: int, code: str, detail: str, problems: list[e.Problem] | None = None) -> Response:

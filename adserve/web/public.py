@@ -9,7 +9,7 @@ from pathlib import Path
 
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from adserve import __version__
@@ -52,6 +52,7 @@ class Public:
             Route("/readyz", self.readyz, methods=["GET"]),
             Route("/version", self.version, methods=["GET"]),
             Route("/metrics", self.metrics, methods=["GET"]),
+            *(Route(f"/{name}", self.described, methods=["GET"]) for name in ("openapi.json", "docs")),
         ]
 
     async def media(self, request: Request) -> Response:
@@ -85,6 +86,10 @@ class Public:
 
     async def version(self, _: Request) -> Response:
         return JSONResponse({"version": __version__})
+
+    async def described(self, request: Request) -> Response:
+        """The description of the interface stands with the management API."""
+        return RedirectResponse(f"/api/v1{request.url.path}", 307)
 
     async def metrics(self, _: Request) -> Response:
         """The figures of all workers, whichever of them answers."""

@@ -20,14 +20,16 @@ from starlette.types import Receive, Scope, Send
 from adserve.core.access import ROLES, Account
 from adserve.core.figures import Figures
 from adserve.core.report_query import PARAMETERS
-from adserve.core.validate import check_id, one_of
+from adserve.core.validate import Check, check_id, one_of
 from adserve.errors import AdserveError, Forbidden, Unauthenticated
 from adserve.flows.access import require
 from adserve.flows.services import Services
 from adserve.store.catalog import TYPES
 from adserve.store.client import REPLY_ERRORS
+from adserve.web.api import documents
 from adserve.web.api import endpoints as api
 from adserve.web.api.body import BadBody, read
+from adserve.web.api.endpoint import Endpoint
 from adserve.web.api.query import Takes, read_query, whole_from_one
 from adserve.web.problems import problem, reply_to
 
@@ -40,6 +42,9 @@ STAFF = frozenset({"admin", "reviewer", "reader"})
 EVERYONE = frozenset(ROLES)
 REVIEW = frozenset({"admin", "reviewer"})
 OWN = frozenset({"admin", "advertiser"})
+ANYONE: frozenset[str] = frozenset()
+"""No role is asked for, and no key."""
+NOBODY = Account("nobody", None, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +55,7 @@ class Route:
 
     method: str
     path: str
-    endpoint: Callable[[api.Call], Awaitable[Response]]
+    endpoint: Endpoint
     summary: str
     roles: frozenset[str]
     about: str | None = None
@@ -59,42 +64,48 @@ class Route:
     body_limit: int = JSON_LIMIT
 
 
-PAGE: Takes = {"limit": whole_from_one, "after": str}
+PAGE: Takes = {
+    "limit": whole_from_one.noted("How many at most; never more than 100.", default=100),
+    "after": Check(str, {"type": "string", "description": "The last one of the page before."}),
+}
 
 
-def _list(kind: str, **filters: Callable[[str], object]) -> Takes:
+def _list(kind: str, **filters: Check[str]) -> Takes:
     """What a list of objects takes: a page, a state that its kind has, and filters of its own."""
     states = get_args(get_type_hints(TYPES[kind])["state"])
     return {"state": one_of(*states), **filters, **PAGE}
 
 
-def _crud(
-    kind: str, item: str, collection: str, readers: frozenset[str], **filters: Callable[[str], object]
-) -> tuple[Route, ...]:
+def _crud(kind: str, item: str, collection: str, readers: frozenset[str], **filters: Check[str]) -> tuple[Route, ...]:
     """The five routes of a kind that admins alone change; its list may stand below an object of another kind."""
+    one = f"an {kind}" if kind == "advertiser" else f"a {kind}"
     parent = "site" if "{site}" in collection else None
     return (
         Route("GET", collection, api.listing(kind), f"list {kind}s", readers, parent, _list(kind, **filters)),
-        Route("PUT", item, api.put(kind), f"create or replace a {kind}", ADMIN, kind),
+        Route("PUT", item, api.put(kind), f"create or replace {one}", ADMIN, kind),
         Route("GET", item, api.get(kind), f"one {kind}", readers, kind),
-        Route("PATCH", item, api.patch(kind), f"change a {kind} by merge patch", ADMIN, kind),
-        Route("DELETE", item, api.delete(kind), f"archive a {kind}", ADMIN, kind),
+        Route("PATCH", item, api.patch(kind), f"change {one} by merge patch", ADMIN, kind),
+        Route("DELETE", item, api.delete(kind), f"archive {one}", ADMIN, kind),
     )
 
 
-def _creative(
-    method: str, rest: str, endpoint: Callable[[api.Call], Awaitable[Response]], summary: str, roles: frozenset[str]
-) -> Route:
+def _creative(method: str, rest: str, endpoint: Endpoint, summary: str, roles: frozenset[str]) -> Route:
     limit = -1 if rest == "/content" else JSON_LIMIT
     return Route(method, f"{V1}/creatives/{{id}}{rest}", endpoint, summary, roles, "creative", body_limit=limit)
 
 
 V1 = "/api/v1"
 UPLOADS = f"{V1}/campaigns/{{id}}/creatives"
-APPROVE: Takes = {"approve": one_of("true", "false")}
+APPROVE: Takes = {"approve": one_of("true", "false").noted("`true` approves it at once.")}
 MAY_APPROVE = {("approve", "true"): REVIEW}
 CREATIVES = _list("creative", campaign=check_id)
-AUDIT: Takes = {"actor": str, "what": str, **PAGE, "after": api.audit_id}
+AUDIT: Takes = {
+    "actor": Check(str, {"type": "string", "description": "The id of the key that changed it."}),
+    "what": Check(str, {"type": "string", "description": "`kind:id`, or a kind.", "examples": ["campaign:spring"]}),
+    **PAGE,
+    "after": api.audit_id,
+}
+REPORT: Takes = {name: Check(str, schema) for name, schema in PARAMETERS.items()}
 ROUTES: tuple[Route, ...] = (
     *_crud("site", f"{V1}/sites/{{id}}", f"{V1}/sites", STAFF),
     *_crud("slot", f"{V1}/sites/{{site}}/slots/{{slot}}", f"{V1}/sites/{{site}}/slots", STAFF),
@@ -113,8 +124,10 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", f"{V1}/keys", api.create_key, "make an API key", ADMIN),
     Route("GET", f"{V1}/keys", api.list_keys, "list API keys", ADMIN, query=PAGE),
     Route("DELETE", f"{V1}/keys/{{id}}", api.delete_key, "revoke an API key", ADMIN, "key"),
-    Route("GET", f"{V1}/report", api.report, "figures", EVERYONE, query=dict.fromkeys(PARAMETERS, str)),
+    Route("GET", f"{V1}/report", api.report, "figures", EVERYONE, query=REPORT),
     Route("GET", f"{V1}/audit", api.audit, "who changed what, newest first", EVERYONE, query=AUDIT),
+    Route("GET", f"{V1}/openapi.json", documents.openapi(lambda: ROUTES), "this description", ANYONE),
+    Route("GET", f"{V1}/docs", documents.page(lambda: ROUTES), "this description, to read", ANYONE),
 )
 
 
@@ -175,8 +188,8 @@ def _dispatcher(path: str, methods: dict[str, Route], services: Services, figure
 
 async def _answer(route: Route, request: Request, services: Services) -> Response:
     """Who, may they, what do they ask, is it theirs, how much, then the endpoint."""
-    account = await _caller(request, services)
-    if account.role not in route.roles:
+    account = await _caller(request, services) if route.roles else NOBODY
+    if route.roles and account.role not in route.roles:
         raise Forbidden("this key's role may not do that")
     query = read_query(request.query_params.multi_items(), route.query)
     for (name, value), roles in route.guarded.items():

@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adserve.core import validate as v
+from adserve.core.form import Form
+from adserve.core.members import FREE
 from adserve.core.model import MAX_WEIGHT, Price
 from adserve.errors import Invalid
 
@@ -38,7 +40,7 @@ CHECKS: dict[str, Any] = {
 }
 
 
-def problems(form: v.Form) -> dict[str, str]:
+def problems(form: Form) -> dict[str, str]:
     """Pointer to code of what `finish` raises."""
     with pytest.raises(Invalid) as raised:
         form.finish()
@@ -48,7 +50,7 @@ def problems(form: v.Form) -> dict[str, str]:
 @pytest.mark.parametrize("value", ["10", "1", True, False, 1.0, 0.1, -1, 1e308, float("nan"), 2**63, 1_000_001, [], {}])
 def test_a_weight_is_a_whole_number_in_its_range(value: Any) -> None:
     """Text, truth values, fractions and what is out of range are refused, at `/weight`."""
-    form = v.Form({"weight": value})
+    form = Form({"weight": value})
     assert form.take("weight", 1, v.whole(0, MAX_WEIGHT)) == 1
     assert problems(form) == {"/weight": "invalid"}
 
@@ -61,7 +63,7 @@ def test_the_ends_of_the_range_are_weights(value: int) -> None:
 
 def test_all_problems_come_at_once() -> None:
     """Missing, wrong, unknown: one answer. Pointers are escaped, unreadable names are not echoed."""
-    form = v.Form({"tier": "gold", "weight": -1, "colour": "red", "a/b~c": 1, "x\x00": 1})
+    form = Form({"tier": "gold", "weight": -1, "colour": "red", "a/b~c": 1, "x\x00": 1})
     form.take("name", "", v.text(200), required=True)
     form.take("tier", "standard", v.one_of("standard", "house"))
     form.take("weight", 1, v.whole(0, 10))
@@ -79,15 +81,15 @@ def test_all_problems_come_at_once() -> None:
 def test_a_body_is_an_object(body: Any) -> None:
     """Anything else is one problem at the root, and no field of it is looked for."""
     with pytest.raises(Invalid, match=r"^the body must be a JSON object$") as raised:
-        v.Form(body)
+        Form(body)
     assert [one.pointer for one in raised.value.problems] == [""]
 
 
 def test_members_of_later_versions_are_named_not_ignored() -> None:
     """A cap that would not hold is refused; its neutral default is no wish."""
     later = {"caps": None, "pacing": "asap", "excludes": None}
-    v.Form({"caps": {}, "pacing": "asap", "excludes": []}, not_supported=later).finish()
-    form = v.Form({"caps": {"total": {"impressions": 5}}, "pacing": "even"}, not_supported=later)
+    Form({"caps": {}, "pacing": "asap", "excludes": []}, not_supported=later).finish()
+    form = Form({"caps": {"total": {"impressions": 5}}, "pacing": "even"}, not_supported=later)
     with pytest.raises(Invalid) as raised:
         form.finish()
     assert raised.value.code == "not_supported"
@@ -96,7 +98,7 @@ def test_members_of_later_versions_are_named_not_ignored() -> None:
 
 def test_a_value_of_a_later_version_is_named_too() -> None:
     """`sticky` is of the contract but not built."""
-    form = v.Form({"rotation": "sticky"})
+    form = Form({"rotation": "sticky"})
     form.take("rotation", "even", v.one_of("even", "random", later=("sticky",)))
     assert problems(form) == {"/rotation": "not_supported"}
 
@@ -189,10 +191,11 @@ def test_other_prices_are_refused(change: dict[str, Any]) -> None:
 
 def test_a_window_is_half_open_and_local() -> None:
     """A local date begins in the campaign's zone; an RFC 3339 time is what it says."""
-    form = v.Form({"starts": "2026-11-24", "ends": "2026-11-25T00:00:00Z"})
-    starts, ends, starts_at, ends_at = v.window(form, ZoneInfo("Asia/Kolkata"))
+    form = Form({"name": "one", "starts": "2026-11-24", "ends": "2026-11-25T00:00:00Z"})
+    said = form.read(FREE)
+    starts_at, ends_at = form.window(said["starts"], said["ends"], ZoneInfo("Asia/Kolkata"))
     form.finish()
-    assert (starts, ends) == ("2026-11-24", "2026-11-25T00:00:00Z")
+    assert (said["starts"], said["ends"]) == ("2026-11-24", "2026-11-25T00:00:00Z")
     assert starts_at is not None
     assert ends_at is not None
     assert ends_at - starts_at == 86_400 + 5 * 3600 + 1800
@@ -211,15 +214,16 @@ def test_a_window_is_half_open_and_local() -> None:
 )
 def test_windows_that_cannot_be_are_refused(starts: Any, ends: Any, where: str) -> None:
     """Empty, backwards, or of no calendar."""
-    form = v.Form({"starts": starts, "ends": ends})
-    v.window(form, ZoneInfo("UTC"))
+    form = Form({"name": "one", "starts": starts, "ends": ends})
+    said = form.read(FREE)
+    form.window(said["starts"], said["ends"], ZoneInfo("UTC"))
     assert problems(form) == {where: "invalid"}
 
 
 @given(JSON, st.sampled_from(sorted(CHECKS)))
 def test_a_check_answers_or_says_what_is_wrong(value: Any, name: str) -> None:
     """Any JSON value: a value that can be stored, or a problem that can be shown. Nothing else is raised."""
-    form = v.Form({"field": value})
+    form = Form({"field": value})
     form.take("field", None, CHECKS[name])
     try:
         form.finish()
@@ -233,7 +237,7 @@ def test_any_body_is_answered(body: Any) -> None:
     """Also with members nobody knows."""
 
     def read() -> None:
-        form = v.Form(body, not_supported={"goal": None})
+        form = Form(body, not_supported={"goal": None})
         form.take("name", "", v.text(20), required=True)
         form.take("other", None, v.whole(1, 2))
         form.problem("x", "always")

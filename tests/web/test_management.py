@@ -125,6 +125,14 @@ def filled(path: str) -> str:
 
 # ------------------------------------------------------------------ who may
 
+KEYED = [route for route in ROUTES if route.roles]
+
+
+def test_only_the_description_needs_no_key() -> None:
+    """A route without roles is one for everybody, so each is named here."""
+    opened = {f"{route.method} {route.path}" for route in ROUTES if not route.roles}
+    assert opened == {f"GET {V1}/openapi.json", f"GET {V1}/docs"}
+
 
 @pytest.mark.parametrize(
     "header",
@@ -144,7 +152,7 @@ async def test_no_route_answers_without_a_good_key(api: Api, header: str | None)
     """Every route of the table, every bad key: 401 with a challenge, and nothing else."""
     del api.http.headers["Authorization"]
     headers = {} if header is None else {b"Authorization": header.encode("latin-1")}
-    for route in ROUTES:
+    for route in KEYED:
         got = await api.http.request(route.method, filled(route.path), headers=headers)
         assert got.status_code == 401, (route, got.text)
         assert got.headers["www-authenticate"] == "Bearer"
@@ -166,7 +174,7 @@ async def test_a_role_that_a_route_does_not_name_is_refused(api: Api) -> None:
     await api.services.client.hset(
         api.services.keys.accounts, "k-x", json.dumps({"id": "k-x", "role": "owner", "name": "", "digest": digest})
     )
-    for route in ROUTES:
+    for route in KEYED:
         got = await api.http.request(route.method, filled(route.path), headers={"Authorization": f"Bearer {'s' * 30}"})
         pointers(got, 403)
 

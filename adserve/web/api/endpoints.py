@@ -14,12 +14,15 @@ from starlette.responses import Response
 
 from adserve.core import validate as v
 from adserve.core.access import Account
+from adserve.core.form import Form
+from adserve.core.members import REJECTION
 from adserve.core.model import Creative, Thing
 from adserve.errors import Invalid, Problem
 from adserve.flows import access, keys, manage, review, submit
 from adserve.flows.report import report as report_flow
 from adserve.flows.services import Services
 from adserve.web.api import body as bodies
+from adserve.web.api.endpoint import CSV, FORM, JSON, PATCH, Endpoint, answers
 from adserve.web.api.query import whole_from_one
 from adserve.web.headers import HEADERS
 
@@ -67,10 +70,10 @@ def id_of(kind: str, path: dict[str, str]) -> str:
     return path["id"] if "id" in path else path[kind]
 
 
-Endpoint = Callable[[Call], Any]
-
-
 def put(kind: str) -> Endpoint:
+    name = kind.capitalize()
+
+    @answers(200, 201, gives={JSON: name}, takes={JSON: f"{name}Body"}, if_match=True)
     async def endpoint(call: Call) -> Response:
         id_ = id_of(kind, call.path)
         thing, created = await manage.put_thing(
@@ -82,6 +85,7 @@ def put(kind: str) -> Endpoint:
 
 
 def get(kind: str) -> Endpoint:
+    @answers(200, gives={JSON: kind.capitalize()})
     async def endpoint(call: Call) -> Response:
         return await shown(call, await manage.get_thing(call.services, kind, id_of(kind, call.path)))
 
@@ -89,6 +93,9 @@ def get(kind: str) -> Endpoint:
 
 
 def patch(kind: str) -> Endpoint:
+    name = kind.capitalize()
+
+    @answers(200, gives={JSON: name}, takes=dict.fromkeys((PATCH, JSON), f"{name}Patch"), if_match=True)
     async def endpoint(call: Call) -> Response:
         id_ = id_of(kind, call.path)
         thing = await manage.patch_thing(
@@ -100,6 +107,7 @@ def patch(kind: str) -> Endpoint:
 
 
 def delete(kind: str) -> Endpoint:
+    @answers(200, gives={JSON: kind.capitalize()}, if_match=True)
     async def endpoint(call: Call) -> Response:
         id_ = id_of(kind, call.path)
         thing = await manage.archive_thing(call.services, kind, id_, actor=call.account.id, if_match=call.if_match)
@@ -126,6 +134,7 @@ def next_link(call: Call, limit: int, after: str) -> dict[str, str]:
 
 
 def listing(kind: str) -> Endpoint:
+    @answers(200, gives={JSON: f"{kind.capitalize()}s"})
     async def endpoint(call: Call) -> Response:
         if "site" in call.path:
             await manage.get_thing(call.services, "site", call.path["site"])
@@ -139,6 +148,7 @@ def listing(kind: str) -> Endpoint:
     return endpoint
 
 
+@answers(201, gives={JSON: "Creative"}, takes={FORM: "CreativeForm", JSON: "CreativeBody"})
 async def upload(call: Call) -> Response:
     """A creative: multipart with `file`, or JSON for kinds without one."""
     if call.request.headers.get("content-type", "").startswith("multipart/"):
@@ -151,6 +161,7 @@ async def upload(call: Call) -> Response:
     return await shown(call, made, 201, Location=f"/api/v1/creatives/{made.id}")
 
 
+@answers(200, gives={JSON: "Creative"}, takes=dict.fromkeys((PATCH, JSON), "CreativePatch"), if_match=True)
 async def patch_creative(call: Call) -> Response:
     made = await submit.patch_creative(
         call.services, call.path["id"], call.json(), actor=call.account.id, if_match=call.if_match
@@ -158,6 +169,7 @@ async def patch_creative(call: Call) -> Response:
     return await shown(call, made)
 
 
+@answers(200, gives={JSON: "Creative"}, takes={FORM: "ContentForm", JSON: "ContentBody"}, if_match=True)
 async def put_content(call: Call) -> Response:
     """New content: multipart with or without `file`, or JSON."""
     data: bytes | None = None
@@ -165,7 +177,7 @@ async def put_content(call: Call) -> Response:
         fields, data = await bodies.as_form(call.request, call.body)
     else:
         fields = call.json()
-    strange = [name for name in v.members(fields) if name not in submit.CONTENT]
+    strange = [name for name in v.members(fields) if name not in submit.WORDS]
     if strange:
         raise Invalid([Problem(v.pointer(name), "is no content", "unknown_field") for name in strange])
     made = await submit.patch_creative(
@@ -175,34 +187,41 @@ async def put_content(call: Call) -> Response:
 
 
 def move(action: str) -> Endpoint:
+    fields = REJECTION if action == "reject" else {}
+
+    @answers(200, gives={JSON: "Creative"}, takes={JSON: "RejectionBody"} if fields else None, if_match=True)
     async def endpoint(call: Call) -> Response:
-        form = v.Form(call.json() if call.body.strip() else {})
-        reason = form.take("reason", "", v.text(500), required=True) if action == "reject" else ""
+        form = Form(call.json() if call.body.strip() else {})
+        said = form.read(fields)
         form.finish()
         made: Creative = await review.move(
-            call.services, call.path["id"], action, actor=call.account.id, reason=reason, if_match=call.if_match
+            call.services, call.path["id"], action, actor=call.account.id, if_match=call.if_match, **said
         )
         return await shown(call, made)
 
     return endpoint
 
 
+@answers(201, gives={JSON: "NewKey"}, takes={JSON: "KeyBody"})
 async def create_key(call: Call) -> Response:
     made, secret = await keys.create_key(call.services, call.json(), actor=call.account.id)
     return reply({**made.as_json(), "key": secret}, 201)
 
 
+@answers(200, gives={JSON: "Keys"})
 async def list_keys(call: Call) -> Response:
     found = sorted(await call.services.accounts.list(), key=lambda one: one.id)
     page, headers = page_of(call, found, lambda one: one.id)
     return reply({"items": [one.as_json() for one in page]}, headers=headers)
 
 
+@answers(204, gives={})
 async def delete_key(call: Call) -> Response:
     await call.services.accounts.revoke(call.path["id"], actor=call.account.id)
     return Response(status_code=204, headers=HEADERS)
 
 
+@answers(200, gives={JSON: "Report", CSV: ""})
 async def report(call: Call) -> Response:
     """Figures as JSON or, with `format=csv`, as CSV."""
     found = await report_flow(call.services, call.query, call.account)
@@ -212,13 +231,15 @@ async def report(call: Call) -> Response:
     return reply(found)
 
 
+@v.takes(type="string", pattern=f"^{AUDIT_ID.pattern}$")
 def audit_id(text: str) -> str:
     """The id of a line of the audit, as `1795474800000-0`."""
-    if not AUDIT_ID.fullmatch(text):
+    if not AUDIT_ID.fullmatch(text) or not text.strip("0-"):  # nothing is before the first moment: the store refuses it
         raise ValueError("takes the id of an entry")
     return text
 
 
+@answers(200, gives={JSON: "Changes"})
 async def audit(call: Call) -> Response:
     """Newest first; `after` is the id of the last line that was looked at for the page before."""
     limit, query = limit_of(call), call.query

@@ -5,33 +5,33 @@ A parameter that is ignored looks like a filter that found everything, so a miss
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from adserve.core.validate import nearest, pointer
+from adserve.core.validate import Check, nearest, pointer, takes
 from adserve.errors import Invalid, Problem
 
-Takes = Mapping[str, Callable[[str], Any]]
-"""Parameter to the check of its value, which raises ValueError with what it takes."""
+Takes = Mapping[str, Check[Any]]
+"""Parameter to the check of its value."""
 MAX_NAMED = 50
 """How many parameters one answer finds fault with: a URL of 32 KB holds thousands."""
 
 
-def read_query(given: Iterable[tuple[str, str]], takes: Takes) -> dict[str, str]:
+def read_query(given: Iterable[tuple[str, str]], known: Takes) -> dict[str, str]:
     """The parameters of a call, as text. Invalid names each that is unknown, repeated or wrong."""
     values: dict[str, list[str]] = {}
     for name, value in given:
         values.setdefault(name, []).append(value)
     problems = []
     for name in list(values)[:MAX_NAMED]:
-        if name not in takes:
-            detail = f"is no parameter of this address, which takes {', '.join(takes) or 'none'}"
-            problems.append(Problem(pointer(name), detail + nearest(name, takes), "unknown_field"))
+        if name not in known:
+            detail = f"is no parameter of this address, which takes {', '.join(known) or 'none'}"
+            problems.append(Problem(pointer(name), detail + nearest(name, known), "unknown_field"))
         elif len(values[name]) > 1:
             problems.append(Problem(pointer(name), "is given more than once: give it once"))
         else:
             try:
-                takes[name](values[name][0])
+                known[name](values[name][0])
             except ValueError as problem:
                 problems.append(Problem(pointer(name), str(problem)))
     if problems:
@@ -39,6 +39,7 @@ def read_query(given: Iterable[tuple[str, str]], takes: Takes) -> dict[str, str]
     return {name: value for name, (value,) in values.items()}
 
 
+@takes(type="integer", minimum=1)
 def whole_from_one(text: str) -> int:
     """A number of things to answer."""
     if not (text.isascii() and text.isdigit() and int(text[:9])):

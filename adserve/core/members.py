@@ -1,0 +1,94 @@
+"""What callers may write of each kind of object: its members, each with its check.
+
+Defaults, and whether a member is required, are the model's. Ids, parents in a path and whatever needs the store
+are looked at in the flows.
+"""
+
+from __future__ import annotations
+
+from adserve.core import validate as v
+from adserve.core.access import ROLES, SCOPES
+from adserve.core.form import Field, Fields, fields_of
+from adserve.core.model import MAX_SIDE, MAX_WEIGHT, Advertiser, Campaign, Creative, CreativeKind, Site, Slot
+
+_NAME = v.text(200).noted("What reports and people call it.", examples=["Spring"])
+_STATE = v.one_of("active", "paused", "archived").noted("Only what is active serves.")
+_WEIGHT = v.whole(0, MAX_WEIGHT).noted("Its share among those of one tier or campaign; 0 never serves.")
+_STARTS = v.moment_text.noted("A local date or an RFC 3339 time, from which on it serves.")
+_ENDS = v.moment_text.noted("A local date or an RFC 3339 time, from which on it serves no more.")
+
+SITE: Fields = fields_of(
+    Site,
+    name=_NAME,
+    origins=v.list_of(v.origin, 100).noted("Where its pages live. Stored, without effect yet."),
+    timezone=v.timezone.noted("The IANA zone of its days."),
+    clients=v.one_of("browser", "app").noted("`app` also counts events of clients that are no browser."),
+    unlabelled=v.one_of("serve", "block").noted("What becomes of a page without labels. `block` has no effect yet."),
+    state=_STATE,
+)
+SLOT: Fields = fields_of(
+    Slot,
+    title=v.text(200, empty=True).noted("What people call it.", examples=["Top of the page"]),
+    sizes=v.list_of(v.size, 50).noted("Sizes of pictures that it takes, in CSS pixels."),
+    label=v.text(60, empty=True).noted("The visible word above what it shows."),
+    rank=v.whole(1, 1_000_000).noted("The order in which slots of a page choose. Left out: the order of creation."),
+    rotation=v.one_of("even", "random", later=("sticky",)).noted("How creatives take turns."),
+    empty=v.one_of("keep", "collapse").noted("What becomes of it when it stays empty. `collapse` has no effect yet."),
+    repeat=v.one_of("never", "creative", "any").noted(
+        "What a page view may show twice: `never` no campaign, `creative` no creative, `any` all."
+    ),
+    count_on=v.one_of("impression", "serve").noted("`serve` makes the serve itself the impression."),
+    max_kb=v.whole(1, 1000).noted("What a picture may weigh, in 1,000 bytes."),
+    state=_STATE,
+)
+ADVERTISER: Fields = fields_of(
+    Advertiser,
+    name=_NAME,
+    categories=v.list_of(v.text(60), 50).noted("Free words."),
+    state=v.one_of("active", "archived").noted("`archived`: out of use."),
+)
+CAMPAIGN: Fields = fields_of(
+    Campaign,
+    advertiser=v.check_id.noted("Whose it is; never changes.", examples=["acme"]),
+    name=_NAME,
+    tier=v.one_of("sponsor", "standard", "remnant", "house").noted("Strict: a later tier serves what an earlier left."),
+    weight=_WEIGHT,
+    slots=v.list_of(v.place, 500).noted("What it books: `site/slot`, or `site/*` for all of a site."),
+    timezone=v.timezone.noted("Left out: that of its sites, which must then agree."),
+    starts=_STARTS,
+    ends=_ENDS,
+    price=v.price.noted("For 1,000 impressions, a click, or the flight. At most 3 decimals."),
+    state=_STATE,
+)
+
+FREE: Fields = fields_of(Creative, name=_NAME, weight=_WEIGHT, starts=_STARTS, ends=_ENDS)
+"""What may change of a creative without a review."""
+KIND = v.one_of("image", "text", "passback", later=("html",)).noted("What it is.")
+_LANDING = v.landing.noted("Where a click leads: public http or https. Macros in the query are filled.")
+_ALT = v.text(300).noted("What a picture says, in words.", examples=["A red shoe"])
+_TITLE = v.text(120).noted("The first line of a text.", examples=["Red shoes"])
+_BODY = Field(v.text(500, empty=True).noted("What a text says below its title."), "")
+_SIDE = Field(v.whole(1, MAX_SIDE).noted("CSS pixels. Of a passback alone: the slots that it is for."), 0)
+CONTENT: dict[CreativeKind, Fields] = {
+    "image": {"click_url": Field(_LANDING, "", required=True), "alt": Field(_ALT, "", required=True)},
+    "text": {"click_url": Field(_LANDING, "", required=True), "title": Field(_TITLE, "", required=True), "body": _BODY},
+    "passback": {"width": _SIDE, "height": _SIDE},
+}
+"""Kind of creative to what a reviewer approves, besides the picture."""
+WORDS: Fields = {name: Field(field.check) for fields in CONTENT.values() for name, field in fields.items()}
+"""The same of any kind, for who describes them: what one kind needs another has not."""
+
+REJECTION: Fields = {
+    "reason": Field(
+        v.text(500).noted("What the advertiser is told.", examples=["Too small to read"]), "", required=True
+    )
+}
+KEY: Fields = {
+    "role": Field(v.one_of(*ROLES).noted("What it may. Left out beside a scope: nothing but that.")),
+    "scopes": Field(v.list_of(v.one_of(*SCOPES), 10).noted("`delivery`: for a server that asks for browsers."), ()),
+    "name": Field(v.text(100, empty=True).noted("What people call it.", examples=["CI"]), ""),
+}
+BOUND: Fields = {
+    "advertiser": Field(v.check_id.noted("Of the role advertiser alone: which one.", examples=["acme"]), required=True)
+}
+"""What a key of the role advertiser also has."""

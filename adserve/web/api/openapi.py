@@ -1,0 +1,198 @@
+"""The interface described by OpenAPI 3.1, made from the route table and the tables of members.
+
+Nothing is written twice: a route says method, path, roles and parameters, its endpoint what it takes and gives,
+and the checks of bodies carry their schemas. What a caller may meet at all (401, 422, ...) follows from these.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from itertools import pairwise
+from typing import Any, Protocol
+
+from adserve import __version__
+from adserve.core.validate import Schema
+from adserve.web.api.endpoint import JSON, Endpoint
+from adserve.web.api.public_calls import PUBLIC
+from adserve.web.api.query import Takes
+from adserve.web.api.schemas import ID, KINDS, TEXT, ref, schemas
+from adserve.web.problems import CODES
+
+PROBLEM = "application/problem+json"
+VERSIONED = {*(kind.capitalize() for kind in KINDS), "Creative"}
+"""Schemas of objects with a version, which come with an ETag."""
+EXAMPLES = {
+    **{"sites": "news", "slots": "top", "advertisers": "acme", "campaigns": "spring"},
+    **{"creatives": "cr-abcdefghijkm", "keys": "k-0123456789ab"},
+}
+"""A collection to an id of one in it."""
+ABOUT = """Send `Authorization: Bearer KEY` to everything under `/api/v1` (but this description); delivery is public.
+
+Bodies name every member they mean: `PUT` resets what it leaves out, `PATCH` is a JSON merge patch (RFC 7396). `null` \
+stands for a member that is left out. Every object has a `version` and an `ETag`; a stale `If-Match` is `412`. Lists \
+come in pages: follow `Link: rel="next"`. Failures are `application/problem+json` (RFC 9457) with a stable `code`, and \
+for a bad body or query with everything that is wrong in `errors`."""
+
+
+class Described(Protocol):
+    """What is read of a line of the route table."""
+
+    @property
+    def method(self) -> str: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def endpoint(self) -> Endpoint: ...
+    @property
+    def summary(self) -> str: ...
+    @property
+    def query(self) -> Takes: ...
+    @property
+    def guarded(self) -> Mapping[tuple[str, str], frozenset[str]]: ...
+    @property
+    def roles(self) -> frozenset[str]: ...
+
+
+def document(routes: Iterable[Described]) -> dict[str, Any]:
+    """The whole description."""
+    paths: dict[str, Any] = {}
+    for route in routes:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
+    for path, methods in PUBLIC.items():
+        paths[path] = {name: {"operationId": _slug(one["summary"]), **one} for name, one in methods.items()}
+    tags = dict.fromkeys(one["tags"][0] for methods in paths.values() for one in methods.values())
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "adserve", "version": __version__, "description": ABOUT, "license": _LICENCE},
+        "servers": [{"url": "/"}],
+        "security": [{"key": []}],
+        "tags": [{"name": name} for name in tags],
+        "paths": paths,
+        "components": {
+            "schemas": schemas(),
+            "responses": {_problem_name(status): _problem(status) for status in CODES},
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "An API key."}},
+        },
+    }
+
+
+_LICENCE = {"name": "Apache-2.0", "identifier": "Apache-2.0"}
+
+
+def _operation(route: Described) -> dict[str, Any]:
+    roles = sorted(route.roles)
+    found: dict[str, Any] = {
+        "operationId": _slug(route.summary),
+        "tags": [_noun(route.path) if roles else "description"],
+        "summary": route.summary,
+        "description": f"For {', '.join(roles)}." if roles else "Needs no key.",
+        "x-roles": roles,
+    }
+    if not roles:
+        found["security"] = []
+    if parameters := [*_path_parameters(route), *_query_parameters(route), *_headers(route.endpoint)]:
+        found["parameters"] = parameters
+    if route.endpoint.takes:
+        content = {media: {"schema": ref(name)} for media, name in route.endpoint.takes.items()}
+        found["requestBody"] = {"required": True, "content": content}
+    found["responses"] = _responses(route)
+    return found
+
+
+def _slug(summary: str) -> str:
+    return "_".join(re.findall("[a-z]+", summary.lower()))
+
+
+def _noun(path: str) -> str:
+    """`/api/v1/campaigns/{id}/creatives` to `creatives`: what a path is about."""
+    plain = [part for part in path.split("/") if part in EXAMPLES]
+    return plain[-1] if plain else path.rpartition("/")[2]
+
+
+def _path_parameters(route: Described) -> Iterable[dict[str, Any]]:
+    for before, part in pairwise(route.path.split("/")):
+        if part.startswith("{"):
+            yield {"name": part[1:-1], "in": "path", "required": True, "example": EXAMPLES[before], **_said(ID)}
+
+
+def _query_parameters(route: Described) -> Iterable[dict[str, Any]]:
+    for name, check in route.query.items():
+        found = {"name": name, "in": "query", **_said(check.schema)}
+        for (guarded, value), roles in route.guarded.items():
+            if guarded == name:
+                found["description"] += f" `{value}` is for {', '.join(sorted(roles))}."
+        yield found
+
+
+def _said(schema: Schema) -> dict[str, Any]:
+    """A schema whose description is that of the parameter."""
+    plain = {word: value for word, value in schema.items() if word != "description"}
+    return {"schema": plain, "description": schema.get("description", "")}
+
+
+def _headers(endpoint: Endpoint) -> Iterable[dict[str, Any]]:
+    if endpoint.if_match:
+        about = "The `ETag` that was read, so that nobody's change is overwritten unseen."
+        yield {"name": "If-Match", "in": "header", "schema": TEXT, "description": about, "example": '"1"'}
+
+
+def _responses(route: Described) -> dict[str, Any]:
+    endpoint = route.endpoint
+    gives = endpoint.gives.get(JSON, "")
+    answer: dict[str, Any] = {}
+    if endpoint.gives:
+        answer["content"] = {media: {"schema": ref(name) if name else TEXT} for media, name in endpoint.gives.items()}
+    headers = {}
+    if gives in VERSIONED:
+        headers["ETag"] = "The version, in quotes."
+    elif "after" in route.query:
+        headers["Link"] = 'The next page, as `<...>; rel="next"`; none on the last.'
+    found = {}
+    for status in endpoint.statuses:
+        more = {"Location": "Its address."} if (status, route.method) == (201, "POST") and gives in VERSIONED else {}
+        said = {name: {"description": about, "schema": TEXT} for name, about in {**headers, **more}.items()}
+        found[str(status)] = {"description": _STATUS[status], **answer, **({"headers": said} if said else {})}
+    return found | {
+        str(status): {"$ref": f"#/components/responses/{_problem_name(status)}"} for status in _failures(route)
+    }
+
+
+_STATUS = {200: "Done.", 201: "Made.", 204: "Gone."}
+
+
+def _failures(route: Described) -> list[int]:
+    """The problems that a caller may meet."""
+    writes, named = route.method != "GET", "{" in route.path
+    met = {
+        400: writes,
+        401: bool(route.roles),
+        403: bool(route.roles),
+        404: named or "campaign" in route.query,
+        409: writes and (named or route.method == "PUT"),
+        412: route.endpoint.if_match,
+        413: writes,
+        415: writes,
+        422: True,
+        503: True,
+    }
+    return [status for status, may in met.items() if may]
+
+
+def _problem_name(status: int) -> str:
+    return f"Problem{status}"
+
+
+def _problem(status: int) -> dict[str, Any]:
+    """One kind of failure, with the codes that it may carry."""
+    codes = CODES[status]
+    schema = {"allOf": [ref("Problem"), {"properties": {"status": {"const": status}, "code": {"enum": list(codes)}}}]}
+    found: dict[str, Any] = {
+        "description": "; ".join(f"`{code}`: {about}" for code, about in codes.items()) + ".",
+        "x-codes": codes,
+        "content": {PROBLEM: {"schema": schema}},
+    }
+    headers = {401: {"WWW-Authenticate": "`Bearer`."}, 503: {"Retry-After": "Seconds to wait."}}.get(status)
+    if headers:
+        found["headers"] = {name: {"description": about, "schema": TEXT} for name, about in headers.items()}
+    return found

@@ -1,0 +1,165 @@
+"""What delivery and the public routes take and give, for the description of the interface.
+
+They answer ahead of the router, as few steps from the socket as can be, so no table runs them: this one only
+says what they do. A test compares it with the addresses that the application answers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from adserve.core.model import DEVICES
+from adserve.core.validate import Schema
+from adserve.web.api.schemas import ID, TEXT, ref
+
+Operation = dict[str, Any]
+
+TOKEN: Schema = {"type": "string", "pattern": "^[A-Za-z0-9_-]{48}$"}
+_GIF: dict[str, Any] = {"image/gif": {"schema": {}}}
+_WORD = {"text/plain": {"schema": TEXT}}
+_HTML = {"text/html": {"schema": TEXT}}
+
+
+def _json(name: str, media: str = "application/json") -> dict[str, Any]:
+    return {media: {"schema": ref(name)}}
+
+
+def _in(place: str, name: str, schema: Schema, about: str, **more: Any) -> dict[str, Any]:
+    return {"name": name, "in": place, "required": place == "path", "schema": schema, "description": about, **more}
+
+
+def _answer(about: str, content: dict[str, Any] | None = None, **headers: str) -> dict[str, Any]:
+    found: dict[str, Any] = {"description": about}
+    if content is not None:
+        found["content"] = content
+    if headers:
+        found["headers"] = {
+            name.replace("_", "-"): {"description": said, "schema": TEXT} for name, said in headers.items()
+        }
+    return found
+
+
+def _call(tag: str, summary: str, responses: dict[str, Any], *parameters: dict[str, Any], about: str = "") -> Operation:
+    found: Operation = {"tags": [tag], "summary": summary, "security": [], "responses": responses}
+    if parameters:
+        found["parameters"] = list(parameters)
+    if about:
+        found["description"] = about
+    return found
+
+
+_READER = (
+    _in("query", "width", TEXT, "CSS pixels of the slot's box, digits. A phone that says none has 360.", example="728"),
+    _in("query", "device", TEXT, f"{', '.join(DEVICES[1:])}; left out: what the client says it is.", example="desktop"),
+    _in(
+        "query", "pv", TEXT, "The id of one rendering of a page: 8 to 64 of A-Z, a-z, 0-9, _ and -.", example="a1b2c3d4"
+    ),
+    _in("query", "internal", TEXT, "`1`: its events are set aside as `internal`.", example="1"),
+)
+_SITE = _in("path", "site", ID, "The site.", example="news")
+_SLOT = _in("path", "slot", ID, "The slot.", example="top")
+_TOKEN = _in("path", "token", TOKEN, "From a decision.")
+_IGNORED = "Unknown parameters are ignored; malformed ones are ignored and counted in `/metrics`."
+_NOT_OURS = _answer("A token that is not ours, altered or of another purpose.", _WORD)
+_LATE = _answer("Too late; counted as late.", _WORD)
+_NOT_NOW = _answer("Neither the store nor the spool takes it; send it again.", _WORD, Retry_After="Seconds to wait.")
+
+
+def _event(noun: str) -> dict[str, Operation]:
+    common = {"400": _NOT_OURS, "410": _LATE, "503": _NOT_NOW}
+    again = "An event that comes again answers like the first and counts once."
+    return {
+        "get": _call(
+            "events", f"{noun} seen, by an image", {"200": _answer("A pixel.", _GIF), **common}, _TOKEN, about=again
+        ),
+        "post": _call(
+            "events", f"{noun} seen, by a beacon", {"204": _answer("Counted."), **common}, _TOKEN, about=again
+        ),
+    }
+
+
+_MOVED = _answer("It stands under `/api/v1`.", Location="Its address.")
+
+PUBLIC: dict[str, dict[str, Operation]] = {
+    "/v1/slots/{site}/{slot}": {
+        "get": _call(
+            "delivery",
+            "fill one slot",
+            {
+                "200": _answer(
+                    "The snippet, or nothing; with `Accept: application/json` the decision.",
+                    {**_HTML, **_json("Decision")},
+                    Adserve_Fill="`1` or `0` (not of JSON).",
+                    Adserve_Reason="Why it is empty: `unknown-slot`.",
+                ),
+                "404": _answer("Of JSON callers alone: no such slot.", _json("Problem", "application/problem+json")),
+            },
+            _SITE,
+            _SLOT,
+            *_READER,
+            about=_IGNORED,
+        )
+    },
+    "/v1/pages/{site}": {
+        "get": _call(
+            "delivery",
+            "fill the slots of a page",
+            {
+                "200": _answer("A decision a slot.", _json("Page")),
+                "404": _answer("No such site.", _json("Problem", "application/problem+json")),
+            },
+            _SITE,
+            _in("query", "slots", TEXT, "Names with commas between, `top:1,top:2` for instances.", example="top,top:2"),
+            *_READER,
+            about=_IGNORED + " Without `slots` all of the site are filled; at most 100 in one call.",
+        )
+    },
+    "/e/i/{token}": _event("an impression"),
+    "/e/v/{token}": _event("a view"),
+    "/c/{token}": {
+        "get": _call(
+            "events",
+            "a click",
+            {
+                "302": _answer("To the stored landing page.", Location="The landing page, never of the request."),
+                "400": _NOT_OURS,
+                "410": _answer("The creative was rejected or deleted.", _HTML),
+                "503": _NOT_NOW,
+            },
+            _TOKEN,
+        )
+    },
+    "/m/{file}": {
+        "get": _call(
+            "delivery",
+            "a picture",
+            {
+                "200": _answer("The picture, for ever.", {"image/*": {"schema": {}}}, ETag="Its name."),
+                "304": _answer("You have it.", ETag="Its name."),
+                "404": _answer("No such picture.", _WORD),
+                "503": _answer("The store does not answer.", _WORD, Retry_After="Seconds to wait."),
+            },
+            _in("path", "file", TEXT, "The `file` of a creative.", example="0123456789abcdef.png"),
+        )
+    },
+    "/slots.js": {
+        "get": _call(
+            "delivery", "the browser tag", {"200": _answer("A script.", {"text/javascript": {"schema": TEXT}})}
+        )
+    },
+    "/healthz": {"get": _call("health", "is it alive", {"200": _answer("It is.", _json("Alive"))})},
+    "/readyz": {
+        "get": _call(
+            "health",
+            "may it be asked",
+            {
+                "200": _answer("`ready`, or `degraded` without the store.", _json("Readiness")),
+                "503": _answer("No catalog yet.", _json("Readiness")),
+            },
+        )
+    },
+    "/version": {"get": _call("health", "which version", {"200": _answer("Its number.", _json("Version"))})},
+    "/openapi.json": {"get": _call("description", "where the description is", {"307": _MOVED})},
+    "/docs": {"get": _call("description", "where the description to read is", {"307": _MOVED})},
+    "/metrics": {"get": _call("health", "figures for Prometheus", {"200": _answer("Its text format.", _WORD)})},
+}

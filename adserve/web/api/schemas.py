@@ -1,0 +1,219 @@
+"""The schemas of the interface by name: bodies as they are checked, objects as they are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import get_args, get_type_hints
+
+from adserve.core import members as m
+from adserve.core import validate as v
+from adserve.core.form import Field, Fields, body_schema
+from adserve.core.model import TIERS, Creative
+from adserve.core.report_query import DIMENSIONS, FILTERS
+from adserve.core.report_rows import FIGURES
+from adserve.core.validate import Schema
+
+Schemas = dict[str, Schema]
+
+TEXT: Schema = {"type": "string"}
+COUNT: Schema = {"type": "integer", "minimum": 0}
+NUMBER: Schema = {"type": "integer", "minimum": 1}
+MOMENT: Schema = {"type": "string", "format": "date-time"}
+ID = v.check_id.schema
+KINDS: Mapping[str, Fields] = {
+    "site": m.SITE,
+    "slot": m.SLOT,
+    "advertiser": m.ADVERTISER,
+    "campaign": m.CAMPAIGN,
+}
+"""The kinds that are put under an id of the caller's."""
+
+
+def ref(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def or_null(schema: Schema) -> Schema:
+    return {**schema, "type": [schema["type"], "null"]}
+
+
+def shape(**properties: Schema) -> Schema:
+    """An object that always has all of these members. It may get more in later versions."""
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def list_of(schema: Schema) -> Schema:
+    return {"type": "array", "items": schema}
+
+
+def shown(fields: Fields) -> Schemas:
+    """Members as they are answered: null where the model has nothing."""
+    return {
+        name: field.check.schema if field.required or field.default is not None else or_null(field.check.schema)
+        for name, field in fields.items()
+    }
+
+
+def _bodies() -> Schemas:
+    """What is put may hold what was shown: its id and what is read only."""
+    found: Schemas = {}
+    for kind, fields in KINDS.items():
+        own = {"id": _PLACE, "site": ID, "name": ID} if kind == "slot" else {"id": ID}
+        if kind == "campaign":
+            own["accepts"] = _ACCEPTS
+        extra = {name: {**schema, "readOnly": True} for name, schema in {**own, "version": NUMBER}.items()}
+        for ending, patch in (("Body", False), ("Patch", True)):
+            body = body_schema(fields, patch=patch)
+            found[kind.capitalize() + ending] = {**body, "properties": {**extra, **body["properties"]}}
+    words = body_schema(m.WORDS, patch=True)
+    file = {"type": "string", "contentMediaType": "application/octet-stream", "description": "The picture."}
+    form = {**_without_null(words["properties"]), "file": file}
+    free = _without_null(body_schema(m.FREE)["properties"])
+    found["CreativeBody"] = body_schema({"kind": Field(v.one_of("text", "passback")), **m.FREE, **m.WORDS})
+    found["CreativeForm"] = {
+        "type": "object",
+        "properties": {"kind": m.KIND.schema, **free, **form},
+        "required": ["name"],
+        "additionalProperties": False,
+    }
+    found["CreativePatch"] = body_schema({**m.FREE, **m.WORDS}, patch=True)
+    found["ContentBody"] = words
+    found["ContentForm"] = {**words, "properties": form}
+    found["RejectionBody"] = body_schema(m.REJECTION)
+    bound = Field(m.BOUND["advertiser"].check)
+    found["KeyBody"] = {**body_schema({**m.KEY, "advertiser": bound}), "examples": [{"role": "reader", "name": "CI"}]}
+    return found
+
+
+def _without_null(properties: Mapping[str, Schema]) -> Schemas:
+    """Fields of a form: what is left out is not sent."""
+    return {
+        name: {**schema, "type": schema["type"][0]} if isinstance(schema["type"], list) else schema
+        for name, schema in properties.items()
+    }
+
+
+_PLACE: Schema = {"type": "string", "pattern": "^[a-z0-9-]{1,64}/[a-z0-9-]{1,64}$", "examples": ["news/top"]}
+_ACCEPTS: Schema = list_of(shape(slot=_PLACE, sizes=list_of(m.SLOT["sizes"].check.schema["items"]), max_kb=NUMBER))
+
+
+def _objects() -> Schemas:
+    creative = shape(
+        id=TEXT,
+        campaign=ID,
+        kind=m.KIND.schema,
+        **shown(m.FREE),
+        state={"type": "string", "enum": list(get_args(get_type_hints(Creative)["state"]))},
+        reason=TEXT,
+        revision=NUMBER,
+        live_revision={**or_null(NUMBER), "description": "What serves; null: nothing."},
+        click_url=TEXT,
+        width=COUNT,
+        height=COUNT,
+        alt=TEXT,
+        title=TEXT,
+        body=TEXT,
+        file={"type": ["string", "null"], "description": "Its address under `/m/`."},
+        version=NUMBER,
+    )
+    key = {"id": TEXT, **shown(m.KEY), "advertiser": or_null(ID), "created": MOMENT}
+    return {
+        "Site": shape(id=ID, **shown(m.SITE), version=NUMBER),
+        "Slot": shape(id=_PLACE, site=ID, name=ID, **shown(m.SLOT), version=NUMBER),
+        "Advertiser": shape(id=ID, **shown(m.ADVERTISER), version=NUMBER),
+        "Campaign": shape(id=ID, **shown(m.CAMPAIGN), accepts=_ACCEPTS, version=NUMBER),
+        "Creative": creative,
+        "Key": shape(**key),
+        "NewKey": shape(**key, key={"type": "string", "description": "The secret. It is shown here alone."}),
+        "Change": shape(id=TEXT, what=TEXT, actor=TEXT, action=TEXT, before=TEXT, after=TEXT, at=MOMENT),
+    }
+
+
+def _report() -> Schemas:
+    rate = {"type": ["number", "null"], "minimum": 0}
+    money = {"type": ["string", "null"], "pattern": r"^-?[0-9]+(\.[0-9]+)?$"}
+    special: Schemas = {"requests": or_null(COUNT), "empty": or_null(COUNT), "currency": or_null(TEXT)}
+    special |= {"fill_rate": rate, "ctr": rate, "viewability": rate, "ecpm": money, "revenue": money}
+    figures: Schemas = {name: special.get(name, COUNT) for name in FIGURES}
+    keys: Schemas = {name: or_null(TEXT) for name in DIMENSIONS}
+    keys |= {f"{name}_name": or_null(TEXT) for name in FILTERS}
+    keys |= {"revision": or_null(NUMBER), "tier": {"enum": [*TIERS, None]}}
+    row = shape(**figures, final={"type": "boolean"})
+    totals = shape(**figures)
+    by_currency = {"type": "object", "additionalProperties": money}
+    return {
+        "Row": {**row, "properties": {**keys, **row["properties"]}},
+        "Totals": {**totals, "properties": {**totals["properties"], "revenue_by_currency": by_currency}},
+        "Report": shape(
+            **{"from": MOMENT},
+            to=MOMENT,
+            tz=TEXT,
+            by=list_of({"type": "string", "enum": list(DIMENSIONS)}),
+            generated_at=MOMENT,
+            final_at=MOMENT,
+            unreadable=COUNT,
+            notes=list_of(TEXT),
+            rows=list_of(ref("Row")),
+            totals=ref("Totals"),
+        ),
+    }
+
+
+_FALLBACK: Schema = {"const": True, "description": "The page shows its own: a passback was chosen."}
+
+
+def _delivery() -> Schemas:
+    both = {"slot": TEXT, "decision": TEXT, "html": TEXT, "page_view": TEXT}
+    link = {"type": "string", "format": "uri"}
+    filled = shape(
+        **both,
+        filled={"const": True},
+        width=COUNT,
+        height=COUNT,
+        site=ID,
+        campaign=ID,
+        creative=TEXT,
+        revision=NUMBER,
+        label=TEXT,
+        click_url=link,
+        impression_url=link,
+        view_url=link,
+    )
+    empty = shape(**both, filled={"const": False})
+    empty = {**empty, "properties": {**empty["properties"], "fallback": _FALLBACK}}
+    unknown = shape(slot=TEXT, filled={"const": False}, error={"const": "unknown_slot"})
+    return {
+        "Filled": filled,
+        "Empty": empty,
+        "UnknownSlot": unknown,
+        "Decision": {"anyOf": [ref("Filled"), ref("Empty")]},
+        "Page": shape(
+            page_view=TEXT,
+            slots={"type": "object", "additionalProperties": {"anyOf": [ref("Decision"), ref("UnknownSlot")]}},
+        ),
+        "Alive": shape(status={"const": "alive"}),
+        "Version": shape(version=TEXT),
+        "Readiness": shape(status={"enum": ["starting", "ready", "degraded"]}, warnings=list_of(TEXT)),
+    }
+
+
+def schemas() -> Schemas:
+    """All of them by name, lists of objects too: `Sites` are a page of `Site`."""
+    objects = _objects()
+    pages = {f"{name}s": shape(items=list_of(ref(name))) for name in objects if name != "NewKey"}
+    problem = shape(type=TEXT, title=TEXT, status={"type": "integer"}, code=TEXT)
+    errors = list_of(shape(pointer=TEXT, detail=TEXT, code=TEXT))
+    more = {"detail": TEXT, "errors": {**errors, "description": "All that is wrong with a body or query, at once."}}
+    problem = {**problem, "properties": {**problem["properties"], **more}}
+    return {
+        **objects,
+        **pages,
+        **_bodies(),
+        **_report(),
+        **_delivery(),
+        "Problem": problem,
+        "Description": _DESCRIPTION,
+    }
+
+
+_DESCRIPTION = shape(openapi={"const": "3.1.0"}, info={"type": "object"}, paths={"type": "object"})
