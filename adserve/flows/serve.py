@@ -155,10 +155,18 @@ def serve_page(worker: Worker, slots: list[tuple[str, CompiledSlot | None]], rea
     order of their rank, whatever the order of the request; an unknown one fails alone."""
     if reader.page_view is None:
         reader = reader._replace(page_view=new_page_view())
-    page = PageView()
+    page, figures = PageView(), worker.figures
     answers: dict[str, dict[str, Any]] = {}
     known = [(name, slot) for name, slot in slots if slot is not None]
+    figures.page_slots_unknown += len(slots) - len(known)
     for name, slot in sorted(known, key=lambda one: (one[1].slot.rank, one[1].slot.serial)):
-        answers[name] = serve_slot(worker, slot, reader, page).as_json()
+        made = serve_slot(worker, slot, reader, page)
+        if isinstance(made, Filled):
+            figures.page_slots_filled += 1
+        elif made.fallback:
+            figures.page_slots_passback += 1
+        else:
+            figures.page_slots_empty += 1
+        answers[name] = made.as_json()
     found = {name: answers.get(name) or {"slot": name, "filled": False, "error": "unknown_slot"} for name, _ in slots}
     return {"page_view": reader.page_view, "slots": found}

@@ -179,7 +179,9 @@ class Ledger:
     async def _commit(self, items: list[Item]) -> list[Item]:
         """Commits a batch; what has to be sent again."""
         again: list[Item] = []
+        begun = asyncio.get_running_loop().time()
         replies = await self._call(items, max(item.arrival for item in items))
+        took_s = asyncio.get_running_loop().time() - begun
         for item, reply in zip(items, replies, strict=True):
             if reply == FAILED:
                 self.failures += 1
@@ -199,6 +201,7 @@ class Ledger:
             self.failures += 1
             self.breaker.failed()
         else:
+            self.counts.latency.observe(took_s)
             self.breaker.succeeded()
         return again
 

@@ -15,6 +15,7 @@ import msgspec
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from adserve.core.catalog import Catalog, CompiledSlot
+from adserve.core.figures import Answers
 from adserve.errors import BadToken, StoreUnavailable
 from adserve.flows import track
 from adserve.flows.serve import Filled, serve_page, serve_slot
@@ -148,29 +149,37 @@ class Delivery:
 
     def slot(self, ask: Ask, name: str) -> Answer:
         """`GET /v1/slots/{site}/{slot}`."""
-        offers = self.worker.offers
+        offers, figures = self.worker.offers, self.worker.figures
         as_json = b"application/json" in ask.headers.get(b"accept", b"")
         if offers is None:
+            figures.slot_no_catalog += 1
             return (_JSON, _encode({"slot": "", "filled": False, "html": ""})) if as_json else (_EMPTY, b"")
         slot = offers.slots.get(name)
         if slot is None:
+            figures.slot_unknown += 1
             return _not_found("unknown_slot") if as_json else (_UNKNOWN, b"")
         reader = reader_of(self.worker, ask, parameters(ask.query), clients=slot.site.clients)
         made = serve_slot(self.worker, slot, reader)
-        if as_json:
-            return _JSON, _encode(made.as_json())
         if isinstance(made, Filled):
-            return _FILLED, made.page_html.encode()
-        return _PASSBACK if made.fallback else _EMPTY, b""
+            figures.slot_filled += 1
+            return (_JSON, _encode(made.as_json())) if as_json else (_FILLED, made.page_html.encode())
+        if made.fallback:
+            figures.slot_passback += 1
+        else:
+            figures.slot_empty += 1
+        return (_JSON, _encode(made.as_json())) if as_json else (_PASSBACK if made.fallback else _EMPTY, b"")
 
     def page(self, ask: Ask, site: str) -> Answer:
         """`GET /v1/pages/{site}?slots=...`."""
-        offers = self.worker.offers
+        offers, figures = self.worker.offers, self.worker.figures
         if offers is None:
+            figures.page_no_catalog += 1
             return _JSON, _encode({"page_view": "", "slots": {}})
         known = offers.pages.get(site)
         if known is None:
+            figures.page_unknown += 1
             return _not_found("unknown_site")
+        figures.page_answered += 1
         query = parameters(ask.query)
         reader = reader_of(self.worker, ask, query, clients=known[0].site.clients if known else "browser")
         slots = self._wanted(offers, site, known, query)
@@ -200,44 +209,54 @@ class Delivery:
         """`GET|POST /e/i/{token}` and `/e/v/{token}`, and `GET /c/{token}`: a click goes to the stored landing URL
         only, never to anything from the request. None when nobody has asked yet for a creative that is not known
         here."""
-        worker = self.worker
+        worker, answers = self.worker, self.worker.figures.events[kind]
         try:
             seen = track.inspect(worker, token, kind)
         except BadToken:
+            answers.bad_token += ask.method != "HEAD"
             return _NOT_OURS
         if not (heard or track.is_known(worker, seen)) and (seen.countable or kind == "c"):
             return None
         verdict = self._verdict(ask, seen, kind)
         if kind == "c":
             return self._click(ask, seen, token, verdict)
-        counting = track.count(worker, seen, kind, verdict) if seen.countable else None
-        return _LATE if counting is None else _tracked(ask, seen, counting)
+        if not seen.countable:
+            answers.late += 1
+            return _LATE
+        return _tracked(ask, seen, track.count(worker, seen, kind, verdict), answers)
 
     def _click(self, ask: Ask, seen: track.Seen, token: str, verdict: str | None) -> Answer | Waiting:
         worker = self.worker
         counts = ask.method == "GET" and seen.countable
         way = track.click(worker, seen, token, verdict, (lambda: client_of(worker, ask)) if counts else None)
+        answers = worker.figures.events["c"]
         if way.url is None:
+            answers.gone += ask.method == "GET"
             return _GONE
         on: Answer = (_ON.also((b"location", way.url.encode("ascii"))), b"")
-
-        def sent_on(outcome: asyncio.Future[str]) -> Answer:
-            worker.clicks_uncounted += outcome.exception() is not None
+        if way.outcome is None:
+            answers.late += ask.method == "GET" and seen.late
             return on
 
-        return on if way.outcome is None else Waiting(way.outcome, sent_on)
+        def sent_on(outcome: asyncio.Future[str]) -> Answer:
+            if outcome.exception() is None:
+                answers.add(outcome.result())
+            else:
+                worker.clicks_uncounted += 1
+            return on
+
+        return Waiting(way.outcome, sent_on)
 
     async def unheard(self, ask: Ask, kind: str, token: str) -> Answer | Waiting:
         """An event of a creative that this worker had not heard of: another one may have served it a moment ago."""
-        worker = self.worker
+        worker, answers = self.worker, self.worker.figures.events[kind]
         seen = track.inspect(worker, token, kind)
         try:
             await track.hear_of(worker, seen.serve)
-        except track.StillUnknown:
-            if kind == "c":
-                return _NOT_NOW
-            return _tracked(ask, seen, track.put_by(worker, seen, kind, self._verdict(ask, seen, kind)))
-        except StoreUnavailable:
+        except StoreUnavailable as problem:
+            if kind != "c" and isinstance(problem, track.StillUnknown):
+                return _tracked(ask, seen, track.put_by(worker, seen, kind, self._verdict(ask, seen, kind)), answers)
+            answers.refused += ask.method != "HEAD"
             return _NOT_NOW
         answer = self.event(ask, kind, token, heard=True)
         return _NOT_NOW if answer is None else answer
@@ -251,9 +270,17 @@ class Delivery:
         return verdict_of(worker, ask, agent_of(worker, ask), parameters(ask.query), clients=clients)
 
 
-def _tracked(ask: Ask, seen: track.Seen, counting: asyncio.Future[str]) -> Waiting:
+def _tracked(ask: Ask, seen: track.Seen, counting: asyncio.Future[str], answers: Answers) -> Waiting:
     answer = _LATE if seen.late else _TAKEN if ask.method == "POST" else _PIXEL
-    return Waiting(counting, lambda outcome: _NOT_NOW if outcome.exception() else answer)
+
+    def answered(outcome: asyncio.Future[str]) -> Answer:
+        if outcome.exception() is not None:
+            answers.refused += 1
+            return _NOT_NOW
+        answers.add(outcome.result())
+        return answer
+
+    return Waiting(counting, answered)
 
 
 def _not_found(code: str) -> Answer:
