@@ -15,17 +15,16 @@ import structlog
 from crawlerdetect import CrawlerDetect
 
 from adserve import __version__
-from adserve.core.catalog import compile_catalog
 from adserve.core.traffic import TrafficRules
 from adserve.errors import AdserveError, OtherSchema, SettingsError, StoreError, UnfitStore
 from adserve.flows.admit import Admission, knows_secret
+from adserve.flows.load import Loader
 from adserve.flows.report import roll_up_old
 from adserve.flows.services import Services
 from adserve.flows.track import price_later
 from adserve.flows.worker import Lifetimes, Worker
 from adserve.settings import Settings
 from adserve.signing import Stamp, make_secret, proofs, signing_keys, stamp_of
-from adserve.snippet import compile_snippet
 from adserve.store.accounts import Accounts
 from adserve.store.catalog import CatalogStore
 from adserve.store.client import HOT_TIMEOUT_S, REPLY_ERRORS, Redis, Together, connect, end, recover
@@ -116,9 +115,10 @@ async def running(
             lifetimes,
         )
         held: Running
-        refresh = Together(lambda: _load(held, held.services.catalog))
+        refresh = Together(lambda: _load(held, loader))
         stack.push_async_callback(refresh.close)
         services = _services(settings, client, keys, clock, refresh)
+        loader = Loader(worker, services.catalog)
 
         async def known(renew: bool) -> bool:
             try:
@@ -240,24 +240,11 @@ async def _follow_secret(held: Running, seen: Stamp) -> None:
         log.info("secret_changed", keys=len(keys))
 
 
-async def _load(held: Running, store: CatalogStore) -> None:
-    """Loads what changed and swaps the compiled copy. A store that was away is read whole: it may have come back
-    with an older catalog, of a replica or a backup."""
-    current = held.worker.catalog
-    if current is None or not held.store_up:
-        version, things = await store.load_all()
-    else:
-        version, changed = await store.changed_since(current.version)
-        if version == current.version:
-            held.last_contact = time.monotonic()
-            return
-        things = {**current.things, **changed}
+async def _load(held: Running, loader: Loader) -> None:
+    """Loads what changed. A store that was away is read whole: it may have come back with an older catalog, of a
+    replica or a backup."""
+    await loader.load(whole=held.worker.catalog is None or not held.store_up)
     held.last_contact = time.monotonic()
-    if current is not None and version < current.version:
-        version, things = await store.load_all()
-    unreadable = frozenset(store.bad)  # gone, not as they were before they were spoilt
-    readable = {name: thing for name, thing in things.items() if name not in unreadable} if unreadable else things
-    held.worker.catalog = compile_catalog(version, readable, compile_snippet, unreadable)
 
 
 async def _go_on(work: Callable[[], Awaitable[None]]) -> None:

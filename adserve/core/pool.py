@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from adserve.core.model import TIERS, Campaign, Content, Creative
+from adserve.core.model import TIERS, Campaign, Content, Creative, Slot
 
 HOUSE = TIERS.index("house")
 FOR_EVER = 1 << 60
@@ -45,12 +45,25 @@ class Snippet(NamedTuple):
         return "".join(pieces)
 
 
-class Entry(NamedTuple):
-    """One servable creative of a campaign in one slot."""
+Render = Callable[[str, Content, Slot], Snippet]
+"""A creative of a kind in a slot, of which it may read the sizes and the label."""
 
-    creative: Creative
-    content: Content
-    snippet: Snippet
+
+class Entry:
+    """One servable creative of a campaign in one slot. Its snippet is rendered when it serves first: of a large
+    catalog rendering all of them would take longer than everything else."""
+
+    __slots__ = ("_render", "_slot", "_snippet", "content", "creative")
+
+    def __init__(self, creative: Creative, content: Content, slot: Slot, render: Render) -> None:
+        self.creative, self.content, self._slot, self._render = creative, content, slot, render
+        self._snippet: Snippet | None = None
+
+    @property
+    def snippet(self) -> Snippet:
+        if self._snippet is None:
+            self._snippet = self._render(self.creative.kind, self.content, self._slot)
+        return self._snippet
 
     def serves(self, now: int, width: int) -> bool:
         """Whether its campaign may choose it."""
@@ -95,11 +108,12 @@ class Candidate:
         self.campaign, self.entries = campaign, entries
         self.mark = hash((campaign.serial, campaign.weight))
         narrowest: dict[tuple[int, int], int] = {}
-        for creative, content, _ in entries:
+        for entry in entries:
+            creative, width = entry.creative, entry.content.width
             if campaign.weight and creative.weight:
                 since = max(campaign.starts_at or 0, creative.starts_at or 0)
                 until = min(_end(campaign), _end(creative))
-                narrowest[since, until] = min(content.width, narrowest.get((since, until), ANY_WIDTH))
+                narrowest[since, until] = min(width, narrowest.get((since, until), ANY_WIDTH))
         self.spans = tuple((since, until, width) for (since, until), width in narrowest.items() if since < until)
         things: list[Campaign | Creative] = [campaign, *(entry.creative for entry in entries)]
         moments = {moment for one in things for moment in (one.starts_at, one.ends_at)}
@@ -133,6 +147,11 @@ class Pool:
         self.name = self.name_of(self.marks)
         self.chosen: list[Creatives | None] = [None] * len(members)
         """The creatives of each member, made when it is chosen first."""
+
+    def take_over(self, earlier: Pool) -> None:
+        """What was chosen of a pool of the same tier, moment and width, before a change of the catalog."""
+        known = dict(zip(earlier.members, earlier.chosen, strict=True))
+        self.chosen = [known.get(member) for member in self.members]
 
     def name_of(self, marks: int) -> int:
         return hash((self.slot, self.tier, marks))

@@ -70,7 +70,10 @@ class CompiledSlot:
         """Works out what `earlier`, the slot before a change, was asked for: the first requests after the change
         find it done. Yields between two of them."""
         for one in earlier._eligible.values():
-            self.eligible(one.now, one.width)
+            before = {pool.tier: pool for pool in one.pools}
+            for pool in self.eligible(one.now, one.width).pools:
+                if pool.tier in before:
+                    pool.take_over(before[pool.tier])
             yield
 
     def _make(self, now: int, width: int | None) -> Eligible:

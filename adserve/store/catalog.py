@@ -30,8 +30,8 @@ TYPES: dict[str, type[Thing]] = {
     "campaign": Campaign,
     "creative": Creative,
 }
-
-
+PART = 500
+"""Objects that are asked for and decoded in one go, which takes about 2 ms."""
 Audit = list[dict[str, str]]
 
 
@@ -58,19 +58,27 @@ class CatalogStore:
     async def load_all(self) -> tuple[int, dict[str, Thing]]:
         """`(version, things by "kind:id")`. The version is read first: a change in between comes again."""
         version = await self.version()
-        stored = await self._raw("HGETALL", self._keys.objects)
+        found: dict[str, Thing] = {}
         self.bad.clear()
-        return version, self._decode(stored)
+        cursor = 0
+        while True:
+            cursor, stored = await self._raw("HSCAN", self._keys.objects, cursor, "COUNT", PART)
+            found.update(self._decode(stored))
+            if not int(cursor):
+                self._snapshot = (version, found)
+                return version, found
 
     @understood
     async def changed_since(self, version: int) -> tuple[int, dict[str, Thing]]:
         """The same for what changed after `version`."""
         newest = await self.version()
         names = await self._raw("ZRANGEBYSCORE", self._keys.changed, version + 1, "+inf")
-        if not names:
-            return newest, {}
-        values = await self._raw("HMGET", self._keys.objects, *names)
-        return newest, self._decode({name: value for name, value in zip(names, values, strict=True) if value})
+        found: dict[str, Thing] = {}
+        for at in range(0, len(names), PART):
+            part = names[at : at + PART]
+            values = await self._raw("HMGET", self._keys.objects, *part)
+            found.update(self._decode({name: value for name, value in zip(part, values, strict=True) if value}))
+        return newest, found
 
     async def _raw(self, *command: Any) -> Any:
         """A reply as bytes: one object that is no UTF-8 must not stop the others from loading."""
@@ -78,11 +86,14 @@ class CatalogStore:
         return await execute(*command, NEVER_DECODE=True)
 
     def _decode(self, stored: dict[bytes, bytes]) -> dict[str, Thing]:
+        """What is as it was in the snapshot is the same object."""
         found: dict[str, Thing] = {}
+        known = self._snapshot[1]
         for field, text in stored.items():
             name = field.decode("utf-8", "replace")
             try:
-                found[name] = msgspec.json.decode(text, type=TYPES[name.partition(":")[0]])
+                thing = msgspec.json.decode(text, type=TYPES[name.partition(":")[0]])
+                found[name] = known[name] if known.get(name) == thing else thing
             except (msgspec.MsgspecError, KeyError, UnicodeError):
                 if name not in self.bad:
                     self.bad.append(name)
@@ -105,15 +116,21 @@ class CatalogStore:
 
     async def all(self) -> Mapping[str, Thing]:
         """All objects as of now, by `kind:id`. Each snapshot is a new dict: one that was handed out never changes."""
+        return (await self.fresh())[1]
+
+    async def fresh(self) -> tuple[int, Mapping[str, Thing]]:
+        """The same with the version. Of what cannot be read any more nothing is left, not what it was before."""
         seen, things = self._snapshot
         version, changed = await self.changed_since(seen)
         if version < seen:  # another store, or an older backup of this one
-            version, things = await self.load_all()
-        elif changed:
+            return await self.load_all()
+        if changed:
             things = {**things, **changed}
-        if version >= self._snapshot[0] or version < seen:
+        if self.bad:
+            things = {name: thing for name, thing in things.items() if name not in self.bad}
+        if version >= self._snapshot[0]:
             self._snapshot = (version, things)
-        return things
+        return version, things
 
     @understood
     async def serial(self, noun: str) -> int:

@@ -8,14 +8,17 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from adserve.core.decide import Choice, PageView, SlotRequest, decide, why_empty
 from adserve.core.model import TIERS, Campaign, Content, Creative, Site, Slot
-from adserve.core.pool import Candidate, Entry, Snippet
+from adserve.core.pool import Candidate, Entry
 from adserve.core.rotation import Draws
 from adserve.core.slot import CompiledSlot
+from adserve.snippet import compile_snippet
 
 SITE = Site(id="news", serial=1, version=1, name="News")
+SLOT = Slot(id="news/top", serial=1, version=1, site="news", name="top")
 STANDARD = TIERS.index("standard")
 
 
@@ -29,10 +32,10 @@ def slot_of(weights: list[tuple[int, list[int]]], **slot: Any) -> CompiledSlot:
             content = Content(revision=1, serial=100 * at + n, click_url="https://shop.example/")
             fields: dict[str, Any] = {"campaign": campaign.id, "name": "x", "kind": "text", "content": content}
             creative = Creative(id=f"{at}.{n}", serial=100 * at + n, version=1, weight=own, **fields)
-            entries.append(Entry(creative, content, Snippet(("",), ())))
+            entries.append(Entry(creative, content, SLOT, compile_snippet))
         candidates.append(Candidate(campaign, tuple(entries)))
     tiers = tuple(tuple(candidates) if tier == STANDARD else () for tier in range(len(TIERS)))
-    return CompiledSlot(SITE, Slot(id="news/top", serial=1, version=1, site="news", name="top", **slot), tiers)
+    return CompiledSlot(SITE, replace(SLOT, **slot), tiers)
 
 
 class Given(Draws):

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from adserve import wiring
-from adserve.core import catalog
+from adserve.core.compile import recompile
 from adserve.core.token import Key, Signer
+from adserve.flows import load
 from adserve.settings import Settings
 from adserve.store.embedded import EmbeddedStore
 from adserve.wiring import Running, running
@@ -69,13 +70,13 @@ async def herd(tmp_path: Path, settings: Settings, clock: Clock) -> AsyncIterato
 async def test_workers_that_start_at_once_load_once_each(herd: Herd) -> None:
     """And once each what changed; nothing is loaded again while nothing changes."""
     # the first load of each, and that of the worker that made the catalog
-    assert await herd.asked("hgetall") == 9
+    assert await herd.asked("hscan") == 9
     before = await herd.asked("hmget")
     await herd.apis[0].make("PATCH", "/campaigns/one", {"weight": 7})
     version = await herd.workers[0].services.catalog.version()
     await until(lambda: all(held.worker.catalog and held.worker.catalog.version == version for held in herd.workers))
     assert await herd.asked("hmget") - before <= 8 + 2, "one a worker, and what the call itself reads"
-    assert await herd.asked("hgetall") == 9
+    assert await herd.asked("hscan") == 9
 
 
 async def test_a_herd_for_a_creative_that_another_worker_made_shares_one_look(
@@ -84,14 +85,12 @@ async def test_a_herd_for_a_creative_that_another_worker_made_shares_one_look(
     """Every one of its events is counted with its price, and the worker has looked once or twice, not for each."""
     maker, other = herd.apis[:2]
     compiled = 0
-    real = catalog.compile_catalog
-
-    def compile_catalog(*given: Any) -> Any:
+    def counted(*given: Any) -> Any:
         nonlocal compiled
         compiled += 1
-        return real(*given)
+        return recompile(*given)
 
-    monkeypatch.setattr(wiring, "compile_catalog", compile_catalog)
+    monkeypatch.setattr(load, "recompile", counted)
     await maker.make("PATCH", "/campaigns/one", {"state": "paused"})
     await maker.creative("paid", price={"model": "cpm", "amount": "2", "currency": "EUR"})
     made = [await maker.decide() for _ in range(HERD)]
@@ -112,16 +111,16 @@ async def test_a_herd_for_what_nobody_knows_shares_its_looks(quiet: None, herd: 
     good = api.held.worker.signer.verify((await api.decide())["click_url"].rpartition("/")[2], "c")
     signer = Signer([Key.derive(SECRET.encode())])
     tokens = [signer.mint(good._replace(revision=4000, ordinal=100 + n))[2] for n in range(HERD)]
-    before = await herd.asked("get", "hmget", "hgetall")
+    before = await herd.asked("get", "hmget", "hscan")
     replies = await asyncio.gather(*(api.http.get(f"/c/{token}") for token in tokens))
     assert {reply.status_code for reply in replies} == {410}
-    assert await herd.asked("get", "hmget", "hgetall") - before <= 6
+    assert await herd.asked("get", "hmget", "hscan") - before <= 6
 
 
 async def test_a_herd_for_an_unknown_slot_asks_the_store_nothing(herd: Herd) -> None:
     """Nor leaves anything in it: names of strangers are no keys."""
     api = herd.apis[0]
-    asked = ("evalsha", "hmget", "hgetall", "hget", "set", "hset", "zadd", "hincrby")
+    asked = ("evalsha", "hmget", "hscan", "hget", "set", "hset", "zadd", "hincrby")
     before, contents = await herd.asked(*asked), await api.contents()
     paths = [f"/v1/slots/news/x{n}" for n in range(HERD)] + [f"/v1/pages/news?slots=y{n}" for n in range(HERD)]
     replies = await asyncio.gather(*(api.http.get(path) for path in (*paths, *["/v1/slots/news/none"] * HERD)))

@@ -1,0 +1,66 @@
+"""What changed in the stored catalog to a worker's compiled copy, while the event loop goes on.
+
+Objects come in parts, and the copy is made in steps of `STEP_S` with a turn of the loop after each. The garbage
+collector would stop it too: going through all objects of a large catalog takes a tenth of a second and more, again
+and again, and finds nothing, for there are no cycles in them. So it rests during a load, and what many changes
+have made is put beyond it. Whatever garbage lies around at that moment stays there with it; that is little, and once in
+`LOOSE` changes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import time
+
+from adserve.core.catalog import Catalog
+from adserve.core.compile import Steps, recompile
+from adserve.flows.worker import Worker
+from adserve.snippet import compile_snippet
+from adserve.store.catalog import CatalogStore
+
+STEP_S = 0.002
+"""How long the loop is kept from its other work at a time."""
+LOOSE = 500
+"""Changes of the catalog that the garbage collector may have to look after."""
+
+
+class Loader:
+    """Keeps the compiled copy of one worker."""
+
+    def __init__(self, worker: Worker, store: CatalogStore) -> None:
+        self._worker, self._store = worker, store
+        self._loose = 0
+
+    async def load(self, *, whole: bool) -> None:
+        """Swaps the copy for one of what is stored now; `whole`: read all of it, not only what changed."""
+        current = self._worker.catalog or Catalog()
+        resting = gc.isenabled()
+        gc.disable()
+        try:
+            version, things = await (self._store.load_all() if whole else self._store.fresh())
+            if not whole and version == current.version:
+                return
+            steps = recompile(current, version, things, compile_snippet, self._store.bad)
+            self._worker.catalog = await in_steps(steps)
+            self._loose += abs(version - current.version)
+            if self._loose >= LOOSE:
+                gc.freeze()
+                self._loose = 0
+        finally:
+            if resting:
+                gc.enable()
+
+
+async def in_steps(steps: Steps[Catalog]) -> Catalog:
+    """Runs a compilation to its end."""
+    until = time.perf_counter() + STEP_S
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            found: Catalog = done.value
+            return found
+        if time.perf_counter() >= until:
+            await asyncio.sleep(0)
+            until = time.perf_counter() + STEP_S
