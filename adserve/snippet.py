@@ -1,4 +1,4 @@
-"""A creative to HTML: rendered and escaped once when the catalog is compiled, joined when served.
+"""A creative to HTML: rendered and escaped once when it serves first, joined when served.
 
 What changes with each serve (the decision's id, two tokens, the service's own address) is put into
 the template as private-use characters that no stored text can hold (validation refuses them), and

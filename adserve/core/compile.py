@@ -95,7 +95,7 @@ def _changed(before: Things, things: Things) -> Steps[list[str]]:
 def _touched(before: Things, things: Things, changed: Iterable[str]) -> Steps[set[str]]:
     """The ids of campaigns that a change may matter to."""
     touched, owners = set(), set()
-    for name in changed:
+    for at, name in enumerate(changed):
         for one in (before.get(name), things.get(name)):
             if isinstance(one, Campaign):
                 touched.add(one.id)
@@ -103,7 +103,8 @@ def _touched(before: Things, things: Things, changed: Iterable[str]) -> Steps[se
                 touched.add(one.campaign)
             elif isinstance(one, Advertiser):
                 owners.add(one.id)
-    yield
+        if at % PIECE == 0:
+            yield
     if owners:
         touched.update(t.id for t in things.values() if isinstance(t, Campaign) and t.advertiser in owners)
         yield
@@ -193,25 +194,36 @@ def _slots(
         if earlier is not None and slot.id not in bookings and (earlier.site, earlier.slot) == (site, slot):
             slots.append(earlier)
             continue
-        tiers: list[list[Candidate]] = [[] for _ in TIERS]
-        if earlier is not None and slot.id not in fresh:
-            for tier, candidates in zip(tiers, earlier.tiers, strict=True):
-                tier += [one for one in candidates if one.campaign.id not in touched]
+        known = earlier.tiers if earlier is not None and slot.id not in fresh else ((),) * len(TIERS)
+        old = {one.campaign.id: one for tier in known for one in tier if one.campaign.id in touched}
+        new: dict[str, Candidate] = {}
         for campaign in bookings.get(slot.id, ()):
             servable = _servable(campaign, things, creatives, landings)
             entries = tuple(Entry(one, live, slot, render) for one, live in servable if _fits(one, live, slot))
             if entries:
-                tiers[TIERS.index(campaign.tier)].append(Candidate(campaign, entries))
+                new[campaign.id] = Candidate(campaign, entries)
             yield
-        for tier in tiers:
-            tier.sort(key=lambda one: one.campaign.serial)
+        as_before = slot.id not in fresh and _shows(old) == _shows(new)
+        if earlier is not None and as_before and (earlier.site, earlier.slot) == (site, slot):
+            slots.append(earlier)
+            continue
+        tiers: list[tuple[Candidate, ...]] = []
+        for at, tier in enumerate(known):
+            found = [one for one in tier if one.campaign.id not in old]
+            found += [one for one in new.values() if TIERS.index(one.campaign.tier) == at]
+            tiers.append(tuple(sorted(found, key=lambda one: one.campaign.serial)))
         yield
-        made = CompiledSlot(site, slot, tuple(map(tuple, tiers)))
+        made = CompiledSlot(site, slot, tuple(tiers))
         yield
         if earlier is not None:
             yield from made.prepare(earlier)
         slots.append(made)
     return slots
+
+
+def _shows(candidates: Mapping[str, Candidate]) -> dict[str, object]:
+    """Candidates as values."""
+    return {id_: (one.campaign, [(e.creative, e.content) for e in one.entries]) for id_, one in candidates.items()}
 
 
 def _bookings(

@@ -14,10 +14,11 @@ hundreds); a digest as the name (as slow as making the pool, and none for a set 
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterable, Mapping
-from itertools import accumulate
-from typing import NamedTuple
+from itertools import accumulate, compress
+from typing import Any, NamedTuple
 
 from msgspec import Struct
 
@@ -78,31 +79,37 @@ class Choice(Struct, frozen=True, gc=False):
     tier: int
 
 
-class Creatives:
-    """Those creatives of a campaign that can be chosen together, as choices, with their cumulative weights."""
+Chosen = Choice | tuple[Any, ...]
+"""The creatives of a campaign that can be chosen together: the only one, or several and then their cumulative
+weights. They are in one tuple, because each object more lies elsewhere in memory, and at 10,000 campaigns a pick is
+as slow as that."""
 
-    __slots__ = ("choices", "sums", "total", "weight")
 
-    def __init__(self, campaign: Campaign, entries: Iterable[Entry]) -> None:
-        tier = TIERS.index(campaign.tier)
-        self.choices = tuple([Choice(entry, campaign, tier) for entry in entries])
-        self.sums = tuple(accumulate([choice.entry.creative.weight for choice in self.choices]))
-        self.total = self.sums[-1]
-        self.weight = campaign.weight
+def chosen_of(campaign: Campaign, entries: Iterable[Entry]) -> Chosen:
+    """Of one creative at least."""
+    tier = TIERS.index(campaign.tier)
+    choices = [Choice(entry, campaign, tier) for entry in entries]
+    if len(choices) == 1:
+        return choices[0]
+    return (*choices, *accumulate(choice.entry.creative.weight for choice in choices))
 
-    def pick(self, within: int) -> Choice:
-        """The choice at a point of the campaign's stretch of the circle, which is as long as its weight in 2**64ths."""
-        if len(self.choices) == 1:
-            return self.choices[0]
-        return self.choices[bisect_right(self.sums, within * self.total // self.weight >> 64)]
+
+class Outline(NamedTuple):
+    """When and from which width on one of a campaign's creatives can serve, as `(since, until, width)`, half-open; and
+    the moments and widths at which anything about it changes. Of 10,000 campaigns most have the same."""
+
+    spans: tuple[tuple[int, int, int], ...]
+    moments: tuple[int, ...]
+    widths: tuple[int, ...]
+
+    def serves(self, now: int, width: int) -> bool:
+        return any(since <= now < until and narrowest <= width for since, until, narrowest in self.spans)
 
 
 class Candidate:
-    """A campaign that books a slot, with its creatives that fit the slot's sizes. `spans` says when and from
-    which width on one of them can serve: `(since, until, width)`, half-open. `moments` and `widths` are those
-    at which anything about it changes."""
+    """A campaign that books a slot, with its creatives that fit the slot's sizes."""
 
-    __slots__ = ("campaign", "entries", "mark", "moments", "spans", "widths")
+    __slots__ = ("campaign", "entries", "mark", "outline")
 
     def __init__(self, campaign: Campaign, entries: tuple[Entry, ...]) -> None:
         self.campaign, self.entries = campaign, entries
@@ -114,22 +121,33 @@ class Candidate:
                 since = max(campaign.starts_at or 0, creative.starts_at or 0)
                 until = min(_end(campaign), _end(creative))
                 narrowest[since, until] = min(width, narrowest.get((since, until), ANY_WIDTH))
-        self.spans = tuple((since, until, width) for (since, until), width in narrowest.items() if since < until)
         things: list[Campaign | Creative] = [campaign, *(entry.creative for entry in entries)]
-        moments = {moment for one in things for moment in (one.starts_at, one.ends_at)}
-        self.moments = tuple(moment for moment in moments if moment is not None)
-        self.widths = tuple({entry.content.width for entry in entries})
+        moments = {moment for one in things for moment in (one.starts_at, one.ends_at) if moment is not None}
+        self.outline = Outline(
+            tuple((since, until, width) for (since, until), width in narrowest.items() if since < until),
+            tuple(sorted(moments)),
+            tuple(sorted({entry.content.width for entry in entries})),
+        )
 
-    def serves(self, now: int, width: int) -> bool:
-        """Whether it can be chosen at a moment and width. A loop, which takes a third of the time of `any`."""
-        for since, until, narrowest in self.spans:  # noqa: SIM110
-            if since <= now < until and narrowest <= width:
-                return True
-        return False
+    def choose(self, now: int, width: int) -> Chosen:
+        """Of its creatives those that can serve, of which there is one at least."""
+        return chosen_of(self.campaign, [entry for entry in self.entries if entry.serves(now, width)])
 
-    def creatives(self, now: int, width: int) -> Creatives:
-        """Those that can be chosen, of which there is one at least."""
-        return Creatives(self.campaign, [entry for entry in self.entries if entry.serves(now, width)])
+
+class Tier:
+    """The candidates of a tier in the order of their serials, and beside them what pools are made of: in arrays,
+    which the garbage collector does not walk through."""
+
+    __slots__ = ("candidates", "marks", "outlines", "serials", "weights")
+
+    def __init__(self, candidates: tuple[Candidate, ...], outlines: dict[Outline, int]) -> None:
+        """`outlines` numbers those that were seen so far."""
+        self.candidates = candidates
+        self.outlines = array("q", [outlines.setdefault(one.outline, len(outlines)) for one in candidates])
+        self.marks = array("q", [one.mark for one in candidates])
+        campaigns = [one.campaign for one in candidates]
+        self.serials = array("q", [campaign.serial for campaign in campaigns])
+        self.weights = array("q", [campaign.weight for campaign in campaigns])
 
 
 class Pool:
@@ -138,15 +156,17 @@ class Pool:
 
     __slots__ = ("chosen", "marks", "members", "moment", "name", "serials", "slot", "sums", "tier", "total", "width")
 
-    def __init__(self, slot: int, tier: int, members: list[Candidate], moment: int, width: int) -> None:
-        self.slot, self.tier, self.members, self.moment, self.width = slot, tier, members, moment, width
-        self.serials = [member.campaign.serial for member in members]
-        self.sums = list(accumulate([member.campaign.weight for member in members]))
+    def __init__(self, slot: int, tier: int, of: Tier, serves: list[bool], moment: int, width: int) -> None:
+        """`serves`: whether each candidate of the tier does."""
+        self.slot, self.tier, self.moment, self.width = slot, tier, moment, width
+        self.members = tuple(compress(of.candidates, serves))
+        self.serials = array("q", compress(of.serials, serves))
+        self.sums = tuple(accumulate(compress(of.weights, serves)))
         self.total = self.sums[-1]
-        self.marks = sum([member.mark for member in members])
+        self.marks = sum(compress(of.marks, serves))
         self.name = self.name_of(self.marks)
-        self.chosen: list[Creatives | None] = [None] * len(members)
-        """The creatives of each member, made when it is chosen first."""
+        self.chosen: list[Chosen | None] = [None] * len(self.members)
+        """The creatives of each member, found when it is chosen first."""
 
     def take_over(self, earlier: Pool) -> None:
         """What was chosen of a pool of the same tier, moment and width, before a change of the catalog."""
@@ -156,22 +176,20 @@ class Pool:
     def name_of(self, marks: int) -> int:
         return hash((self.slot, self.tier, marks))
 
-    def creatives(self, place: int) -> Creatives:
-        found = self.chosen[place]
-        if found is None:
-            found = self.chosen[place] = self.members[place].creatives(self.moment, self.width)
-        return found
+    def choices(self, place: int) -> tuple[Choice, ...]:
+        """The creatives of a member."""
+        chosen = self._choose(place)
+        return (chosen,) if isinstance(chosen, Choice) else chosen[: len(chosen) // 2]
 
     def pick(self, draw: Draw) -> Choice:
         point = draw(self.name) * self.total
         place = bisect_right(self.sums, point >> 64)
-        creatives = self.chosen[place] or self.creatives(place)
-        return creatives.pick(point - (self.sums[place] - creatives.weight << 64))
+        return self._pick(self.chosen[place] or self._choose(place), place, point)
 
     def pick_beside(self, draw: Draw, shown: Mapping[int, Collection[int]], *, whole: bool) -> Choice | None:
         """Less what a page shows already: by serial of a campaign the serials of its creatives. `whole`: the campaign
         goes with any of them. None when nothing is left."""
-        left: dict[int, Creatives] = {}
+        left: dict[int, Chosen] = {}
         out: list[tuple[int, int]] = []
         marks, total = self.marks, self.total
         for serial in sorted(shown):
@@ -179,10 +197,10 @@ class Pool:
             if place == len(self.serials) or self.serials[place] != serial:
                 continue
             member = self.members[place]
-            choices = () if whole else self.creatives(place).choices
+            choices = () if whole else self.choices(place)
             entries = [one.entry for one in choices if one.entry.creative.serial not in shown[serial]]
             if entries:
-                left[place] = Creatives(member.campaign, entries)
+                left[place] = chosen_of(member.campaign, entries)
             else:
                 weight = member.campaign.weight
                 out.append((self.sums[place] - weight, weight))
@@ -194,8 +212,23 @@ class Pool:
             if point >> 64 >= low:
                 point += weight << 64
         place = bisect_right(self.sums, point >> 64)
-        creatives = left.get(place) or self.creatives(place)
-        return creatives.pick(point - (self.sums[place] - creatives.weight << 64))
+        return self._pick(left.get(place) or self._choose(place), place, point)
+
+    def _choose(self, place: int) -> Chosen:
+        found = self.chosen[place]
+        if found is None:
+            found = self.chosen[place] = self.members[place].choose(self.moment, self.width)
+        return found
+
+    def _pick(self, chosen: Chosen, place: int, point: int) -> Choice:
+        """The creative at a point, which lies in the stretch of the member at `place`."""
+        if isinstance(chosen, Choice):
+            return chosen
+        low = self.sums[place - 1] if place else 0
+        number = (point - (low << 64)) * chosen[-1] // (self.sums[place] - low) >> 64
+        count = len(chosen) // 2
+        choice: Choice = chosen[bisect_right(chosen, number, count) - count]
+        return choice
 
 
 def running(thing: Campaign | Creative, now: int) -> bool:

@@ -2,7 +2,7 @@
 
 DESIGN. What is eligible changes at the beginnings and ends of schedules and at the widths of creatives, and
 between two of these it does not: so it is worked out once for each such moment and width that is asked for.
-That takes about 2 ms for 10,000 candidates. One moment is remembered, the latest, for time goes on.
+That takes about a millisecond for 10,000 candidates. One moment is remembered, the latest, for time goes on.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from adserve.core.model import Site, Slot
-from adserve.core.pool import ANY_WIDTH, Candidate, Pool, running
+from adserve.core.pool import ANY_WIDTH, Candidate, Outline, Pool, Tier, running
 
 
 class Reason(StrEnum):
@@ -44,15 +44,17 @@ class Eligible(NamedTuple):
 class CompiledSlot:
     """One slot with its candidates by tier, in the order of their serials."""
 
-    __slots__ = ("_eligible", "_moments", "_widths", "even", "live", "site", "slot", "tiers")
+    __slots__ = ("_eligible", "_moments", "_outlines", "_tiers", "_widths", "even", "live", "site", "slot", "tiers")
 
     def __init__(self, site: Site, slot: Slot, tiers: tuple[tuple[Candidate, ...], ...]) -> None:
         self.site, self.slot, self.tiers = site, slot, tiers
         self.live = site.state == "active" and slot.state == "active"
         self.even = slot.rotation == "even"
-        every = [candidate for tier in tiers for candidate in tier]
-        self._moments = sorted(set().union(*(candidate.moments for candidate in every)))
-        self._widths = sorted(set().union(*(candidate.widths for candidate in every)))
+        outlines: dict[Outline, int] = {}
+        self._tiers = [Tier(tier, outlines) for tier in tiers]
+        self._outlines = list(outlines)
+        self._moments = sorted({moment for outline in outlines for moment in outline.moments})
+        self._widths = sorted({width for outline in outlines for width in outline.widths})
         self._eligible: dict[tuple[int, int], Eligible] = {}
 
     def eligible(self, now: int, width: int | None) -> Eligible:
@@ -68,21 +70,24 @@ class CompiledSlot:
 
     def prepare(self, earlier: CompiledSlot) -> Iterator[None]:
         """Works out what `earlier`, the slot before a change, was asked for: the first requests after the change
-        find it done. Yields between two of them."""
+        find it done. Yields between pieces of it."""
         for one in earlier._eligible.values():
             before = {pool.tier: pool for pool in one.pools}
-            for pool in self.eligible(one.now, one.width).pools:
+            pools = self.eligible(one.now, one.width).pools
+            yield
+            for pool in pools:
                 if pool.tier in before:
                     pool.take_over(before[pool.tier])
-            yield
+                    yield
 
     def _make(self, now: int, width: int | None) -> Eligible:
         widest = ANY_WIDTH if width is None else width
+        serves = [outline.serves(now, widest) for outline in self._outlines]
         pools = []
-        for tier, candidates in enumerate(self.tiers):
-            members = [candidate for candidate in candidates if candidate.serves(now, widest)]
-            if members:
-                pools.append(Pool(self.slot.serial, tier, members, now, widest))
+        for at, tier in enumerate(self._tiers):
+            serving = [serves[outline] for outline in tier.outlines]
+            if any(serving):
+                pools.append(Pool(self.slot.serial, at, tier, serving, now, widest))
         reason = Reason.ALREADY_ON_PAGE if pools else self._why_none(now, widest)
         return Eligible(now, width, tuple(pools), reason)
 

@@ -68,7 +68,7 @@ async def make_report(
 
 async def roll_up_old(services: Services, things: Mapping[str, Thing]) -> int:
     """Moves quarter-hours past their time into days of their sites; how many."""
-    names = Names(things.values())
+    names = await asyncio.to_thread(Names, things.values())
 
     def day_of(slot: int, bucket: int) -> str:
         return local_day(bucket, names.zone_of(slot)).strftime("%Y%m%d")

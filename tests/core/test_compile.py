@@ -40,7 +40,7 @@ def after(before: Catalog, version: int, things: Mapping[str, Thing], unreadable
 
 
 def choices(pool: Pool) -> list[list[Creative]]:
-    return [[one.entry.creative for one in pool.creatives(at).choices] for at in range(len(pool.members))]
+    return [[one.entry.creative for one in pool.choices(at)] for at in range(len(pool.members))]
 
 
 def told(slot: CompiledSlot) -> Any:
@@ -110,9 +110,9 @@ def campaign(at: int, **fields: Any) -> Campaign:
     return Campaign(id=CAMPAIGNS[at], serial=at + 1, version=1, name="C", **made)
 
 
-def creative(at: int, url: str = URLS[0], size: tuple[int, int] = (300, 250), kb: int = 9, **fields: Any) -> Creative:
+def creative(at: int, url: str = URLS[0], size: tuple[int, int] = (300, 250), kb: int = 0, **fields: Any) -> Creative:
     """With two revisions; the first of them is live unless `live` is another number."""
-    media = Media("0" * 40 + ".png", "image/png", kb * 1000)
+    media = Media("0" * 40 + ".png", "image/png", (kb or (9, 90)[at % 2]) * 1000)
     contents = [
         Content(revision=n, serial=10 * at + n, click_url=url, width=size[0], height=size[1], media=media)
         for n in (1, 2)
@@ -192,7 +192,7 @@ def changes(draw: st.DrawFn) -> tuple[str, Thing | None]:
     return f"{kind}:{thing.id}", None if draw(st.integers(0, 7)) == 0 else thing
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(st.booleans(), st.lists(st.lists(changes(), max_size=4), min_size=1, max_size=8), st.booleans())
 def test_a_copy_made_anew_in_part_is_the_one_made_whole(
     empty: bool, batches: list[list[tuple[str, Thing | None]]], asked: bool

@@ -10,12 +10,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
 from adserve.core.model import Advertiser, Site
 from adserve.errors import Stale
-from adserve.store.catalog import CatalogStore
+from adserve.store.catalog import PART, CatalogStore
 from adserve.store.client import Redis, connect
 from adserve.store.keys import Keys
 from adserve.store.media import MediaStore, digest_of
@@ -64,6 +65,21 @@ async def test_a_worker_loads_what_changed(catalog: CatalogStore) -> None:
     assert await catalog.changed_since(seen) == (seen + 1, {"advertiser:b": second})
     assert await catalog.changed_since(0) == (seen + 1, {"site:a": first, "advertiser:b": second})
     assert await catalog.changed_since(seen + 1) == (seen + 1, {})
+
+
+async def test_a_large_catalog_comes_in_parts(catalog: CatalogStore, client: Redis, keys: Keys) -> None:
+    """None of which is missed, read whole or by what changed; what did not change is the same object again."""
+    made = {f"site:s{at}": site(f"s{at}", serial=at, version=1) for at in range(2 * PART + 1)}
+    await client.hset(keys.objects, mapping={name: msgspec.json.encode(one) for name, one in made.items()})
+    await client.zadd(keys.changed, {name: at for at, name in enumerate(made, 1)})
+    await client.set(keys.version, len(made))
+    assert await catalog.changed_since(0) == (len(made), made)
+    version, first = await catalog.load_all()
+    assert (version, first) == (len(made), made)
+    changed = await catalog.put("site", replace(made["site:s7"], name="Other"), made["site:s7"], **BY)
+    for again in (await catalog.fresh(), await catalog.load_all()):
+        assert again == (version + 1, {**made, "site:s7": changed})
+        assert all(again[1][name] is one for name, one in first.items() if name != "site:s7")
 
 
 async def test_of_racing_writers_one_wins(store_url: str, keys: Keys) -> None:
