@@ -14,8 +14,8 @@ the thread computes), a table of what depends on what (it would have to be right
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Mapping, Set
-from typing import TypeVar
+from collections.abc import Generator, Iterable, Mapping, Set
+from typing import NamedTuple, TypeVar
 
 from adserve.core.catalog import Catalog, Landing
 from adserve.core.model import TIERS, Advertiser, Campaign, Content, Creative, Site, Slot, Thing
@@ -62,7 +62,7 @@ def recompile(
         wanted = [(one.site, one.slot) for one in before.slot_serials.values()]
         in_use = list(before.pages)
     yield
-    slots = yield from _slots(before, things, touched, wanted, creatives, landings, render)
+    slots = yield from _slots(before, touched, wanted, _Stock(things, creatives, landings, render))
     slots.sort(key=lambda one: (one.slot.rank, one.slot.serial))
     pages: dict[str, list[CompiledSlot]] = {site: [] for site in in_use}
     for one in slots:
@@ -175,36 +175,52 @@ def _parts(creative: Creative) -> tuple[str, ...] | None:
     return compile_landing_url(check_landing_url(creative.live.click_url))
 
 
+class _Stock(NamedTuple):
+    """What candidates are made of."""
+
+    things: Things
+    creatives: Mapping[str, tuple[Creative, ...]]
+    landings: Mapping[int, Landing]
+    render: Render
+
+    def candidate(self, campaign: Campaign, slot: Slot) -> Candidate | None:
+        """A campaign in a slot that it books; None when it has nothing to show there."""
+        owner = self.things.get(f"advertiser:{campaign.advertiser}")
+        if campaign.state != "active" or (isinstance(owner, Advertiser) and owner.state == "archived"):
+            return None
+        entries = []
+        for creative in self.creatives.get(campaign.id, ()):
+            live = creative.live
+            if live is not None and creative.state in ("approved", "pending") and _fits(creative, live, slot):
+                landing = self.landings.get(live.serial)
+                if creative.kind == "passback" or (landing is not None and landing.parts is not None):
+                    entries.append(Entry(creative, live, slot, self.render))
+        return Candidate(campaign, tuple(entries)) if entries else None
+
+
 def _slots(
-    before: Catalog,
-    things: Things,
-    touched: Set[str],
-    wanted: Iterable[tuple[Site, Slot]],
-    creatives: Mapping[str, tuple[Creative, ...]],
-    landings: Mapping[int, Landing],
-    render: Render,
+    before: Catalog, touched: Set[str], wanted: Iterable[tuple[Site, Slot]], stock: _Stock
 ) -> Steps[list[CompiledSlot]]:
     """The slots that are `wanted`: as they were, or with the candidates of touched campaigns made anew, or all."""
     kept = {one.slot.id: one for one in before.slot_serials.values()}
     fresh = {slot.id for _, slot in wanted if slot.id not in kept or _look(kept[slot.id].slot) != _look(slot)}
-    bookings = yield from _bookings(before, things, touched, wanted, fresh)
+    bookings = yield from _bookings(before, stock.things, touched, wanted, fresh)
     slots = []
     for site, slot in wanted:
         earlier = kept.get(slot.id)
-        if earlier is not None and slot.id not in bookings and (earlier.site, earlier.slot) == (site, slot):
+        same = earlier is not None and (earlier.site, earlier.slot) == (site, slot)
+        if earlier is not None and same and slot.id not in bookings:
             slots.append(earlier)
             continue
         known = earlier.tiers if earlier is not None and slot.id not in fresh else ((),) * len(TIERS)
         old = {one.campaign.id: one for tier in known for one in tier if one.campaign.id in touched}
         new: dict[str, Candidate] = {}
         for campaign in bookings.get(slot.id, ()):
-            servable = _servable(campaign, things, creatives, landings)
-            entries = tuple(Entry(one, live, slot, render) for one, live in servable if _fits(one, live, slot))
-            if entries:
-                new[campaign.id] = Candidate(campaign, entries)
+            candidate = stock.candidate(campaign, slot)
+            if candidate is not None:
+                new[campaign.id] = candidate
             yield
-        as_before = slot.id not in fresh and _shows(old) == _shows(new)
-        if earlier is not None and as_before and (earlier.site, earlier.slot) == (site, slot):
+        if earlier is not None and same and _shows(old) == _shows(new):
             slots.append(earlier)
             continue
         tiers: list[tuple[Candidate, ...]] = []
@@ -256,21 +272,6 @@ def _bookings(
         if at % PIECE == 0:
             yield
     return bookings
-
-
-def _servable(
-    campaign: Campaign, things: Things, creatives: Mapping[str, tuple[Creative, ...]], landings: Mapping[int, Landing]
-) -> Iterator[tuple[Creative, Content]]:
-    """The creatives of a campaign that may serve now, with their live revisions."""
-    owner = things.get(f"advertiser:{campaign.advertiser}")
-    if campaign.state != "active" or (isinstance(owner, Advertiser) and owner.state == "archived"):
-        return
-    for creative in creatives.get(campaign.id, ()):
-        live = creative.live
-        if live is not None and creative.state in ("approved", "pending"):
-            landing = landings.get(live.serial)
-            if creative.kind == "passback" or (landing is not None and landing.parts is not None):
-                yield creative, live
 
 
 def _fits(creative: Creative, content: Content, slot: Slot) -> bool:

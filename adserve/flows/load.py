@@ -19,8 +19,9 @@ from adserve.flows.worker import Worker
 from adserve.snippet import compile_snippet
 from adserve.store.catalog import CatalogStore
 
-STEP_S = 0.002
-"""How long the loop is kept from its other work at a time."""
+STEP_S, LONGEST_S = 0.002, 0.005
+"""How long the loop is kept from its other work at a time: as long as that took, within these bounds, so that a change
+comes through on a worker that has a lot to do."""
 LOOSE = 20_000
 """New objects that the garbage collector may have to look after: it goes through them in 4 ms."""
 
@@ -62,6 +63,8 @@ async def in_steps(steps: Steps[Catalog]) -> Catalog:
         except StopIteration as done:
             found: Catalog = done.value
             return found
-        if time.perf_counter() >= until:
+        paused = time.perf_counter()
+        if paused >= until:
             await asyncio.sleep(0)
-            until = time.perf_counter() + STEP_S
+            now = time.perf_counter()
+            until = now + min(max(STEP_S, now - paused), LONGEST_S)

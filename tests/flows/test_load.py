@@ -40,6 +40,7 @@ async def test_the_loop_goes_on_while_a_copy_is_made(quiet: None, api: Api, monk
     worker = api.held.worker
     before, worker.catalog = worker.catalog, None
     monkeypatch.setattr(load, "STEP_S", 0)
+    monkeypatch.setattr(load, "LONGEST_S", 0)
     seen: list[None] = []
 
     async def look() -> None:
