@@ -17,6 +17,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import lru_cache
 from itertools import accumulate, compress
 from typing import Any, NamedTuple
 
@@ -103,7 +104,12 @@ class Outline(NamedTuple):
     widths: tuple[int, ...]
 
     def serves(self, now: int, width: int) -> bool:
+        """At a moment and a width."""
         return any(since <= now < until and narrowest <= width for since, until, narrowest in self.spans)
+
+
+_outline = lru_cache(maxsize=1000)(Outline)
+"""Most candidates share theirs, so a slot tells them apart by identity; where two are equal it works out both."""
 
 
 class Candidate:
@@ -123,7 +129,7 @@ class Candidate:
                 narrowest[since, until] = min(width, narrowest.get((since, until), ANY_WIDTH))
         things: list[Campaign | Creative] = [campaign, *(entry.creative for entry in entries)]
         moments = {moment for one in things for moment in (one.starts_at, one.ends_at) if moment is not None}
-        self.outline = Outline(
+        self.outline = _outline(
             tuple((since, until, width) for (since, until), width in narrowest.items() if since < until),
             tuple(sorted(moments)),
             tuple(sorted({entry.content.width for entry in entries})),
@@ -140,10 +146,10 @@ class Tier:
 
     __slots__ = ("candidates", "marks", "outlines", "serials", "weights")
 
-    def __init__(self, candidates: tuple[Candidate, ...], outlines: dict[Outline, int]) -> None:
-        """`outlines` numbers those that were seen so far."""
+    def __init__(self, candidates: tuple[Candidate, ...], numbers: dict[int, int]) -> None:
+        """`numbers`: those of the outlines that were seen so far, by their identity."""
         self.candidates = candidates
-        self.outlines = array("q", [outlines.setdefault(one.outline, len(outlines)) for one in candidates])
+        self.outlines = array("q", [numbers.setdefault(id(one.outline), len(numbers)) for one in candidates])
         self.marks = array("q", [one.mark for one in candidates])
         campaigns = [one.campaign for one in candidates]
         self.serials = array("q", [campaign.serial for campaign in campaigns])

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from adserve.core.model import Site, Slot
-from adserve.core.pool import ANY_WIDTH, Candidate, Outline, Pool, Tier, running
+from adserve.core.pool import ANY_WIDTH, Candidate, Pool, Tier, running
 
 
 class Reason(StrEnum):
@@ -50,11 +50,12 @@ class CompiledSlot:
         self.site, self.slot, self.tiers = site, slot, tiers
         self.live = site.state == "active" and slot.state == "active"
         self.even = slot.rotation == "even"
-        outlines: dict[Outline, int] = {}
-        self._tiers = [Tier(tier, outlines) for tier in tiers]
-        self._outlines = list(outlines)
-        self._moments = sorted({moment for outline in outlines for moment in outline.moments})
-        self._widths = sorted({width for outline in outlines for width in outline.widths})
+        numbers: dict[int, int] = {}
+        self._tiers = [Tier(tier, numbers) for tier in tiers]
+        outlines = {id(one.outline): one.outline for tier in tiers for one in tier}
+        self._outlines = [outlines[which] for which in numbers]
+        self._moments = sorted({moment for outline in self._outlines for moment in outline.moments})
+        self._widths = sorted({width for outline in self._outlines for width in outline.widths})
         self._eligible: dict[tuple[int, int], Eligible] = {}
 
     def eligible(self, now: int, width: int | None) -> Eligible:
