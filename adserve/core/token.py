@@ -27,7 +27,7 @@ import hmac
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from adserve.errors import BadToken
 
@@ -70,6 +70,7 @@ class Key:
 
     id: int
     secret: bytes = field(repr=False)
+    _begun: Any = field(init=False, repr=False, compare=False)
 
     @classmethod
     def derive(cls, text: bytes) -> Key:
@@ -77,9 +78,16 @@ class Key:
         secret = hashlib.blake2b(text, digest_size=32, person=b"adserve-key").digest()
         return cls(secret[0] ^ secret[17], secret)
 
+    def __post_init__(self) -> None:
+        begun = hashlib.blake2b(digest_size=3 * _MAC, key=self.secret, person=_PERSON)
+        object.__setattr__(self, "_begun", begun)  # a copy of it costs less than to begin anew
+
     def mac(self, payload: bytes) -> bytes:
         """27 bytes, nine for each purpose."""
-        return hashlib.blake2b(payload, digest_size=27, key=self.secret, person=_PERSON).digest()
+        made = self._begun.copy()
+        made.update(payload)
+        mac: bytes = made.digest()
+        return mac
 
 
 class Signer:

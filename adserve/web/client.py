@@ -46,13 +46,16 @@ def parameters(query: bytes) -> Mapping[str, str]:
     for pair in query.split(b"&", MAX_PARAMETERS)[:MAX_PARAMETERS]:
         name, _, value = pair.partition(b"=")
         try:
-            found.setdefault(
-                unquote_to_bytes(name.replace(b"+", b" ")).decode(),
-                unquote_to_bytes(value.replace(b"+", b" ")).decode(),
-            )
+            found.setdefault(_text(name), _text(value))
         except UnicodeDecodeError:
             continue
     return found
+
+
+def _text(quoted: bytes) -> str:
+    if b"%" in quoted or b"+" in quoted:
+        quoted = unquote_to_bytes(quoted.replace(b"+", b" "))
+    return quoted.decode()
 
 
 def is_loopback(host: str) -> bool:

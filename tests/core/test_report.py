@@ -6,7 +6,7 @@ from datetime import date
 from itertools import combinations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adserve.core.report_cells import Batch, decode_cell, decode_count
@@ -46,6 +46,7 @@ splits = st.lists(st.sampled_from(DIMENSIONS), max_size=3, unique=True).map(",".
 
 
 @given(st.lists(hashes, max_size=8), splits)
+@settings(deadline=None)
 def test_sums_agree_however_a_report_is_split(batches: list[Batch], by: str) -> None:
     """Rows add up to the totals, and the totals do not depend on the split."""
     whole, report = make(batches), make(batches, by)

@@ -15,6 +15,7 @@ from adserve.core.compile import recompile
 from adserve.core.token import Key, Signer
 from adserve.flows import load
 from adserve.settings import Settings
+from adserve.store import accounts
 from adserve.store.embedded import EmbeddedStore
 from adserve.wiring import Running, running
 from tests.conftest import SECRET, Api, Clock
@@ -25,9 +26,10 @@ HERD = 200
 
 @pytest.fixture
 def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Workers that do not look by themselves whether the catalog has changed, and whose events wait for it as long
-    as a busy machine takes: one that gave up is counted without its price."""
+    """Workers that do not look by themselves whether the catalog or the keys have changed, and whose events wait for
+    it as long as a busy machine takes: one that gave up is counted without its price."""
     monkeypatch.setattr(wiring, "POLL_S", 3600)
+    monkeypatch.setattr(accounts, "POLL_S", 3600)
     monkeypatch.setattr(wiring, "CATCH_UP_S", 30)
 
 
