@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import Any, Protocol
 
-from adserve import __version__
 from adserve.core.validate import Schema
 from adserve.web.api.endpoint import JSON, Endpoint
 from adserve.web.api.public_calls import PUBLIC
@@ -64,7 +63,7 @@ def document(routes: Iterable[Described]) -> dict[str, Any]:
     tags = dict.fromkeys(one["tags"][0] for methods in paths.values() for one in methods.values())
     return {
         "openapi": "3.1.0",
-        "info": {"title": "adserve", "version": __version__, "description": ABOUT, "license": _LICENCE},
+        "info": {"title": "adserve", "version": "v1", "description": ABOUT, "license": _LICENCE},
         "servers": [{"url": "/"}],
         "security": [{"key": []}],
         "tags": [{"name": name} for name in tags],
