@@ -28,8 +28,8 @@ TELLTALE = re.compile(
     re.IGNORECASE,
 )
 """Words that tell what stands behind the service; inputs of walks should not hold them."""
-TELLS_ITS_VERSION = (b'{"version":', b"adserve_build_info", b'"openapi":"3.1', b"<title>adserve")
-"""Of `/version`, `/metrics` and the description of the interface, which say it to whoever asks."""
+TELLS_ITS_VERSION = (b'{"version":', b"adserve_build_info")
+"""Of `/version` and `/metrics`, which say it to whoever asks."""
 FIGURES = (
     "requests", "serves", "impressions", "views", "clicks", "clicks_unseen", "filtered", "late", "duplicates",
     "passbacks",

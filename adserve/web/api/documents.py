@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from adserve.web.api.openapi import Described, document
 from adserve.web.api.reading import Reading
 from adserve.web.headers import HEADERS
 
-Routes = Callable[[], Iterable[Described]]
+Routes = Callable[[], Sequence[Described]]
 TEMPLATES = Path(__file__).parents[1] / "templates"
 STYLE = (TEMPLATES / "api.css").read_text("utf-8")
 _HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()

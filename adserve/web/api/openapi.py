@@ -7,11 +7,10 @@ and the checks of bodies carry their schemas. What a caller may meet at all (401
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Protocol
 
-from adserve import __version__
 from adserve.core.validate import Schema
 from adserve.web.api.endpoint import JSON, Endpoint
 from adserve.web.api.public_calls import PUBLIC
@@ -54,7 +53,7 @@ class Described(Protocol):
     def roles(self) -> frozenset[str]: ...
 
 
-def document(routes: Iterable[Described]) -> dict[str, Any]:
+def document(routes: Sequence[Described]) -> dict[str, Any]:
     """The whole description."""
     paths: dict[str, Any] = {}
     for route in routes:
@@ -64,14 +63,14 @@ def document(routes: Iterable[Described]) -> dict[str, Any]:
     tags = dict.fromkeys(one["tags"][0] for methods in paths.values() for one in methods.values())
     return {
         "openapi": "3.1.0",
-        "info": {"title": "adserve", "version": __version__, "description": ABOUT, "license": _LICENCE},
+        "info": {"title": "adserve", "version": "v1", "description": ABOUT, "license": _LICENCE},
         "servers": [{"url": "/"}],
         "security": [{"key": []}],
         "tags": [{"name": name} for name in tags],
         "paths": paths,
         "components": {
             "schemas": schemas(),
-            "responses": {_problem_name(status): _problem(status) for status in CODES},
+            "responses": {_problem_name(*one): _problem(*one) for route in routes for one in _failures(route)},
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "An API key."}},
         },
     }
@@ -153,16 +152,14 @@ def _responses(route: Described) -> dict[str, Any]:
         more = {"Location": "Its address."} if (status, route.method) == (201, "POST") and gives in VERSIONED else {}
         said = {name: {"description": about, "schema": TEXT} for name, about in {**headers, **more}.items()}
         found[str(status)] = {"description": _STATUS[status], **answer, **({"headers": said} if said else {})}
-    return found | {
-        str(status): {"$ref": f"#/components/responses/{_problem_name(status)}"} for status in _failures(route)
-    }
+    return found | {str(one[0]): {"$ref": f"#/components/responses/{_problem_name(*one)}"} for one in _failures(route)}
 
 
 _STATUS = {200: "Done.", 201: "Made.", 204: "Gone."}
 
 
-def _failures(route: Described) -> list[int]:
-    """The problems that a caller may meet."""
+def _failures(route: Described) -> list[tuple[int, tuple[str, ...]]]:
+    """The problems that a caller may meet: status and codes."""
     writes, named = route.method != "GET", "{" in route.path
     met = {
         400: writes,
@@ -176,20 +173,23 @@ def _failures(route: Described) -> list[int]:
         422: True,
         503: True,
     }
-    return [status for status, may in met.items() if may]
+    never = {"not_supported"} if not route.endpoint.takes else set()
+    if "period" not in route.query:
+        never.add("rolled_up")
+    return [(status, tuple(code for code in CODES[status] if code not in never)) for status, may in met.items() if may]
 
 
-def _problem_name(status: int) -> str:
-    return f"Problem{status}"
+def _problem_name(status: int, codes: tuple[str, ...]) -> str:
+    return f"Problem{status}" + "".join(code.title().replace("_", "") for code in codes[1:] if status == 422)
 
 
-def _problem(status: int) -> dict[str, Any]:
+def _problem(status: int, codes: tuple[str, ...]) -> dict[str, Any]:
     """One kind of failure, with the codes that it may carry."""
-    codes = CODES[status]
     schema = {"allOf": [ref("Problem"), {"properties": {"status": {"const": status}, "code": {"enum": list(codes)}}}]}
     found: dict[str, Any] = {
-        "description": "; ".join(f"`{code}`: {about}" for code, about in codes.items()) + ".",
-        "x-codes": codes,
+        "description": "; ".join(f"`{code}`: {CODES[status][code]}" for code in codes) + ".",
+        "x-status": status,
+        "x-codes": {code: CODES[status][code] for code in codes},
         "content": {PROBLEM: {"schema": schema}},
     }
     headers = {401: {"WWW-Authenticate": "`Bearer`."}, 503: {"Retry-After": "Seconds to wait."}}.get(status)

@@ -144,7 +144,12 @@ PUBLIC: dict[str, dict[str, Operation]] = {
     },
     "/slots.js": {
         "get": _call(
-            "delivery", "the browser tag", {"200": _answer("A script.", {"text/javascript": {"schema": TEXT}})}
+            "delivery",
+            "the browser tag",
+            {
+                "200": _answer("A script.", {"text/javascript": {"schema": TEXT}}, ETag="Of its bytes."),
+                "304": _answer("You have it.", ETag="Of its bytes."),
+            },
         )
     },
     "/healthz": {"get": _call("health", "is it alive", {"200": _answer("It is.", _json("Alive"))})},

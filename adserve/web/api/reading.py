@@ -54,10 +54,11 @@ class Reading:
         for path, methods in described["paths"].items():
             for method, operation in methods.items():
                 self.nouns[operation["tags"][0]].append(self._call(path, method.upper(), operation))
-        self.problems = {
-            name.removeprefix("Problem"): [Member(code, "", about) for code, about in one["x-codes"].items()]
-            for name, one in described["components"]["responses"].items()
-        }
+        problems: dict[int, dict[str, Member]] = {}
+        for one in described["components"]["responses"].values():
+            codes = {code: Member(code, "", about) for code, about in one["x-codes"].items()}
+            problems.setdefault(one["x-status"], {}).update(codes)
+        self.problems = {status: [*problems[status].values()] for status in sorted(problems)}
         shown = {
             name for calls in self.nouns.values() for call in calls for *_, names, _ in call.answers for name in names
         }

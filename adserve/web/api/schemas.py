@@ -66,10 +66,20 @@ def _bodies() -> Schemas:
             body = body_schema(fields, patch=patch)
             found[kind.capitalize() + ending] = {**body, "properties": {**extra, **body["properties"]}}
     words = body_schema(m.WORDS, patch=True)
-    file = {"type": "string", "contentMediaType": "application/octet-stream", "description": "The picture."}
+    file = {
+        "type": "string",
+        "contentMediaType": "application/octet-stream",
+        "description": "The picture: PNG, JPEG, GIF, WebP or AVIF, told by its bytes.",
+    }
     form = {**_without_null(words["properties"]), "file": file}
     free = _without_null(body_schema(m.FREE)["properties"])
-    found["CreativeBody"] = body_schema({"kind": Field(v.one_of("text", "passback")), **m.FREE, **m.WORDS})
+    found["CreativeBody"] = body_schema(
+        {
+            "kind": Field(v.one_of("text", "passback").noted("What it is; a picture is sent as a form.")),
+            **m.FREE,
+            **m.WORDS,
+        }
+    )
     found["CreativeForm"] = {
         "type": "object",
         "properties": {"kind": m.KIND.schema, **free, **form},
@@ -104,8 +114,8 @@ def _objects() -> Schemas:
         kind=m.KIND.schema,
         **shown(m.FREE),
         state={"type": "string", "enum": list(get_args(get_type_hints(Creative)["state"]))},
-        reason=TEXT,
-        revision=NUMBER,
+        reason={**TEXT, "description": "Why it was rejected; else empty."},
+        revision={**NUMBER, "description": "Of its newest content, which review is about."},
         live_revision={**or_null(NUMBER), "description": "What serves; null: nothing."},
         click_url=TEXT,
         width=COUNT,
