@@ -9,12 +9,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from adserve.bench import decision
 from adserve.bench.calls import CASES, ON_ALL_CORES, Cores, Row, Say, bench_calls
 from adserve.bench.generator import CONNECTIONS
 from adserve.bench.ledger import bench_ledger
 from adserve.bench.servers import CAMPAIGNS
 
-PARTS = ("calls", "workers", "ledger")
+PARTS = ("calls", "workers", "decisions", "catalog", "ledger")
 
 
 def bench(*, rounds: int, count: int, parts: Sequence[str], say: Say) -> dict[str, Any]:
@@ -32,6 +33,10 @@ def bench(*, rounds: int, count: int, parts: Sequence[str], say: Say) -> dict[st
             found["calls"] = bench_calls(CASES, Cores.split(), **options)
         if "workers" in parts:
             found["workers"] = bench_calls(ON_ALL_CORES, Cores.all(), **options)
+    if "decisions" in parts:
+        found["decisions"] = decision.decisions(say=say)
+    if "catalog" in parts:
+        found["catalog"] = decision.catalog(say=say)
     if "ledger" in parts:
         say("the ledger of an hour")
         found["ledger"] = bench_ledger()
@@ -49,6 +54,8 @@ def render(result: dict[str, Any]) -> str:
     titles: dict[str, tuple[str, Callable[[Any], list[str]]]] = {
         "calls": ("One worker on one core, the generator on another", _calls),
         "workers": ("On all cores, which the generator and the store use too", _calls),
+        "decisions": ("The decision alone", _rows),
+        "catalog": (f"A catalog of {decision.CAMPAIGNS} campaigns, while pages are decided", _rows),
         "ledger": ("The ledger of an hour", _ledger),
     }
     for part, (title, table) in titles.items():
@@ -67,6 +74,10 @@ def _calls(rows: list[Row]) -> list[str]:
             f"{row['generator_busy']:>11.0%}"
         )
     return lines
+
+
+def _rows(rows: list[Row]) -> list[str]:
+    return [decision.render(rows)]
 
 
 def _ledger(found: dict[str, Any]) -> list[str]:

@@ -16,6 +16,6 @@ from adserve.cli.options import as_json, show
 )
 @click.option("--part", "parts", multiple=True, type=click.Choice(PARTS), help="only this; may be given several times")
 def bench_command(json_: bool, rounds: int, count: int, parts: tuple[str, ...]) -> None:
-    """Measure this machine: the delivery calls against the bare framework, workers, and the ledger."""
+    """Measure this machine: delivery against the bare framework, decisions, a large catalog, and the ledger."""
     result = bench(rounds=rounds, count=count, parts=parts or PARTS, say=lambda text: click.echo(text, err=True))
     show(result, json_, lambda found: [render(found)])
