@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import statistics
+import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from typing import Any
 import uvloop
 
 from adserve.bench.browsers import IMAGE, headers, request
-from adserve.bench.generator import Follow, Load, drive
+from adserve.bench.generator import Load, drive
 from adserve.bench.servers import Service, adserve, bare, fetch
 
 Row = dict[str, Any]
@@ -24,6 +26,8 @@ SLOT = "/v1/slots/bench/top"
 LABELS = f"{SLOT}?labels=politics,world,conflict&url=https%3A%2F%2Fnews.example%2F2026%2F11%2Fstory.html&lang=en-IN"
 PAGE = "/v1/pages/bench"
 TOKEN = 48
+RENDER_S = 0.15
+"""From a serve to its impression."""
 SETTLE_S = 0.3
 """Until the serves of a round are flushed, as they are long before a browser has rendered what it got."""
 
@@ -31,7 +35,8 @@ SETTLE_S = 0.3
 @dataclass(frozen=True, slots=True)
 class Case:
     """A call. `event`: the path of the event that its requests report, of serves that are made before; `pair`: each
-    serve is followed by its impression, and both together are one; `together`: the store shares the service's core."""
+    serve is followed by its impression a moment later, and both together are one; `together`: the store shares the
+    service's core."""
 
     name: str
     path: str
@@ -95,15 +100,24 @@ def tokens(service: Service, count: int, event: str) -> list[str]:
     return found
 
 
-def follow(port: int) -> Follow:
-    """The impression of what a slot call answered; after an impression nothing."""
-    clients = headers()
+class Readers:
+    """Reports the impression of each serve, a moment after it, as browsers do that have something to render."""
 
-    def beacon(body: bytes) -> bytes | None:
+    def __init__(self, port: int) -> None:
+        self._port, self._clients = port, headers()
+        self._rendering: deque[tuple[float, str]] = deque()
+        self.reported = 0
+
+    def follow(self, body: bytes) -> bytes | None:
+        """The beacon of the eldest serve whose time has come; None: another slot call."""
+        now = time.perf_counter()
         at = body.find(b"/e/i/")
-        return request(body[at : at + 5 + TOKEN].decode(), port, next(clients), IMAGE) if at > 0 else None
-
-    return beacon
+        if at > 0:
+            self._rendering.append((now, body[at : at + 5 + TOKEN].decode()))
+        if not self._rendering or now - self._rendering[0][0] < RENDER_S:
+            return None
+        self.reported += 1
+        return request(self._rendering.popleft()[1], self._port, next(self._clients), IMAGE)
 
 
 def one_round(case: Case, service: Service, count: int) -> Load:
@@ -114,7 +128,11 @@ def one_round(case: Case, service: Service, count: int) -> Load:
         sent = [request(path, port, next(clients), IMAGE) for path in tokens(service, count, case.event)]
     else:
         sent = requests(case.path, port, count)
-    return uvloop.run(drive(port, sent, follow(port) if case.pair else None))
+    if not case.pair:
+        return uvloop.run(drive(port, sent))
+    readers = Readers(port)
+    load = uvloop.run(drive(port, sent, readers.follow))
+    return replace(load, requests=readers.reported)  # the last serves are not reported any more, and do not count
 
 
 def measure(case: Case, *, cores: Cores, folder: Path, rounds: int, count: int, say: Say) -> Row:

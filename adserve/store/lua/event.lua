@@ -77,16 +77,20 @@ local function prove(n, cell)
   end
 end
 
--- Makes an impression valid, taking back an earlier prefetch or lateness of the same serve.
+-- Makes an impression valid. What was set aside before for another reason than prefetching stays so, and never
+-- comes here.
 local function impression(n, cell, cpm)
-  if bit('i', PREFETCH, n) then
-    put('i', PREFETCH, n, 0); put('i', ASIDE, n, 0); add(cell .. 'fi.prefetch', -1)
-  end
-  if bit('i', LATE, n) then put('i', LATE, n, 0); add(cell .. 'li', -1) end
   put('i', VALID, n, 1)
   add(cell .. 'i', 1)
   money(cell, cpm)
   if bit('c', VALID, n) then add(cell .. 'u', -1) end
+end
+
+-- Takes back that an event was set aside for prefetching.
+local function unfetch(kind, n, cell)
+  put(kind, PREFETCH, n, 0)
+  put(kind, ASIDE, n, 0)
+  add(cell .. 'f' .. kind .. '.prefetch', -1)
 end
 
 local function over_rate(key, now)
@@ -101,21 +105,25 @@ end
 local function judge(kind, n, verdict, cell, cpm, cpc, list, now)
   prove(n, cell)
   if bit(kind, VALID, n) then return 'duplicate' end
+  local aside = bit(kind, ASIDE, n)
+  local prefetched = aside and bit(kind, PREFETCH, n)
+  if bit(kind, LATE, n) then return 'duplicate' end
   if verdict == 'late' then
-    if bit(kind, ASIDE, n) or bit(kind, LATE, n) then return 'duplicate' end
+    if aside then return 'duplicate' end
     put(kind, LATE, n, 1)
     add(cell .. 'l' .. kind, 1)
     return 'late'
   end
-  if bit(kind, LATE, n) then return 'duplicate' end
-  if bit(kind, ASIDE, n) and not (verdict == 'count' and bit(kind, PREFETCH, n)) then return 'duplicate' end
+  if aside and not (verdict == 'count' and prefetched) then return 'duplicate' end
   if verdict == 'count' and list > 0 and over_rate(KEYS[number * WIDTH + list], now) then verdict = 'rate' end
-  -- a view of an impression that was set aside is set aside too, so that views <= impressions
-  if verdict == 'count' and kind == 'v' and bit('i', ASIDE, n) and not bit('i', PREFETCH, n) then verdict = 'bot' end
-  local was_prefetch = bit(kind, PREFETCH, n)
-  if was_prefetch then
-    put(kind, PREFETCH, n, 0); put(kind, ASIDE, n, 0); add(cell .. 'f' .. kind .. '.prefetch', -1)
+  local seen, seen_aside, seen_prefetched = false, false, false
+  if kind == 'v' then
+    seen, seen_aside = bit('i', VALID, n), bit('i', ASIDE, n)
+    seen_prefetched = seen_aside and bit('i', PREFETCH, n)
+    -- a view of an impression that was set aside is set aside too, so that views <= impressions
+    if verdict == 'count' and seen_aside and not seen_prefetched then verdict = 'bot' end
   end
+  if prefetched then unfetch(kind, n, cell) end
   if verdict ~= 'count' then
     put(kind, ASIDE, n, 1)
     if verdict == 'prefetch' then put(kind, PREFETCH, n, 1) end
@@ -128,7 +136,11 @@ local function judge(kind, n, verdict, cell, cpm, cpc, list, now)
   end
   put(kind, VALID, n, 1)
   add(cell .. kind, 1)
-  if kind == 'v' and not bit('i', VALID, n) then impression(n, cell, cpm) end
+  if kind == 'v' and not seen then
+    if seen_prefetched then unfetch('i', n, cell) end
+    if bit('i', LATE, n) then put('i', LATE, n, 0); add(cell .. 'li', -1) end
+    impression(n, cell, cpm)
+  end
   if kind == 'c' then
     money(cell, cpc)
     if not bit('i', VALID, n) then add(cell .. 'u', 1) end
