@@ -10,8 +10,8 @@ import pytest
 import uvicorn
 import uvloop
 
-from adserve import http
 from adserve.http import Server, http_options, listen
+from adserve.web import protocol
 from tests.security.places import everywhere
 from tests.security.promises import TELLTALE, check, promises
 from tests.security.world import World
@@ -68,8 +68,8 @@ async def test_an_odd_target_leads_nowhere(world: World) -> None:
 
 async def test_an_odd_head_gets_one_answer_at_most(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """And the connection ends, by itself or by a deadline; nothing of the head is in the answer."""
-    monkeypatch.setattr(http, "HEADER_TIMEOUT_S", 0.3)
-    monkeypatch.setattr(http, "BODY_SILENCE_S", 0.3)
+    monkeypatch.setattr(protocol, "HEADER_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(protocol, "BODY_SILENCE_S", 0.3)
     async with promises(world), serving(world.app, timeout_keep_alive=0.2) as port:
         answers = await asyncio.gather(*(said(port, head) for head in HEADS.values()))
         for name, answer in zip(HEADS, answers, strict=True):
@@ -111,8 +111,8 @@ LENGTHS = {
 async def test_no_request_hides_in_another(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """What may be a body to a proxy in front of us is no request to us, or the whole is refused; either way the
     connection ends there."""
-    monkeypatch.setattr(http, "HEADER_TIMEOUT_S", 0.3)
-    monkeypatch.setattr(http, "BODY_SILENCE_S", 0.3)
+    monkeypatch.setattr(protocol, "HEADER_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(protocol, "BODY_SILENCE_S", 0.3)
     async with promises(world), serving(world.app, timeout_keep_alive=0.2) as port:
         for name, end in LENGTHS.items():
             one = await world.api.decide()
