@@ -34,6 +34,17 @@ async def test_ordinary_text_everywhere_breaks_no_promise(world: World) -> None:
             check(answer, probe)
 
 
+async def test_no_secret_in_any_place_reaches_the_log(world: World) -> None:
+    """Keys and tokens where they do not belong: a service that logs every request writes none of them down."""
+    key = next(secret for secret in world.secrets if secret.startswith("adserve_"))
+    strays = [world.tokens["c"], key, f"x/{key}/{world.tokens['i']}"]
+    probes = list(everywhere(world, strays, places=("path", "query", "header", "cookie")))
+    async with promises(world):
+        for probe, answer in zip(probes, await world.walk((p.request for p in probes), logged=True), strict=True):
+            check(answer, probe)
+    assert len(world.lines()) >= len(probes)
+
+
 def test_the_table_of_keys_is_read_whole() -> None:
     lines = declared()
     assert len(lines) >= 18

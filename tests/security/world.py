@@ -83,6 +83,8 @@ class World:
     api: Api
     app: Any
     port: int
+    logged: int
+    """The port of a server that logs every request, which is not served the shortest way then."""
     log: io.StringIO
     temporary: Path
     media: str = ""
@@ -112,13 +114,13 @@ class World:
         """One request on a connection of its own."""
         return (await self.walk([request]))[0]
 
-    async def walk(self, requests: Iterable[Request]) -> list[Answer]:
+    async def walk(self, requests: Iterable[Request], *, logged: bool = False) -> list[Answer]:
         """Sends them all, a few at a time on connections that are kept; the answers in their order."""
         waiting = iter(enumerate(requests))
         found: dict[int, Answer] = {}
 
         async def caller() -> None:
-            line = _Line(self.port)
+            line = _Line(self.logged if logged else self.port)
             for number, one in waiting:
                 found[number] = await line.ask(one)
             line.close()
@@ -195,10 +197,10 @@ async def inhabited(
     trusting = replace(settings, trusted_proxies=(ip_network("127.0.0.0/8"),), access_log=1)
     async with running(trusting, store_url, clock=clock) as held:
         api, app = Api(held), create_app(held)
-        async with serving(app, access_log=True) as port:
+        async with serving(app) as port, serving(app, access_log=True) as logged:
             logs.adopt()
             log_requests()
-            world = World(api, app, port, log, temporary)
+            world = World(api, app, port, logged, log, temporary)
             await _fill(world)
             yield world
         await api.http.aclose()
