@@ -39,7 +39,7 @@ def create_app(
     )
     router.router.redirect_slashes = False  # it would send callers to whatever host they named
     https = (running.settings.public_url or "").startswith("https://")
-    return Delivery(running.worker, SafeHeaders(router, https=https))
+    return Delivery(running.worker, SafeHeaders(router, https=https), running.services.accounts.known)
 
 
 async def _failed(_: Request, __: Exception) -> Response:

@@ -31,12 +31,12 @@ from adserve.web.api import endpoints as api
 from adserve.web.api.body import BadBody, read
 from adserve.web.api.endpoint import Endpoint
 from adserve.web.api.query import Takes, read_query, whole_from_one
+from adserve.web.bearer import bearer
 from adserve.web.problems import problem, reply_to
 
 log = structlog.get_logger("adserve")
 JSON_LIMIT = 65_536
 FORM_OVERHEAD = 65_536
-MAX_SECRET = 256
 ADMIN = frozenset({"admin"})
 STAFF = frozenset({"admin", "reviewer", "reader"})
 EVERYONE = frozenset(ROLES)
@@ -203,10 +203,8 @@ async def _answer(route: Route, request: Request, services: Services) -> Respons
 
 async def _caller(request: Request, services: Services) -> Account:
     """The account of the one key that a request has. Unauthenticated."""
-    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
-    given = len(request.headers.getlist("authorization"))
-    if given == 1 and scheme.lower() == "bearer" and 0 < len(secret) <= MAX_SECRET:
-        account = await services.accounts.find(secret.strip())
-        if account is not None:
-            return account
+    secret = bearer(request.headers.raw)
+    account = await services.accounts.find(secret) if secret is not None else None
+    if account is not None:
+        return account
     raise Unauthenticated("send Authorization: Bearer with a valid API key")
