@@ -11,6 +11,8 @@
     ├── Invalid                  a body or query, all problems at once
     ├── NotFound                 no such object, or not the caller's
     ├── Conflict                 a move that the state does not allow
+    │   ├── InUse                another call with this Idempotency-Key is being made
+    │   └── AlreadyMade          an earlier call made it, and what it was told is said once
     ├── Stale                    an If-Match of an older version
     ├── Forbidden                the role may not
     ├── Unauthenticated          no key or a bad one
@@ -107,6 +109,20 @@ class NotFound(AdserveError):
 
 class Conflict(AdserveError):
     code = "conflict"
+
+
+class InUse(Conflict):
+    code = "idempotency_key_in_use"
+
+
+class AlreadyMade(Conflict):
+    """`id` is that of what was made."""
+
+    code = "already_made"
+
+    def __init__(self, message: str, id_: str) -> None:
+        super().__init__(message)
+        self.id = id_
 
 
 class Stale(AdserveError):

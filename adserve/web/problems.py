@@ -35,6 +35,8 @@ TITLES = {
     422: "Invalid",
     503: "Not available now",
 }
+AGAIN_S = 2
+"""When a store that is away is worth asking again."""
 CODES: dict[int, dict[str, str]] = {
     400: {"bad_body": "no JSON, a member twice, nested too deeply, or no whole form"},
     401: {"unauthenticated": "no key, a bad one or two of them"},
@@ -54,22 +56,31 @@ CODES: dict[int, dict[str, str]] = {
 """What a described call may answer when it fails: status to its stable codes and what they mean."""
 
 
-def problem(status: int, code: str, detail: str, problems: list[e.Problem] | None = None) -> Response:
-    """One reply. `detail` never holds text of the store, a path or a traceback."""
+def problem(
+    status: int,
+    code: str,
+    detail: str,
+    problems: list[e.Problem] | None = None,
+    again_s: int | None = None,
+    **more: str,
+) -> Response:
+    """One reply. `detail` never holds text of the store, a path or a traceback. `again_s`: seconds after
+    which the same call may succeed. `more`: further members."""
     body: dict[str, Any] = {
         "type": "about:blank",
         "title": TITLES.get(status, "Error"),
         "status": status,
         "code": code,
         "detail": detail,
+        **more,
     }
     if problems is not None:
         body["errors"] = [{"pointer": p.pointer, "detail": p.detail, "code": p.code} for p in problems]
     headers = dict(HEADERS)
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    if status == 503:
-        headers["Retry-After"] = "2"
+    if again_s is not None or status == 503:
+        headers["Retry-After"] = str(again_s or AGAIN_S)
     return Response(msgspec.json.encode(body), status, headers, "application/problem+json")
 
 
@@ -78,4 +89,7 @@ def reply_to(failure: e.AdserveError) -> Response:
     status = next((number for kind, number in STATUS.items() if isinstance(failure, kind)), 500)
     if status == 500:
         return problem(500, "internal", "something went wrong here; the log has more")
-    return problem(status, failure.code, str(failure), failure.problems if isinstance(failure, e.Invalid) else None)
+    problems = failure.problems if isinstance(failure, e.Invalid) else None
+    again_s = 1 if isinstance(failure, e.InUse) else None
+    more = {"id": failure.id} if isinstance(failure, e.AlreadyMade) else {}
+    return problem(status, failure.code, str(failure), problems, again_s, **more)
