@@ -11,6 +11,8 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from adserve.metrics.publisher import Publisher
+from adserve.store.limits import Allowance, Limiter
+from adserve.web.api.throttle import Throttle
 from adserve.web.delivery import Delivery
 from adserve.web.headers import SafeHeaders
 from adserve.web.public import Health, Public
@@ -32,14 +34,21 @@ def create_app(
     health = Health(
         lambda: running.store_up and running.admission.given, lambda: (*warnings, *running.admission.warnings)
     )
-    public = Public(running.worker, running.services.media, health, publisher.page)
+    services, settings = running.services, running.settings
+    throttle = Throttle(
+        Limiter(services.client, services.keys, services.clock, lambda: running.store_up),
+        running.worker,
+        Allowance(settings.api_rate, settings.api_burst),
+        Allowance(settings.api_rate_without_key, settings.api_burst_without_key),
+    )
+    public = Public(running.worker, services.media, health, publisher.page)
     router = Starlette(
-        routes=[*public.routes(), *extra, *build_api(running.services, running.worker.figures)],
+        routes=[*public.routes(), *extra, *build_api(services, running.worker.figures, throttle)],
         exception_handlers={Exception: _failed},
     )
     router.router.redirect_slashes = False  # it would send callers to whatever host they named
     https = (running.settings.public_url or "").startswith("https://")
-    return Delivery(running.worker, SafeHeaders(router, https=https))
+    return Delivery(running.worker, SafeHeaders(router, https=https), running.services.accounts.known)
 
 
 async def _failed(_: Request, __: Exception) -> Response:

@@ -11,9 +11,12 @@
     ├── Invalid                  a body or query, all problems at once
     ├── NotFound                 no such object, or not the caller's
     ├── Conflict                 a move that the state does not allow
+    │   ├── InUse                another call with this Idempotency-Key is being made
+    │   └── AlreadyMade          an earlier call made it, and what it was told is said once
     ├── Stale                    an If-Match of an older version
     ├── Forbidden                the role may not
     ├── Unauthenticated          no key or a bad one
+    ├── TooMany                  more calls than one caller may make
     ├── TooLarge                 a body over its limit
     ├── UnsupportedMedia         a file that is none of the accepted kinds
     └── BadToken                 not ours, altered, or of another purpose
@@ -44,6 +47,8 @@ class AdserveError(Exception):
 
     code = "error"
     exit_code = 1
+    again_s: int | None = None
+    """Seconds after which the same call may succeed, where that is known."""
 
     def __init__(self, message: str = "", *, code: str | None = None) -> None:
         super().__init__(message or self.code.replace("_", " "))
@@ -65,6 +70,7 @@ class SettingsError(AdserveError):
 class StoreError(AdserveError):
     code = "store_error"
     exit_code = 69
+    again_s = 2
 
 
 class StoreUnavailable(StoreError):
@@ -109,6 +115,21 @@ class Conflict(AdserveError):
     code = "conflict"
 
 
+class InUse(Conflict):
+    code = "idempotency_key_in_use"
+    again_s = 1
+
+
+class AlreadyMade(Conflict):
+    """`id` is that of what was made."""
+
+    code = "already_made"
+
+    def __init__(self, message: str, id_: str) -> None:
+        super().__init__(message)
+        self.id = id_
+
+
 class Stale(AdserveError):
     code = "stale_version"
 
@@ -119,6 +140,14 @@ class Forbidden(AdserveError):
 
 class Unauthenticated(AdserveError):
     code = "unauthenticated"
+
+
+class TooMany(AdserveError):
+    code = "too_many_requests"
+
+    def __init__(self, message: str, again_s: int) -> None:
+        super().__init__(message)
+        self.again_s = again_s
 
 
 class TooLarge(AdserveError):

@@ -25,6 +25,7 @@ ALL = "ADSERVE_"
 """What every variable begins with."""
 MIN_SECRET = 32
 MIN_ADMIN_KEY = 24
+MAX_RATE = 1_000_000
 TESTING = ("ADSERVE_REQUIRE_BROWSER", "ADSERVE_TEST_STORE", "ADSERVE_CHAOS_RUNS", "ADSERVE_CHAOS_SEED")
 """Variables of the tests, which are no settings."""
 PREFIX = re.compile(r"[A-Za-z0-9_.:/-]{1,64}")
@@ -172,6 +173,10 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("stale_limit_s", "3600", _number(0, 604_800), "seconds a worker serves its copy without the store"),
     Setting("max_upload_bytes", "5000000", _number(1000, 50_000_000), "largest file that is taken"),
     Setting("spool_max_bytes", "256000000", _number(0, 100_000_000_000), "bytes that the spool may hold; 0: none"),
+    Setting("api_rate", "200", _number(0, MAX_RATE), "calls a second of one API key in the long run; 0: any number"),
+    Setting("api_burst", "2000", _number(1, MAX_RATE), "calls of one API key at once"),
+    Setting("api_rate_without_key", "20", _number(0, MAX_RATE), "the same of one network without a valid key"),
+    Setting("api_burst_without_key", "500", _number(1, MAX_RATE), "calls at once of one network without a valid key"),
     Setting("access_log", "0", _number(0, 1), "1 logs every request: method, path, status; no address, no query"),
     Setting("log_format", "auto", _one_of("auto", "json", "text"), "how log lines look; auto: text on a terminal"),
 )
@@ -202,6 +207,10 @@ class Settings:
     stale_limit_s: int
     max_upload_bytes: int
     spool_max_bytes: int
+    api_rate: int
+    api_burst: int
+    api_rate_without_key: int
+    api_burst_without_key: int
     access_log: int
     log_format: str
     texts: Mapping[str, str] = field(repr=False)

@@ -203,3 +203,11 @@ def test_an_address_that_is_none_is_refused_and_not_repeated(tmp_path: Path, url
     assert said.startswith("ADSERVE_REDIS_URL (environment): ")
     assert "hid" not in said
     assert "literal" not in said
+
+
+def test_rates_are_whole_numbers_and_named_together(tmp_path: Path) -> None:
+    """A rate of 0 is none; a burst of 0 would let nobody in."""
+    wrong = {"API_RATE": "-1", "API_BURST": "0", "API_RATE_WITHOUT_KEY": "1.5", "API_BURST_WITHOUT_KEY": "many"}
+    said = problems(tmp_path, **wrong)
+    assert [one.partition(" ")[0] for one in said] == [f"ADSERVE_{name}" for name in wrong]
+    assert problems(tmp_path, API_RATE="0", API_RATE_WITHOUT_KEY="0", API_BURST="1") == []

@@ -37,6 +37,11 @@ class Account:
         if (self.role == "advertiser") != bool(self.advertiser):
             raise ValueError("an advertiser, and nobody else, is bound to one")
 
+    @property
+    def speaks_for_browsers(self) -> bool:
+        """Whether the client address that it forwards is believed."""
+        return DELIVERY in self.scopes
+
     def as_json(self) -> dict[str, Any]:
         """What may be shown of it."""
         return {

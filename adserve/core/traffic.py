@@ -36,11 +36,11 @@ def address(text: str) -> Address | None:
     return found.ipv4_mapped or found if isinstance(found, IPv6Address) else found
 
 
-def client_address(peer: str, forwarded: str, trusted: tuple[Network, ...]) -> Address | None:
+def client_address(peer: str, forwarded: str, trusted: tuple[Network, ...], *, vouched: bool = False) -> Address | None:
     """The client behind trusted proxies: the rightmost address in X-Forwarded-For that is no such
-    proxy. The header is believed only when the peer itself is one."""
+    proxy. The header is believed only when the peer itself is one, or `vouched` for."""
     found = address(peer)
-    if found is None or not any(found in network for network in trusted):
+    if not vouched and (found is None or not any(found in network for network in trusted)):
         return found
     for hop in reversed(forwarded.split(",")[-20:]):
         one = address(hop)
@@ -106,9 +106,7 @@ class TrafficRules:
         text = user_agent.decode("latin-1")
         name = text.strip().lower()
         declared = any(part in name for part in self._declared)
-        robot = (
-            declared or name in self._exact or any(part in name for part in self._contains) or self._crawler(text)
-        )
+        robot = declared or name in self._exact or any(part in name for part in self._contains) or self._crawler(text)
         device = device_of(text, mobile_hint.decode("latin-1"), platform_hint.decode("latin-1"))
         return Agent(device, robot, declared)
 

@@ -10,9 +10,9 @@ from adserve.core.members import BOUND, KEY
 from adserve.flows.services import Services
 
 
-async def create_key(services: Services, body: Any, *, actor: str) -> tuple[Account, str]:
+async def create_key(services: Services, body: Any, *, actor: str, id_: str | None = None) -> tuple[Account, str]:
     """A new key of `{"role", "advertiser"?, "scopes"?, "name"}` with its secret, which nobody sees again. With a
-    scope it may be without a role. Invalid."""
+    scope it may be without a role. Invalid, or AlreadyMade under this id."""
     form = Form(body)
     said = form.read(KEY)
     scoped = said["scopes"] or any(one.pointer == "/scopes" for one in form.problems)
@@ -26,4 +26,4 @@ async def create_key(services: Services, body: Any, *, actor: str) -> tuple[Acco
     else:
         form.refuse("advertiser", "belongs to keys of the role advertiser")
     form.finish()
-    return await services.accounts.create(**said, actor=actor)
+    return await services.accounts.create(**said, actor=actor, id_=id_)

@@ -30,6 +30,8 @@ class Reader(NamedTuple):
     """That of the caller, if it named one."""
     base: str
     """The origin that links point to."""
+    country: str | None = None
+    """ISO 3166-1 alpha-2, when a caller with a key says it. Nothing chooses by it yet."""
 
 
 class Filled(NamedTuple):

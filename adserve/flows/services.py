@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from adserve.store.once import Once
 
 if TYPE_CHECKING:
     from adserve.store.accounts import Accounts
@@ -31,3 +33,8 @@ class Services:
     click_lifetime_s: int = 86_400
     keep_buckets_s: int = 35 * 86_400
     max_upload_bytes: int = 5_000_000
+    once: Once = field(init=False)
+    """What was sent with an Idempotency-Key."""
+
+    def __post_init__(self) -> None:
+        self.once = Once(self.client, self.keys, self.clock)

@@ -14,7 +14,7 @@ from adserve.core.form import Form
 from adserve.core.members import CONTENT, FREE, KIND
 from adserve.core.model import Campaign, Content, Creative, CreativeKind, Media, Revision, Slot
 from adserve.core.schedule import zone
-from adserve.errors import AdserveError, Conflict, Invalid
+from adserve.errors import AdserveError, Conflict, Invalid, NotFound, Stale
 from adserve.flows.manage import again, booked_slots, check_match, get_thing, refresh
 from adserve.flows.services import Services
 from adserve.intake.images import encode_off_loop
@@ -35,8 +35,16 @@ FOREIGN: dict[CreativeKind, dict[str, str]] = {
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 
 
-async def submit(services: Services, campaign: str, body: Any, data: bytes | None, *, actor: str) -> Creative:
-    """A new creative, waiting for review. `data` is the picture of an `image`."""
+def creative_id() -> str:
+    """A new one."""
+    return "cr-" + "".join(secrets.choice(_ALPHABET) for _ in range(12))
+
+
+async def submit(
+    services: Services, campaign: str, body: Any, data: bytes | None, *, actor: str, id_: str | None = None
+) -> Creative:
+    """A new creative, waiting for review. `data` is the picture of an `image`. `id_`: one that nobody has,
+    save who makes the same creative."""
     owner = await get_thing(services, "campaign", campaign)
     assert isinstance(owner, Campaign)  # noqa: S101 - what the store holds under this kind
     if owner.state == "archived":
@@ -53,7 +61,7 @@ async def submit(services: Services, campaign: str, body: Any, data: bytes | Non
     if media is not None:
         await services.media.put(*media)
     creative = Creative(
-        id="cr-" + "".join(secrets.choice(_ALPHABET) for _ in range(12)),
+        id=id_ or creative_id(),
         serial=await services.catalog.serial("creative"),
         version=0,
         campaign=campaign,
@@ -64,7 +72,10 @@ async def submit(services: Services, campaign: str, body: Any, data: bytes | Non
         revisions=(Revision(1, serial),),
         **fields,
     )
-    return await _store(services, creative, None, actor, "submit")
+    try:
+        return await _store(services, creative, None, actor, "submit")
+    except Stale:  # somebody else was as far with it at the same moment
+        return await get_creative(services, creative.id)
 
 
 async def patch_creative(
@@ -114,6 +125,13 @@ async def get_creative(services: Services, id_: str) -> Creative:
     found = await get_thing(services, "creative", id_)
     assert isinstance(found, Creative)  # noqa: S101 - what the store holds under this kind
     return found
+
+
+async def find_creative(services: Services, id_: str) -> Creative | None:
+    try:
+        return await get_creative(services, id_)
+    except NotFound:
+        return None
 
 
 async def _store(services: Services, after: Creative, before: Creative | None, actor: str, action: str) -> Creative:

@@ -73,6 +73,11 @@ class Worker:
         self.keys = keys
         self.signer = Signer(keys)
 
+    def network_digest(self, network: str) -> str:
+        """What stands for a client of the API without a key: keyed, seconds in the store."""
+        key = self.keys[0].secret
+        return hashlib.blake2b(network.encode(), digest_size=12, key=key, person=b"adserve-api").hexdigest()
+
     def client_digest(self, client: str, creative: int, day: int) -> str:
         """What stands for a client in the click rate rule: keyed, salted by the day, 60 s in the store."""
         text = f"{client}|{creative}|{day}".encode()

@@ -19,7 +19,7 @@ from collections.abc import Callable
 import msgspec
 
 from adserve.core.access import Account
-from adserve.errors import NotFound
+from adserve.errors import AlreadyMade, NotFound
 from adserve.store.catalog import fingerprint
 from adserve.store.client import REPLY_ERRORS, Redis, Script, understood
 from adserve.store.keys import Keys
@@ -58,12 +58,14 @@ class Accounts:
         actor: str,
         advertiser: str | None = None,
         scopes: tuple[str, ...] = (),
+        id_: str | None = None,
     ) -> tuple[Account, str]:
-        """A new key with its secret."""
-        id_, secret = f"k-{secrets.token_hex(6)}", f"adserve_{secrets.token_urlsafe(32)}"
+        """A new key with its secret. AlreadyMade when there is one with this id."""
+        id_, secret = id_ or key_id(), f"adserve_{secrets.token_urlsafe(32)}"
         account = Account(id_, role, name, _digest(secret), int(self._clock()), advertiser, scopes)
         text = msgspec.json.encode(account).decode()
-        await self._changed(id_, text, actor, "create", "", fingerprint(text))
+        if not await self._changed(id_, text, actor, "create", "", fingerprint(text)):
+            raise already_made(id_)
         return account, secret
 
     @understood
@@ -124,6 +126,17 @@ class Accounts:
             return found
         await self.refresh()
         return self.known(secret)
+
+
+def key_id() -> str:
+    """A new one."""
+    return f"k-{secrets.token_hex(6)}"
+
+
+def already_made(id_: str) -> AlreadyMade:
+    """What is said to a call that was sent again: its secret is stored nowhere."""
+    detail = f"this call has made the key {id_}; if the answer with its secret was lost, revoke it and make another"
+    return AlreadyMade(detail, id_)
 
 
 def _digest(secret: str) -> str:

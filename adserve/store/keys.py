@@ -16,6 +16,8 @@ keys, never text from outside; names stand in hash *fields* at most.
 | `{cat}:schema` | number of the form of all this, `1`, or `1>2` while migrated | never | store.schema | every worker |
 | `{cat}:schema:by` | version of adserve that wrote that number | never | store.schema | store.schema |
 | `{cat}:secret` | check value of the secret, or `unfinished` | never | flows.admit, store.load | flows.admit |
+| `{o:DIGEST}:once` | hash: fingerprint, id, claim, answer of a call | 24 h | once.lua, once_end.lua | once.lua |
+| `{a:CALLER}:rate` | integer, until when a caller of the API used up its rate | then | gcra.lua | gcra.lua |
 | `{m:HASH}:media` | bytes of a picture | never | store.media | `GET /m/` |
 | `{sK}:l:WHAT:INCARNATION:HOUR` | bitmap, one bit a serve | last lifetime + 48 h | event.lua | event.lua |
 | `{sK}:c:BUCKET` | hash, cell to count | rolled up after 35 days | event.lua, serves.lua | store.reports |
@@ -64,6 +66,8 @@ KINDS = {
     b"p": "flushes",
     b"r": "click lists",
     b"media": "media",
+    b"once": "idempotency keys",
+    b"rate": "rates of the API",
 }
 """What the word behind the hash tag of a key is called to people; whatever else lies under `{cat}` is catalog."""
 
@@ -96,6 +100,14 @@ class Keys:
 
     def media(self, digest: str) -> str:
         return f"{self.prefix}{{m:{digest}}}:media"
+
+    def once(self, digest: str) -> str:
+        """`digest`: of a caller and the Idempotency-Key of its call."""
+        return f"{self.prefix}{{o:{digest}}}:once"
+
+    def rate(self, caller: str) -> str:
+        """`caller`: the id of a key, or the keyed digest of a client's network."""
+        return f"{self.prefix}{{a:{caller}}}:rate"
 
     def ledger(self, tag: int, what: str, incarnation: int, hour: int) -> str:
         """`what`: kind (i, v, c) and state (v valid, f set aside, p prefetch, l late), as `iv`."""

@@ -3,39 +3,45 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from starlette.types import Scope
 
+from adserve.core.access import Account
 from adserve.core.model import DEVICES
 from adserve.core.traffic import Address, Agent, client_address
 from adserve.flows.serve import Reader
 from adserve.flows.worker import Worker
+from adserve.web.bearer import bearer
 from adserve.web.protocol import merged
 
 _LOOPBACK = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?\Z")
 _PAGE_VIEW = re.compile(r"[A-Za-z0-9_-]{8,64}\Z")
 _WIDTH = re.compile(r"[0-9]{1,5}\Z")
+_COUNTRY = re.compile(r"[A-Za-z]{2}\Z")
 MAX_PARAMETERS = 100
 _NO_QUERY: Mapping[str, str] = {}
 
 
 class Ask(NamedTuple):
     """A delivery request, however it came. Header names are lower-case, several lines of one name are one; `peer` is
-    the address at the other end of the connection, or nothing."""
+    the address at the other end of the connection, or nothing; `caller` is whose key came with it, if it is one."""
 
     method: str
     query: bytes
     headers: Mapping[bytes, bytes]
     peer: str
+    caller: Account | None = None
 
     @classmethod
-    def of(cls, scope: Scope) -> Ask:
-        client = scope.get("client")
-        return cls(scope["method"], scope["query_string"], merged(scope["headers"]), client[0] if client else "")
+    def of(cls, scope: Scope, known: Callable[[str], Account | None]) -> Ask:
+        client, secret = scope.get("client"), bearer(scope["headers"])
+        caller = known(secret) if secret is not None else None
+        peer = client[0] if client else ""
+        return cls(scope["method"], scope["query_string"], merged(scope["headers"]), peer, caller)
 
 
 def parameters(query: bytes) -> Mapping[str, str]:
@@ -70,8 +76,9 @@ def _own_origin(host: bytes) -> str | None:
 
 
 def client_of(worker: Worker, ask: Ask) -> Address | None:
-    forwarded = ask.headers.get(b"x-forwarded-for", b"") if worker.trusted else b""
-    return client_address(ask.peer, forwarded.decode("latin-1"), worker.trusted)
+    vouched = ask.caller is not None and ask.caller.speaks_for_browsers
+    forwarded = ask.headers.get(b"x-forwarded-for", b"") if vouched or worker.trusted else b""
+    return client_address(ask.peer, forwarded.decode("latin-1"), worker.trusted, vouched=vouched)
 
 
 def agent_of(worker: Worker, ask: Ask) -> Agent:
@@ -105,7 +112,7 @@ def reader_of(worker: Worker, ask: Ask, query: Mapping[str, str], *, clients: st
     """The reader of a delivery request. A malformed parameter is ignored and counted."""
     agent = agent_of(worker, ask)
     verdict = verdict_of(worker, ask, agent, query, clients=clients)
-    device, width, page_view = agent.device, None, None
+    device, width, page_view, country = agent.device, None, None, None
     if query:
         if "width" in query:
             if _WIDTH.match(query["width"]):
@@ -121,4 +128,9 @@ def reader_of(worker: Worker, ask: Ask, query: Mapping[str, str], *, clients: st
         if page_view is not None and not _PAGE_VIEW.match(page_view):
             worker.malformed += bool(page_view)
             page_view = None
-    return Reader(verdict, device, width, page_view, base_url(worker, ask))
+        if "country" in query and ask.caller is not None:
+            if _COUNTRY.match(query["country"]):
+                country = query["country"].upper()
+            else:
+                worker.malformed += 1
+    return Reader(verdict, device, width, page_view, base_url(worker, ask), country)

@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple
 import msgspec
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from adserve.core.access import Account
 from adserve.core.catalog import Catalog, CompiledSlot
 from adserve.core.figures import Answers
 from adserve.errors import BadToken, StoreUnavailable
@@ -88,10 +89,11 @@ def route_of(path: str) -> tuple[str, str] | None:
 
 
 class Delivery:
-    """Answers the delivery routes and hands everything else on."""
+    """Answers the delivery routes and hands everything else on. `known` tells whose a key is; what is nobody's is as
+    good as none, so delivery needs no `401` and is of no help to who guesses."""
 
-    def __init__(self, worker: Worker, app: ASGIApp) -> None:
-        self.worker, self.app = worker, app
+    def __init__(self, worker: Worker, app: ASGIApp, known: Callable[[str], Account | None]) -> None:
+        self.worker, self.app, self.known = worker, app, known
 
     def straight(
         self, method: bytes, target: bytes, headers: dict[bytes, bytes], peer: str, later: Callable[[], Write]
@@ -122,14 +124,18 @@ class Delivery:
         if found is None:
             await self.app(scope, receive, send)
             return
-        ask, (route, rest) = Ask.of(scope), found
+        ask, (route, rest) = Ask.of(scope, self.known), found
         answer = self.answer(ask, route, rest)
         if answer is None:
             answer = await self.unheard(ask, route, rest)
         if isinstance(answer, Waiting):
-            await asyncio.wait([answer.future])
-            answer = answer.answer(answer.future)
-        head, body = answer
+            future, finish = answer
+            await asyncio.wait([future])
+            head, body = finish(future)
+            if ask.caller is not None and future.exception() is None:
+                head = head.also((b"adserve-counted", _said(future.result())))
+        else:
+            head, body = answer
         headers = head.headers
         if head.status != 204:
             headers = [*headers, (b"content-length", b"%d" % len(body))]
@@ -281,6 +287,15 @@ def _tracked(ask: Ask, seen: track.Seen, counting: asyncio.Future[str], answers:
         return answer
 
     return Waiting(counting, answered)
+
+
+def _said(outcome: str) -> bytes:
+    """What became of an event, for a caller with a key.
+
+    >>> _said("filtered:bot")
+    b'filtered; reason=bot'
+    """
+    return outcome.replace(":", "; reason=").encode("ascii")
 
 
 def _not_found(code: str) -> Answer:

@@ -21,7 +21,7 @@ from adserve.core.access import ROLES, Account
 from adserve.core.figures import Figures
 from adserve.core.report_query import PARAMETERS
 from adserve.core.validate import Check, check_id, one_of
-from adserve.errors import AdserveError, Forbidden, Unauthenticated
+from adserve.errors import AdserveError, Forbidden, StoreUnavailable, Unauthenticated
 from adserve.flows.access import require
 from adserve.flows.services import Services
 from adserve.store.catalog import TYPES
@@ -31,12 +31,13 @@ from adserve.web.api import endpoints as api
 from adserve.web.api.body import BadBody, read
 from adserve.web.api.endpoint import Endpoint
 from adserve.web.api.query import Takes, read_query, whole_from_one
+from adserve.web.api.throttle import Throttle
+from adserve.web.bearer import bearer
 from adserve.web.problems import problem, reply_to
 
 log = structlog.get_logger("adserve")
 JSON_LIMIT = 65_536
 FORM_OVERHEAD = 65_536
-MAX_SECRET = 256
 ADMIN = frozenset({"admin"})
 STAFF = frozenset({"admin", "reviewer", "reader"})
 EVERYONE = frozenset(ROLES)
@@ -131,14 +132,16 @@ ROUTES: tuple[Route, ...] = (
 )
 
 
-def build_api(services: Services, figures: Figures | None = None) -> list[StarletteRoute]:
+def build_api(
+    services: Services, figures: Figures | None = None, throttle: Throttle | None = None
+) -> list[StarletteRoute]:
     """The table as routes of the application, with replies for unknown paths and wrong methods; they are counted
-    in `figures`."""
+    in `figures`. Without a `throttle` callers may call as often as they like."""
     figures = figures or Figures()
     paths: dict[str, dict[str, Route]] = {}
     for route in ROUTES:
         paths.setdefault(route.path, {})[route.method] = route
-    found = [_dispatcher(path, methods, services, figures) for path, methods in paths.items()]
+    found = [_dispatcher(path, methods, services, figures, throttle) for path, methods in paths.items()]
 
     async def missing(_: Request) -> Response:
         return problem(404, "not_found", "there is no such address")
@@ -163,7 +166,9 @@ class _AnyMethod:
         await response(scope, receive, send)
 
 
-def _dispatcher(path: str, methods: dict[str, Route], services: Services, figures: Figures) -> StarletteRoute:
+def _dispatcher(
+    path: str, methods: dict[str, Route], services: Services, figures: Figures, throttle: Throttle | None
+) -> StarletteRoute:
     async def handle(request: Request) -> Response:
         route = methods.get("GET" if request.method == "HEAD" else request.method)
         if route is None:
@@ -172,7 +177,7 @@ def _dispatcher(path: str, methods: dict[str, Route], services: Services, figure
             refused.headers["Allow"] = allowed
             return refused
         try:
-            return await _answer(route, request, services)
+            return await _answer(route, request, services, throttle)
         except BadBody as failure:
             return problem(400, failure.code, str(failure))
         except ClientDisconnect:
@@ -181,14 +186,14 @@ def _dispatcher(path: str, methods: dict[str, Route], services: Services, figure
             return reply_to(failure)
         except REPLY_ERRORS as failure:
             log.warning("store_failed", problem=type(failure).__name__)
-            return problem(503, "store_unavailable", "the store does not answer; try again")
+            return reply_to(StoreUnavailable("the store does not answer; try again"))
 
     return StarletteRoute(path, _AnyMethod(handle, figures))
 
 
-async def _answer(route: Route, request: Request, services: Services) -> Response:
-    """Who, may they, what do they ask, is it theirs, how much, then the endpoint."""
-    account = await _caller(request, services) if route.roles else NOBODY
+async def _answer(route: Route, request: Request, services: Services, throttle: Throttle | None) -> Response:
+    """Who, how often, may they, what do they ask, is it theirs, how much, then the endpoint."""
+    account = await _caller(request, services, throttle) if route.roles else NOBODY
     if route.roles and account.role not in route.roles:
         raise Forbidden("this key's role may not do that")
     query = read_query(request.query_params.multi_items(), route.query)
@@ -201,12 +206,12 @@ async def _answer(route: Route, request: Request, services: Services) -> Respons
     return await route.endpoint(api.Call(request, services, account, query, await read(request, limit)))
 
 
-async def _caller(request: Request, services: Services) -> Account:
-    """The account of the one key that a request has. Unauthenticated."""
-    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
-    given = len(request.headers.getlist("authorization"))
-    if given == 1 and scheme.lower() == "bearer" and 0 < len(secret) <= MAX_SECRET:
-        account = await services.accounts.find(secret.strip())
-        if account is not None:
-            return account
+async def _caller(request: Request, services: Services, throttle: Throttle | None) -> Account:
+    """The account of the one key that a request has. Unauthenticated, or TooMany."""
+    secret = bearer(request.headers.raw)
+    account = await services.accounts.find(secret) if secret is not None else None
+    if throttle is not None:
+        await throttle.admit(request, account)
+    if account is not None:
+        return account
     raise Unauthenticated("send Authorization: Bearer with a valid API key")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,14 +18,17 @@ from adserve.core.access import Account
 from adserve.core.form import Form
 from adserve.core.members import REJECTION
 from adserve.core.model import Creative, Thing
-from adserve.errors import Invalid, Problem
+from adserve.errors import AlreadyMade, Invalid, Problem
 from adserve.flows import access, keys, manage, review, submit
 from adserve.flows.report import report as report_flow
 from adserve.flows.services import Services
+from adserve.store.accounts import already_made, key_id
 from adserve.web.api import body as bodies
 from adserve.web.api.endpoint import CSV, FORM, JSON, PATCH, Endpoint, answers
+from adserve.web.api.once import Making, once
 from adserve.web.api.query import whole_from_one
 from adserve.web.headers import HEADERS
+from adserve.web.problems import reply_to
 
 MAX_PAGE = 100
 AUDIT_ID = re.compile(r"[0-9]{1,15}-[0-9]{1,15}")
@@ -155,10 +159,19 @@ async def upload(call: Call) -> Response:
         fields, data = await bodies.as_form(call.request, call.body)
     else:
         fields, data = call.json(), None
-    made = await submit.submit(call.services, call.path["id"], fields, data, actor=call.account.id)
-    if call.query.get("approve") == "true":
-        made = await review.move(call.services, made.id, "approve", actor=call.account.id)
-    return await shown(call, made, 201, Location=f"/api/v1/creatives/{made.id}")
+    services, actor = call.services, call.account.id
+
+    async def make(making: Making) -> Response:
+        made = await submit.find_creative(services, making.id) if making.again else None
+        if made is None:
+            made = await submit.submit(services, call.path["id"], fields, data, actor=actor, id_=making.id)
+        making.made = True
+        if call.query.get("approve") == "true" and made.version == 1:
+            made = await review.move(services, made.id, "approve", actor=actor)
+        return await shown(call, made, 201, Location=f"/api/v1/creatives/{made.id}")
+
+    said = [fields, None if data is None else hashlib.sha256(data).hexdigest()]
+    return await once(call.request, services, call.account, said, submit.creative_id(), make)
 
 
 @answers(200, gives={JSON: "Creative"}, takes=dict.fromkeys((PATCH, JSON), "CreativePatch"), if_match=True)
@@ -204,8 +217,21 @@ def move(action: str) -> Endpoint:
 
 @answers(201, gives={JSON: "NewKey"}, takes={JSON: "KeyBody"})
 async def create_key(call: Call) -> Response:
-    made, secret = await keys.create_key(call.services, call.json(), actor=call.account.id)
-    return reply({**made.as_json(), "key": secret}, 201)
+    """The secret is in this one answer: a call that was sent again is told which key it made."""
+    body = call.json()
+
+    async def make(making: Making) -> Response:
+        try:
+            made, secret = await keys.create_key(call.services, body, actor=call.account.id, id_=making.id)
+        except AlreadyMade as told:
+            return reply_to(told)
+        making.made = True
+        return reply({**made.as_json(), "key": secret}, 201)
+
+    def kept(id_: str, _: Response) -> Response:
+        return reply_to(already_made(id_))
+
+    return await once(call.request, call.services, call.account, body, key_id(), make, kept)
 
 
 @answers(200, gives={JSON: "Keys"})

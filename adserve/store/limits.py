@@ -1,0 +1,44 @@
+"""How often a caller may call, for all workers together.
+
+DESIGN. One number a caller (GCRA), which ends by itself when it has no effect any more. A store that does not answer
+limits nobody: it has enough to do, and a limit must not be why a call fails.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+from adserve.store.client import REPLY_ERRORS, Redis, Script, understood
+from adserve.store.keys import Keys
+
+
+class Allowance(NamedTuple):
+    """Calls a second in the long run (0: any number), and how many at once of who made none for a while."""
+
+    rate: int
+    burst: int
+
+
+class Limiter:
+    """Counts calls by caller. `clock` in epoch seconds; while the store is not `up` it is not asked."""
+
+    def __init__(self, client: Redis, keys: Keys, clock: Callable[[], float], up: Callable[[], bool]) -> None:
+        self._client, self._keys, self._clock, self._up = client, keys, clock, up
+        self._gcra = Script("gcra")
+
+    async def wait_s(self, caller: str, allowance: Allowance) -> int:
+        """Whole seconds until this call may be made: 0 when it may be now, and is counted. `caller`: an id of ours or a
+        keyed digest."""
+        if not allowance.rate or not self._up():
+            return 0
+        try:
+            return math.ceil(await self._ask(caller, allowance) / 1e6)
+        except REPLY_ERRORS:
+            return 0
+
+    @understood
+    async def _ask(self, caller: str, allowance: Allowance) -> int:
+        args = [round(self._clock() * 1e6), round(1e6 / allowance.rate), allowance.burst]
+        return int(await self._gcra.call(self._client, [self._keys.rate(caller)], args))
