@@ -23,7 +23,8 @@ _PAGE_VIEW = re.compile(r"[A-Za-z0-9_-]{8,64}\Z")
 _WIDTH = re.compile(r"[0-9]{1,5}\Z")
 _COUNTRY = re.compile(r"[A-Za-z]{2}\Z")
 MAX_PARAMETERS = 100
-_NO_QUERY: Mapping[str, str] = {}
+Query = Mapping[bytes, bytes]
+_NO_QUERY: Query = {}
 
 
 class Ask(NamedTuple):
@@ -44,24 +45,30 @@ class Ask(NamedTuple):
         return cls(scope["method"], scope["query_string"], merged(scope["headers"]), peer, caller)
 
 
-def parameters(query: bytes) -> Mapping[str, str]:
-    """The first value of each query parameter, at most 100; what is not UTF-8 is left out."""
+def parameters(query: bytes) -> Query:
+    """The first value of each query parameter, at most 100, as it was sent: see `text`."""
     if not query:
         return _NO_QUERY
-    found: dict[str, str] = {}
+    found: dict[bytes, bytes] = {}
     for pair in query.split(b"&", MAX_PARAMETERS)[:MAX_PARAMETERS]:
         name, _, value = pair.partition(b"=")
-        try:
-            found.setdefault(_text(name), _text(value))
-        except UnicodeDecodeError:
-            continue
+        found.setdefault(_unquoted(name), value)
     return found
 
 
-def _text(quoted: bytes) -> str:
-    if b"%" in quoted or b"+" in quoted:
-        quoted = unquote_to_bytes(quoted.replace(b"+", b" "))
-    return quoted.decode()
+def text(query: Query, name: bytes) -> str | None:
+    """The value of a parameter; None without it, or when it is no UTF-8."""
+    value = query.get(name)
+    if value is None:
+        return None
+    try:
+        return _unquoted(value).decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _unquoted(sent: bytes) -> bytes:
+    return unquote_to_bytes(sent.replace(b"+", b" ")) if b"%" in sent or b"+" in sent else sent
 
 
 def is_loopback(host: str) -> bool:
@@ -90,13 +97,13 @@ def agent_of(worker: Worker, ask: Ask) -> Agent:
     )
 
 
-def verdict_of(worker: Worker, ask: Ask, agent: Agent, query: Mapping[str, str], *, clients: str) -> str | None:
+def verdict_of(worker: Worker, ask: Ask, agent: Agent, query: Query, *, clients: str) -> str | None:
     return worker.rules.judge(
         ask.headers,
         agent,
         lambda: client_of(worker, ask),
         clients=clients,
-        asked_not_to_count=query.get("internal") == "1",
+        asked_not_to_count=b"internal" in query and text(query, b"internal") == "1",
     )
 
 
@@ -108,29 +115,29 @@ def base_url(worker: Worker, ask: Ask) -> str:
     return _own_origin(ask.headers.get(b"host", b"")) or worker.fallback_url
 
 
-def reader_of(worker: Worker, ask: Ask, query: Mapping[str, str], *, clients: str) -> Reader:
+def reader_of(worker: Worker, ask: Ask, query: Query, *, clients: str) -> Reader:
     """The reader of a delivery request. A malformed parameter is ignored and counted."""
     agent = agent_of(worker, ask)
     verdict = verdict_of(worker, ask, agent, query, clients=clients)
     device, width, page_view, country = agent.device, None, None, None
     if query:
-        if "width" in query:
-            if _WIDTH.match(query["width"]):
-                width = int(query["width"])
+        if (asked := text(query, b"width")) is not None:
+            if _WIDTH.match(asked):
+                width = int(asked)
             else:
                 worker.malformed += 1
-        if "device" in query:
-            if query["device"] in DEVICES[1:]:
-                device = DEVICES.index(query["device"])
+        if (asked := text(query, b"device")) is not None:
+            if asked in DEVICES[1:]:
+                device = DEVICES.index(asked)
             else:
                 worker.malformed += 1
-        page_view = query.get("pv")
+        page_view = text(query, b"pv")
         if page_view is not None and not _PAGE_VIEW.match(page_view):
             worker.malformed += bool(page_view)
             page_view = None
-        if "country" in query and ask.caller is not None:
-            if _COUNTRY.match(query["country"]):
-                country = query["country"].upper()
+        if ask.caller is not None and (asked := text(query, b"country")) is not None:
+            if _COUNTRY.match(asked):
+                country = asked.upper()
             else:
                 worker.malformed += 1
     return Reader(verdict, device, width, page_view, base_url(worker, ask), country)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -22,7 +22,7 @@ from adserve.flows import track
 from adserve.flows.serve import Filled, serve_page, serve_slot
 from adserve.flows.worker import Worker
 from adserve.web.answers import Answer, Head, Headers, on_the_wire
-from adserve.web.client import Ask, agent_of, client_of, parameters, reader_of, verdict_of
+from adserve.web.client import Ask, Query, agent_of, client_of, parameters, reader_of, text, verdict_of
 from adserve.web.protocol import LATER, Later, Write
 
 GIF = (
@@ -195,14 +195,15 @@ class Delivery:
         return _JSON, body
 
     def _wanted(
-        self, catalog: Catalog, site: str, known: tuple[CompiledSlot, ...], query: Mapping[str, str]
+        self, catalog: Catalog, site: str, known: tuple[CompiledSlot, ...], query: Query
     ) -> list[tuple[str, CompiledSlot | None]]:
         """The requested instances `name` or `name:n`, each once; all of the site without `slots`. Those
         beyond 100 are left out, which counts as one malformed parameter; so does a name that can be none,
         which is unknown."""
-        if "slots" not in query:
+        wanted = text(query, b"slots")
+        if wanted is None:
             return [(one.slot.name, one) for one in known]
-        names = list(dict.fromkeys(name for name in query["slots"].split(",") if name))
+        names = list(dict.fromkeys(name for name in wanted.split(",") if name))
         self.worker.malformed += len(names) > MAX_INSTANCES
         found: list[tuple[str, CompiledSlot | None]] = []
         for name in names[:MAX_INSTANCES]:

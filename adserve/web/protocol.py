@@ -28,6 +28,8 @@ HEADER_TIMEOUT_S = 10.0
 BODY_SILENCE_S = 10.0
 BODY_TIMEOUT_S = 60.0
 LINGER_S = 1.0
+UNREAD_S = 30.0
+"""How long a client may take nothing of what waits for it."""
 FAILED = (
     b"HTTP/1.1 500 Internal Server Error\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 15\r\n"
     b"connection: close\r\n\r\ninternal error\n"
@@ -102,14 +104,34 @@ class BoundedProtocol(HttpToolsProtocol):
         self._body_until = 0.0
         self._too_big = False
         self._timer: asyncio.TimerHandle | None = None
+        self._unread: asyncio.TimerHandle | None = None
         self._until = math.inf
         self._last = False  # the next response is the last one
         self._wait(HEADER_TIMEOUT_S)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._unread):
+            if timer is not None:
+                timer.cancel()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch_reader(math.inf)
+
+    def _watch_reader(self, left: float) -> None:
+        """`left`: bytes that waited for the client when it was looked at before."""
+        waiting = self.transport.get_write_buffer_size()
+        if waiting >= left:
+            self.transport.abort()
+        else:
+            self._unread = self.loop.call_later(UNREAD_S, self._watch_reader, waiting)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
 
     def on_message_begin(self) -> None:
         self.url = b""
