@@ -13,7 +13,8 @@
     ├── Conflict                 a move that the state does not allow
     │   ├── InUse                another call with this Idempotency-Key is being made
     │   └── AlreadyMade          an earlier call made it, and what it was told is said once
-    ├── Stale                    an If-Match of an older version
+    ├── Stale                    another version than the one that was seen
+    │   └── Unmet                an If-Match or If-None-Match that does not hold
     ├── Forbidden                the role may not
     ├── Unauthenticated          no key or a bad one
     ├── TooMany                  more calls than one caller may make
@@ -132,6 +133,10 @@ class AlreadyMade(Conflict):
 
 class Stale(AdserveError):
     code = "stale_version"
+
+
+class Unmet(Stale):
+    """Making the call again would not help, as it does after a race that was lost."""
 
 
 class Forbidden(AdserveError):

@@ -111,7 +111,9 @@ def narrowed(described: dict[str, Any], tenants: list[Tenant], keys: list[str], 
         for method in [one for one in methods if role and role not in methods[one].get("x-roles", ())]:
             del methods[method]
         for operation in methods.values():
-            for one in operation.get("parameters", ()):
+            # a list of tags that names none holds for everything: nothing in this header is refused
+            operation["parameters"] = [one for one in operation.get("parameters", ()) if one["name"] != "If-None-Match"]
+            for one in operation["parameters"]:
                 one.pop("example", None)
                 if one["name"] == "If-Match":
                     one["schema"] = {"enum": ["*"]}

@@ -15,17 +15,18 @@ from msgspec.structs import replace
 
 from adserve.core import validate as v
 from adserve.core.form import Fields, Form
+from adserve.core.match import ANY, Match
 from adserve.core.members import ADVERTISER, CAMPAIGN, SITE, SLOT
 from adserve.core.model import Advertiser, Campaign, Creative, Site, Slot, Thing
 from adserve.core.pricing import remember
 from adserve.core.schedule import zone
-from adserve.errors import Conflict, Invalid, NotFound, Problem, Stale
+from adserve.errors import Conflict, Invalid, NotFound, Problem, Stale, Unmet
 from adserve.flows.services import Services
 from adserve.store.client import REPLY_ERRORS
 
 T = TypeVar("T")
 ATTEMPTS = 20
-"""How often a change without If-Match is made again on what another writer stored meanwhile."""
+"""How often a change is made again on what another writer stored meanwhile."""
 PAUSE_S, MAX_PAUSE_S = 0.004, 0.25
 """The first pause before that at most, doubled each time, and the longest. A random part of it is waited,
 so that a crowd of writers spreads; together at most 4 seconds."""
@@ -46,15 +47,16 @@ async def list_things(services: Services, kind: str) -> list[Thing]:
     return await services.catalog.list(kind)
 
 
-async def again(if_match: str | None, attempt: Callable[[], Awaitable[T]]) -> T:
-    """`attempt` reads, changes and stores; it is made anew when another writer came in between, unless
-    the caller named a version. Conflict when that happens every time."""
+async def again(attempt: Callable[[], Awaitable[T]]) -> T:
+    """`attempt` reads, looks at the caller's conditions, changes and stores; it is made anew when another writer came
+    in between. Conflict when that happens every time."""
     for tried in range(ATTEMPTS):
         try:
             return await attempt()
+        except Unmet:
+            raise
         except Stale:
-            if if_match is not None:
-                raise
+            pass
         await asyncio.sleep(random.random() * min(PAUSE_S * 2**tried, MAX_PAUSE_S))  # noqa: S311 (a pause, not a secret)
     raise Conflict("others change it all the time: try again")
 
@@ -97,32 +99,37 @@ async def booked_slots(services: Services, places: tuple[str, ...], slots: Seque
     return [slot for slot in found if slot.state != "archived"]
 
 
-def check_match(thing: Thing | None, if_match: str | None) -> None:
-    """Stale when the caller's version is not the stored one."""
-    if if_match is None:
-        return
-    named = {one.strip() for one in if_match.split(",")}
-    if thing is None or not named & {"*", f'"{thing.version}"'}:
-        raise Stale("it has another version: read it again and send its ETag")
-
-
 async def put_thing(
-    services: Services, kind: str, id_: str, body: Any, *, actor: str, if_match: str | None = None
+    services: Services, kind: str, id_: str, body: Any, *, actor: str, match: Match = ANY
 ) -> tuple[Thing, bool]:
     """Creates or replaces; `(thing, created)`. What the body omits is reset."""
     if not all(v.ID.fullmatch(part) for part in id_.split("/")):
         raise Invalid([Problem("/id", "takes 1 to 64 of a-z, 0-9 and -")])
-    return await again(if_match, lambda: _put_once(services, kind, id_, body, actor, if_match))
+
+    async def once() -> tuple[Thing, bool]:
+        before = await services.catalog.get(kind, id_)
+        match.check(before)
+        return await _store(services, kind, id_, body, before, actor), before is None
+
+    return await again(once)
 
 
-async def _put_once(
-    services: Services, kind: str, id_: str, body: Any, actor: str, if_match: str | None
-) -> tuple[Thing, bool]:
-    build = BUILDERS[kind]
-    before = await services.catalog.get(kind, id_)
-    check_match(before, if_match)
+async def patch_thing(services: Services, kind: str, id_: str, patch: Any, *, actor: str, match: Match = ANY) -> Thing:
+    """JSON merge patch (RFC 7396) on the public form."""
+
+    async def once() -> Thing:
+        before = await get_thing(services, kind, id_)
+        match.check(before)
+        merged = merge(await public(services, before), v.members(patch))
+        return await _store(services, kind, id_, merged, before, actor)
+
+    return await again(once)
+
+
+async def _store(services: Services, kind: str, id_: str, body: Any, before: Thing | None, actor: str) -> Thing:
+    """Stores what a body says in place of `before`. Stale when that was changed meanwhile."""
     body = {name: value for name, value in v.members(body).items() if name not in READ_ONLY}
-    made: Thing = await build(services, id_, body, before)
+    made: Thing = await BUILDERS[kind](services, id_, body, before)
     if made.state == "archived" and before is not None and before.state != "archived":
         await _check_childless(services, kind, id_)
     if before is None:
@@ -131,21 +138,6 @@ async def _put_once(
         made = replace(made, rank=made.serial)
     after = await services.catalog.put(kind, made, before, actor=actor, action="replace" if before else "create")
     await refresh(services)
-    return after, before is None
-
-
-async def patch_thing(
-    services: Services, kind: str, id_: str, patch: Any, *, actor: str, if_match: str | None = None
-) -> Thing:
-    """JSON merge patch (RFC 7396) on the public form."""
-    return await again(if_match, lambda: _patch_once(services, kind, id_, patch, actor, if_match))
-
-
-async def _patch_once(services: Services, kind: str, id_: str, patch: Any, actor: str, if_match: str | None) -> Thing:
-    before = await get_thing(services, kind, id_)
-    check_match(before, if_match)
-    current = {n: x for n, x in (await public(services, before)).items() if n not in READ_ONLY}
-    after, _ = await _put_once(services, kind, id_, merge(current, v.members(patch)), actor, f'"{before.version}"')
     return after
 
 
@@ -165,17 +157,20 @@ def merge(target: Any, patch: Any) -> Any:
 CHILDREN = {"site": "slot", "advertiser": "campaign", "campaign": "creative"}
 
 
-async def archive_thing(services: Services, kind: str, id_: str, *, actor: str, if_match: str | None = None) -> Thing:
-    """DELETE: the object goes out of use, its name stays in reports. Conflict with children in use."""
+async def archive_thing(services: Services, kind: str, id_: str, *, actor: str, match: Match = ANY) -> Thing:
+    """DELETE: the object goes out of use, its name stays in reports; one that is out of use stays as it is.
+    Conflict with children in use."""
 
     async def once() -> Thing:
         before = await get_thing(services, kind, id_)
-        check_match(before, if_match)
+        match.check(before)
+        if before.state == "archived":
+            return before
         await _check_childless(services, kind, id_)
         gone = replace(before, state="archived")
         return await services.catalog.put(kind, gone, before, actor=actor, action="archive")
 
-    after = await again(if_match, once)
+    after = await again(once)
     await refresh(services)
     return after
 
@@ -184,6 +179,12 @@ async def _check_childless(services: Services, kind: str, id_: str) -> None:
     for child in await services.catalog.list(CHILDREN[kind]) if kind in CHILDREN else ():
         if getattr(child, kind) == id_ and child.state != "archived":
             raise Conflict(f"the {CHILDREN[kind]} {child.id} is still in use: delete it first")
+
+
+def _check_parent(parent: Thing, child: Thing, before: Thing | None) -> None:
+    """Below what is archived nothing is made or comes back. What is archived there too may be put right."""
+    if parent.state == "archived" and (before is None or child.state != "archived"):
+        raise Conflict(f"the {type(parent).__name__.lower()} is archived: take it into use first")
 
 
 def _stored(kind: type[Site | Advertiser], fields: Fields) -> Callable[..., Awaitable[Thing]]:
@@ -201,15 +202,16 @@ def _stored(kind: type[Site | Advertiser], fields: Fields) -> Callable[..., Awai
 
 async def _slot(services: Services, id_: str, body: Any, before: Slot | None) -> Slot:
     site, _, name = id_.partition("/")
-    if (await get_thing(services, "site", site)).state == "archived":
-        raise Conflict("the site is archived: take it into use first")
+    parent = await get_thing(services, "site", site)
     form = Form(body)
     form.same("name", name, v.check_id)
     form.same("site", site, v.check_id)
     form.same("id", id_, v.place)
     values = form.read(SLOT)
     form.finish()
-    return Slot(id=id_, serial=before.serial if before else 0, version=0, site=site, name=name, **values)
+    slot = Slot(id=id_, serial=before.serial if before else 0, version=0, site=site, name=name, **values)
+    _check_parent(parent, slot, before)
+    return slot
 
 
 async def _campaign(services: Services, id_: str, body: Any, before: Campaign | None) -> Campaign:
@@ -236,6 +238,8 @@ async def _campaign(services: Services, id_: str, body: Any, before: Campaign | 
     form.finish()
     serial = before.serial if before else 0
     campaign = Campaign(id=id_, serial=serial, version=0, starts_at=starts_at, ends_at=ends_at, **values)
+    if owner is not None:
+        _check_parent(owner, campaign, before)
     return replace(campaign, priced=remember(before, campaign, int(services.clock())))
 
 

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from adserve.core import lifecycle
 from adserve.core import validate as v
+from adserve.core.match import ANY, Match
 from adserve.core.model import Creative
 from adserve.errors import Conflict, Invalid, Problem, Stale
-from adserve.flows.manage import check_match, refresh
+from adserve.flows.manage import refresh
 from adserve.flows.services import Services
 from adserve.flows.submit import get_creative
 
 
 async def move(
-    services: Services, id_: str, action: str, *, actor: str, reason: str = "", if_match: str | None = None
+    services: Services, id_: str, action: str, *, actor: str, reason: str = "", match: Match = ANY
 ) -> Creative:
     """The creative after the move. Conflict when its state does not allow it, and when it changed
     meanwhile: nothing is approved that came in after it was looked at."""
     before = await get_creative(services, id_)
-    check_match(before, if_match)
+    match.check(before)
     if action == "reject":
         try:
             reason = v.text(500)(reason)
@@ -27,7 +28,7 @@ async def move(
     try:
         done = await services.catalog.put("creative", after, before, actor=actor, action=action)
     except Stale:
-        if if_match is not None:
+        if match.must is not None:
             raise
         raise Conflict("it was changed meanwhile: look at it again") from None
     await refresh(services)

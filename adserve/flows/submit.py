@@ -11,11 +11,12 @@ from msgspec.structs import replace
 from adserve.core import lifecycle
 from adserve.core import validate as v
 from adserve.core.form import Form
+from adserve.core.match import ANY, Match
 from adserve.core.members import CONTENT, FREE, KIND
 from adserve.core.model import Campaign, Content, Creative, CreativeKind, Media, Revision, Slot
 from adserve.core.schedule import zone
 from adserve.errors import AdserveError, Conflict, Invalid, NotFound, Stale
-from adserve.flows.manage import again, booked_slots, check_match, get_thing, refresh
+from adserve.flows.manage import again, booked_slots, get_thing, refresh
 from adserve.flows.services import Services
 from adserve.intake.images import encode_off_loop
 
@@ -79,18 +80,18 @@ async def submit(
 
 
 async def patch_creative(
-    services: Services, id_: str, patch: Any, data: bytes | None = None, *, actor: str, if_match: str | None = None
+    services: Services, id_: str, patch: Any, data: bytes | None = None, *, actor: str, match: Match = ANY
 ) -> Creative:
     """Merge patch. Content (file, text, alt, click_url, size) makes a new revision that waits for review;
     name, weight and dates do not."""
-    return await again(if_match, lambda: _patch_once(services, id_, patch, data, actor, if_match))
+    return await again(lambda: _patch_once(services, id_, patch, data, actor, match))
 
 
 async def _patch_once(
-    services: Services, id_: str, patch: Any, data: bytes | None, actor: str, if_match: str | None
+    services: Services, id_: str, patch: Any, data: bytes | None, actor: str, match: Match
 ) -> Creative:
     before = await get_creative(services, id_)
-    check_match(before, if_match)
+    match.check(before)
     owner = await get_thing(services, "campaign", before.campaign)
     assert isinstance(owner, Campaign)  # noqa: S101 - what the store holds under this kind
     content = before.content

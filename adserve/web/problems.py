@@ -47,7 +47,7 @@ CODES: dict[int, dict[str, str]] = {
         "idempotency_key_in_use": "a call with this `Idempotency-Key` is being made",
         "already_made": "a call with this `Idempotency-Key` made the key `id`",
     },
-    412: {"stale_version": "`If-Match` names another version"},
+    412: {"stale_version": "`If-Match` names another version, or `If-None-Match` one that is there"},
     413: {"too_large": "the body is over its limit"},
     415: {"unsupported_media": "another media type, a `Content-Encoding`, or no picture of the accepted kinds"},
     422: {

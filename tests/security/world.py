@@ -194,7 +194,9 @@ async def inhabited(
     temporary = folder / "temporary"
     temporary.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
-    trusting = replace(settings, trusted_proxies=(ip_network("127.0.0.0/8"),), access_log=1)
+    trusting = replace(
+        settings, trusted_proxies=(ip_network("127.0.0.0/8"),), access_log=1, api_rate=0, api_rate_without_key=0
+    )
     async with running(trusting, store_url, clock=clock) as held:
         api, app = Api(held), create_app(held)
         async with serving(app) as port, serving(app, access_log=True) as logged:

@@ -16,20 +16,26 @@ Run = Callable[[Any], Awaitable[Response]]
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """`takes` and `gives`: media type to the name of a schema of `adserve.web.api.schemas`, empty for text. `gives`
-    comes with each of `statuses`, the first of which is the usual one. `if_match`: whether it looks at the version."""
+    comes with each of `statuses`, the first of which is the usual one. `if_match`: whether it looks at the version that
+    is there; `once`: whether it takes an Idempotency-Key."""
 
     run: Run
     statuses: tuple[int, ...]
     gives: Mapping[str, str]
     takes: Mapping[str, str]
     if_match: bool
+    once: bool
 
     def __call__(self, call: Any) -> Awaitable[Response]:
         return self.run(call)
 
 
 def answers(
-    *statuses: int, gives: Mapping[str, str], takes: Mapping[str, str] | None = None, if_match: bool = False
+    *statuses: int,
+    gives: Mapping[str, str],
+    takes: Mapping[str, str] | None = None,
+    if_match: bool = False,
+    once: bool = False,
 ) -> Callable[[Run], Endpoint]:
     """Makes a function an endpoint that says what it takes and gives."""
-    return lambda run: Endpoint(run, statuses, gives, takes or {}, if_match)
+    return lambda run: Endpoint(run, statuses, gives, takes or {}, if_match, once)

@@ -16,6 +16,7 @@ from starlette.responses import Response
 from adserve.core import validate as v
 from adserve.core.access import Account
 from adserve.core.form import Form
+from adserve.core.match import Match, etag
 from adserve.core.members import REJECTION
 from adserve.core.model import Creative, Thing
 from adserve.errors import AlreadyMade, Invalid, Problem
@@ -50,8 +51,10 @@ class Call:
         return self.request.path_params
 
     @property
-    def if_match(self) -> str | None:
-        return self.request.headers.get("if-match")
+    def match(self) -> Match:
+        """What the call asks of the version that is there."""
+        lines = (self.request.headers.getlist(name) for name in ("if-match", "if-none-match"))
+        return Match(*(", ".join(found) if found else None for found in lines))
 
     def json(self) -> Any:
         return bodies.as_json(self.request, self.body)
@@ -62,9 +65,12 @@ def reply(value: Any, status: int = 200, headers: Mapping[str, str] | None = Non
 
 
 async def shown(call: Call, thing: Thing, status: int = 200, **headers: str) -> Response:
-    """An object with its ETag."""
+    """An object with its ETag; a reader who has it already gets that alone."""
     body = await manage.public(call.services, thing)
-    return reply(body, status, {"ETag": f'"{thing.version}"', **headers})
+    tag = etag(thing.version, body.get("accepts"))
+    if call.request.method in ("GET", "HEAD") and call.match.knows(tag):
+        return Response(status_code=304, headers={**HEADERS, "ETag": tag})
+    return reply(body, status, {"ETag": tag, **headers})
 
 
 def id_of(kind: str, path: dict[str, str]) -> str:
@@ -81,7 +87,7 @@ def put(kind: str) -> Endpoint:
     async def endpoint(call: Call) -> Response:
         id_ = id_of(kind, call.path)
         thing, created = await manage.put_thing(
-            call.services, kind, id_, call.json(), actor=call.account.id, if_match=call.if_match
+            call.services, kind, id_, call.json(), actor=call.account.id, match=call.match
         )
         return await shown(call, thing, 201 if created else 200)
 
@@ -89,7 +95,7 @@ def put(kind: str) -> Endpoint:
 
 
 def get(kind: str) -> Endpoint:
-    @answers(200, gives={JSON: kind.capitalize()})
+    @answers(200, 304, gives={JSON: kind.capitalize()})
     async def endpoint(call: Call) -> Response:
         return await shown(call, await manage.get_thing(call.services, kind, id_of(kind, call.path)))
 
@@ -102,9 +108,7 @@ def patch(kind: str) -> Endpoint:
     @answers(200, gives={JSON: name}, takes=dict.fromkeys((PATCH, JSON), f"{name}Patch"), if_match=True)
     async def endpoint(call: Call) -> Response:
         id_ = id_of(kind, call.path)
-        thing = await manage.patch_thing(
-            call.services, kind, id_, call.json(), actor=call.account.id, if_match=call.if_match
-        )
+        thing = await manage.patch_thing(call.services, kind, id_, call.json(), actor=call.account.id, match=call.match)
         return await shown(call, thing)
 
     return endpoint
@@ -114,7 +118,7 @@ def delete(kind: str) -> Endpoint:
     @answers(200, gives={JSON: kind.capitalize()}, if_match=True)
     async def endpoint(call: Call) -> Response:
         id_ = id_of(kind, call.path)
-        thing = await manage.archive_thing(call.services, kind, id_, actor=call.account.id, if_match=call.if_match)
+        thing = await manage.archive_thing(call.services, kind, id_, actor=call.account.id, match=call.match)
         return await shown(call, thing)
 
     return endpoint
@@ -152,7 +156,7 @@ def listing(kind: str) -> Endpoint:
     return endpoint
 
 
-@answers(201, gives={JSON: "Creative"}, takes={FORM: "CreativeForm", JSON: "CreativeBody"})
+@answers(201, gives={JSON: "Creative"}, takes={FORM: "CreativeForm", JSON: "CreativeBody"}, once=True)
 async def upload(call: Call) -> Response:
     """A creative: multipart with `file`, or JSON for kinds without one."""
     if call.request.headers.get("content-type", "").startswith("multipart/"):
@@ -177,7 +181,7 @@ async def upload(call: Call) -> Response:
 @answers(200, gives={JSON: "Creative"}, takes=dict.fromkeys((PATCH, JSON), "CreativePatch"), if_match=True)
 async def patch_creative(call: Call) -> Response:
     made = await submit.patch_creative(
-        call.services, call.path["id"], call.json(), actor=call.account.id, if_match=call.if_match
+        call.services, call.path["id"], call.json(), actor=call.account.id, match=call.match
     )
     return await shown(call, made)
 
@@ -194,7 +198,7 @@ async def put_content(call: Call) -> Response:
     if strange:
         raise Invalid([Problem(v.pointer(name), "is no content", "unknown_field") for name in strange])
     made = await submit.patch_creative(
-        call.services, call.path["id"], fields, data, actor=call.account.id, if_match=call.if_match
+        call.services, call.path["id"], fields, data, actor=call.account.id, match=call.match
     )
     return await shown(call, made)
 
@@ -208,14 +212,14 @@ def move(action: str) -> Endpoint:
         said = form.read(fields)
         form.finish()
         made: Creative = await review.move(
-            call.services, call.path["id"], action, actor=call.account.id, if_match=call.if_match, **said
+            call.services, call.path["id"], action, actor=call.account.id, match=call.match, **said
         )
         return await shown(call, made)
 
     return endpoint
 
 
-@answers(201, gives={JSON: "NewKey"}, takes={JSON: "KeyBody"})
+@answers(201, gives={JSON: "NewKey"}, takes={JSON: "KeyBody"}, once=True)
 async def create_key(call: Call) -> Response:
     """The secret is in this one answer: a call that was sent again is told which key it made."""
     body = call.json()

@@ -18,7 +18,8 @@ from adserve.errors import AdserveError, Invalid, Problem, StoreError, StoreUnav
 from adserve.flows.services import Services
 from adserve.store.client import REPLY_ERRORS
 
-NAME = "Idempotency-Key"
+IDEMPOTENCY_KEY = "Idempotency-Key"
+KEY_PATTERN = "^[!-~]{1,255}$"
 _KEY = re.compile(r"[!-~]{1,255}")
 
 
@@ -63,11 +64,11 @@ async def once(
 
 
 def _key(request: Request) -> str | None:
-    given = request.headers.getlist(NAME)
+    given = request.headers.getlist(IDEMPOTENCY_KEY)
     if not given:
         return None
     if len(given) > 1 or not _KEY.fullmatch(given[0]):
-        raise Invalid([Problem(f"/{NAME}", "takes 1 to 255 visible ASCII characters, in one header line")])
+        raise Invalid([Problem(f"/{IDEMPOTENCY_KEY}", "takes 1 to 255 visible ASCII characters, in one header line")])
     return given[0]
 
 

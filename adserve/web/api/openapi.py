@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from adserve.core.validate import Schema
 from adserve.web.api.endpoint import JSON, Endpoint
+from adserve.web.api.once import IDEMPOTENCY_KEY, KEY_PATTERN
 from adserve.web.api.public_calls import PUBLIC
 from adserve.web.api.query import Takes
 from adserve.web.api.schemas import ID, KINDS, TEXT, ref, schemas
@@ -131,9 +132,17 @@ def _said(schema: Schema) -> dict[str, Any]:
 
 
 def _headers(endpoint: Endpoint) -> Iterable[dict[str, Any]]:
+    def header(name: str, about: str, example: str, schema: Schema = TEXT) -> dict[str, Any]:
+        return {"name": name, "in": "header", "schema": schema, "description": about, "example": example}
+
     if endpoint.if_match:
-        about = "The `ETag` that was read, so that nobody's change is overwritten unseen."
-        yield {"name": "If-Match", "in": "header", "schema": TEXT, "description": about, "example": '"1"'}
+        yield header("If-Match", "The `ETag` that was read, so that nobody's change is overwritten unseen.", '"1"')
+        yield header("If-None-Match", "`*`: only if there is none yet.", '"0"')
+    if 304 in endpoint.statuses:
+        yield header("If-None-Match", "The `ETag` of what is known already: `304` if it is that still.", '"0"')
+    if endpoint.once:
+        about = "Of your own, for each thing that is to be made: sent again within a day it makes nothing again."
+        yield header(IDEMPOTENCY_KEY, about, "spring-2027-01", {"type": "string", "pattern": KEY_PATTERN})
 
 
 def _responses(route: Described) -> dict[str, Any]:
@@ -149,13 +158,19 @@ def _responses(route: Described) -> dict[str, Any]:
         headers["Link"] = 'The next page, as `<...>; rel="next"`; none on the last.'
     found = {}
     for status in endpoint.statuses:
+        if status == 304:
+            found["304"] = {
+                "description": _STATUS[status],
+                "headers": {"ETag": {"description": "The same.", "schema": TEXT}},
+            }
+            continue
         more = {"Location": "Its address."} if (status, route.method) == (201, "POST") and gives in VERSIONED else {}
         said = {name: {"description": about, "schema": TEXT} for name, about in {**headers, **more}.items()}
         found[str(status)] = {"description": _STATUS[status], **answer, **({"headers": said} if said else {})}
     return found | {str(one[0]): {"$ref": f"#/components/responses/{_problem_name(*one)}"} for one in _failures(route)}
 
 
-_STATUS = {200: "Done.", 201: "Made.", 204: "Gone."}
+_STATUS = {200: "Done.", 201: "Made.", 204: "Gone.", 304: "As it was."}
 
 
 def _failures(route: Described) -> list[tuple[int, tuple[str, ...]]]:
@@ -166,11 +181,12 @@ def _failures(route: Described) -> list[tuple[int, tuple[str, ...]]]:
         401: bool(route.roles),
         403: bool(route.roles),
         404: named or "campaign" in route.query,
-        409: writes and (named or route.method == "PUT"),
+        409: writes and (named or route.method == "PUT" or route.endpoint.once),
         412: route.endpoint.if_match,
         413: writes,
         415: writes,
         422: True,
+        429: bool(route.roles),
         503: True,
     }
     never = {"not_supported"} if not route.endpoint.takes else set()
@@ -192,7 +208,8 @@ def _problem(status: int, codes: tuple[str, ...]) -> dict[str, Any]:
         "x-codes": {code: CODES[status][code] for code in codes},
         "content": {PROBLEM: {"schema": schema}},
     }
-    headers = {401: {"WWW-Authenticate": "`Bearer`."}, 503: {"Retry-After": "Seconds to wait."}}.get(status)
+    wait = {"Retry-After": "Seconds to wait."}
+    headers = {401: {"WWW-Authenticate": "`Bearer`."}, 429: wait, 503: wait}.get(status)
     if headers:
         found["headers"] = {name: {"description": about, "schema": TEXT} for name, about in headers.items()}
     return found

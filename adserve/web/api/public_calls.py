@@ -15,6 +15,7 @@ from adserve.web.api.schemas import ID, TEXT, ref
 Operation = dict[str, Any]
 
 TOKEN: Schema = {"type": "string", "pattern": "^[A-Za-z0-9_-]{48}$"}
+_COUNTED = "With an API key alone: `counted`, `duplicate`, `late`, `filtered; reason=...` or `spooled`."
 _GIF: dict[str, Any] = {"image/gif": {"schema": {}}}
 _WORD = {"text/plain": {"schema": TEXT}}
 _HTML = {"text/html": {"schema": TEXT}}
@@ -54,6 +55,7 @@ _READER = (
     _in(
         "query", "pv", TEXT, "The id of one rendering of a page: 8 to 64 of A-Z, a-z, 0-9, _ and -.", example="a1b2c3d4"
     ),
+    _in("query", "country", TEXT, "ISO 3166-1 alpha-2. Only of callers with a key; no effect yet.", example="IN"),
     _in("query", "internal", TEXT, "`1`: its events are set aside as `internal`.", example="1"),
 )
 _SITE = _in("path", "site", ID, "The site.", example="news")
@@ -61,7 +63,7 @@ _SLOT = _in("path", "slot", ID, "The slot.", example="top")
 _TOKEN = _in("path", "token", TOKEN, "From a decision.")
 _IGNORED = "Unknown parameters are ignored; malformed ones are ignored and counted in `/metrics`."
 _NOT_OURS = _answer("A token that is not ours, altered or of another purpose.", _WORD)
-_LATE = _answer("Too late; counted as late.", _WORD)
+_LATE = _answer("Too late; counted as late.", _WORD, Adserve_Counted=_COUNTED)
 _NOT_NOW = _answer("Neither the store nor the spool takes it; send it again.", _WORD, Retry_After="Seconds to wait.")
 
 
@@ -70,10 +72,18 @@ def _event(noun: str) -> dict[str, Operation]:
     again = "An event that comes again answers like the first and counts once."
     return {
         "get": _call(
-            "events", f"{noun} seen, by an image", {"200": _answer("A pixel.", _GIF), **common}, _TOKEN, about=again
+            "events",
+            f"{noun} seen, by an image",
+            {"200": _answer("A pixel.", _GIF, Adserve_Counted=_COUNTED), **common},
+            _TOKEN,
+            about=again,
         ),
         "post": _call(
-            "events", f"{noun} seen, by a beacon", {"204": _answer("Counted."), **common}, _TOKEN, about=again
+            "events",
+            f"{noun} seen, by a beacon",
+            {"204": _answer("Counted.", Adserve_Counted=_COUNTED), **common},
+            _TOKEN,
+            about=again,
         ),
     }
 
@@ -121,7 +131,11 @@ PUBLIC: dict[str, dict[str, Operation]] = {
             "events",
             "a click",
             {
-                "302": _answer("To the stored landing page.", Location="The landing page, never of the request."),
+                "302": _answer(
+                    "To the stored landing page.",
+                    Location="The landing page, never of the request.",
+                    Adserve_Counted=_COUNTED,
+                ),
                 "400": _NOT_OURS,
                 "410": _answer("The creative was rejected or deleted.", _HTML),
                 "503": _NOT_NOW,
