@@ -5,10 +5,11 @@
 local now, each = tonumber(ARGV[1]), tonumber(ARGV[2])
 local ahead = tonumber(ARGV[3]) * each
 local stored = tonumber(redis.call('GET', KEYS[1]) or now)
-local due = math.min(math.max(stored, now), now + ahead) -- not farther ahead, unless the clock was set back
+local due = math.max(stored, now)
+if due > now + ahead then due = now end -- the clock was set back: nobody could have come so far
 local wait = math.max(due + each - ahead - now, 0)
-if wait == 0 then due = due + each end
-if wait == 0 or due < stored then
+if wait == 0 then
+  due = due + each
   redis.call('SET', KEYS[1], string.format('%.0f', due), 'PX', math.ceil((due - now) / 1000))
 end
 return wait
