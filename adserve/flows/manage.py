@@ -70,16 +70,22 @@ async def refresh(services: Services) -> None:
 
 async def public(services: Services, thing: Thing, slots: Sequence[Thing] | None = None) -> dict[str, Any]:
     """The form in which the API shows an object. `slots`: all of them, from whoever shows many objects."""
-    shown: dict[str, Any] = {n: x for n, x in msgspec.to_builtins(thing).items() if n not in HIDDEN}
+    shown = _form_of(thing)
     if isinstance(thing, Campaign):
-        if thing.price is not None:
-            amount = (Decimal(thing.price.micros) / 1_000_000).quantize(Decimal("0.001"))
-            text = f"{amount:.2f}" if amount == round(amount, 2) else f"{amount}"
-            shown["price"] = {"model": thing.price.model, "amount": text, "currency": thing.price.currency}
         shown["accepts"] = [
             {"slot": slot.id, "sizes": list(slot.sizes), "max_kb": slot.max_kb}
             for slot in await booked_slots(services, thing.slots, slots)
         ]
+    return shown
+
+
+def _form_of(thing: Thing) -> dict[str, Any]:
+    """The same without what other objects say."""
+    shown: dict[str, Any] = {n: x for n, x in msgspec.to_builtins(thing).items() if n not in HIDDEN}
+    if isinstance(thing, Campaign) and thing.price is not None:
+        amount = (Decimal(thing.price.micros) / 1_000_000).quantize(Decimal("0.001"))
+        text = f"{amount:.2f}" if amount == round(amount, 2) else f"{amount}"
+        shown["price"] = {"model": thing.price.model, "amount": text, "currency": thing.price.currency}
     if isinstance(thing, Creative):
         content = msgspec.to_builtins(thing.content)
         media = content.pop("media")
@@ -120,7 +126,7 @@ async def patch_thing(services: Services, kind: str, id_: str, patch: Any, *, ac
     async def once() -> Thing:
         before = await get_thing(services, kind, id_)
         match.check(before)
-        merged = merge(await public(services, before), v.members(patch))
+        merged = merge(_form_of(before), v.members(patch))
         return await _store(services, kind, id_, merged, before, actor)
 
     return await again(once)
