@@ -70,8 +70,9 @@ def problem(
     again_s: int | None = None,
     **more: str,
 ) -> Response:
-    """One reply. `detail` never holds text of the store, a path or a traceback. `again_s`: seconds after
-    which the same call may succeed. `more`: further members."""
+    """One reply. `detail` never holds text of the store, a path or a traceback; it may name a member or parameter
+    as the caller wrote it, so whatever takes the reply for HTML sees no tag. `again_s`: seconds after which the
+    same call may succeed. `more`: further members."""
     body: dict[str, Any] = {
         "type": "about:blank",
         "title": TITLES.get(status, "Error"),
@@ -87,7 +88,8 @@ def problem(
         headers["WWW-Authenticate"] = "Bearer"
     if again_s is not None:
         headers["Retry-After"] = str(again_s)
-    return Response(msgspec.json.encode(body), status, headers, "application/problem+json")
+    encoded = msgspec.json.encode(body).replace(b"<", b"\\u003c")
+    return Response(encoded, status, headers, "application/problem+json")
 
 
 def reply_to(failure: e.AdserveError) -> Response:
