@@ -152,7 +152,9 @@ async def fill(world: World, text: str) -> None:
                     world.places["/creatives/{id}"] = made["id"]
 
 
-SOME = ("\"'><img src=x onerror=XSS1>", "</script><script>XSS1</script>", "{{7*7}}{%", "%(secret)s{0.x}", "=1+1", "<!--")
+SOME = (
+    "\"'><img src=x onerror=XSS1>", "</script><script>XSS1</script>", "{{7*7}}{%", "%(secret)s{0.x}", "=1+1", "<!--",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("text", SOME)
@@ -240,7 +242,7 @@ async def test_the_demo_s_pages_show_names_as_text(api: Api, text: str) -> None:
 # ---- what a request says of itself
 
 
-ECHOES = ("\"><script>xss</script>", "'-alert(1)-'", "\\u003cscript\\u003exss", "xss\nSet-Cookie: xss=1")
+ECHOES = ('"><script>xss</script>', "'-alert(1)-'", "\\u003cscript\\u003exss", "xss\nSet-Cookie: xss=1")
 
 
 async def test_no_answer_repeats_markup_of_a_request(world: World) -> None:

@@ -5,8 +5,8 @@ All of them may be stored: they hold no character that validation refuses, and a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+from xml.etree.ElementTree import Element
 
 import html5lib
 
@@ -25,8 +25,12 @@ SCRIPTS = (
     "</script><script>alert(1)</script>", "\\';alert(1)//", "<!--<script>", "]]>", "\\u003cscript\\u003e", "\\", "'",
     '"', "*/alert(1)/*", "${alert(1)}", "\\x3c",
 )  # fmt: skip
-FORMATS = ("{0.__class__.__init__.__globals__}", "%(secret)s", "%s%n", "{}", "%", "%%", "{secret!r}", "$secret", "%c" * 9)
-FORMULAS = ("=1+1", "+1", "-1", "@SUM(A1)", "=HYPERLINK(1)", '",=1+1,"', "=cmd|' /C calc'!A0", "'=1")
+FORMATS = (
+    "{0.__class__.__init__.__globals__}", "%(secret)s", "%s%n", "{}", "%", "%%", "{secret!r}", "$secret", "%c" * 9,
+)  # fmt: skip
+FORMULAS = (
+    "=1+1", "+1", "-1", "@SUM(A1)", "=HYPERLINK(1)", '",=1+1,"', "=cmd|' /C calc'!A0", "'=1",
+)  # fmt: skip
 TEXTS = (*TEMPLATES, *MARKUP, *SCRIPTS, *FORMATS, *FORMULAS)
 
 
@@ -51,24 +55,18 @@ def read_page(html: str) -> Seen:
     return _walk(html5lib.parse(html, treebuilder="etree", namespaceHTMLElements=False))
 
 
-def _walk(tree: object) -> Seen:
+def _walk(tree: Element) -> Seen:
     found = Seen()
 
-    def visit(element: object, depth: int) -> None:
-        tag, attributes = getattr(element, "tag", ""), getattr(element, "attrib", {})
+    def visit(element: Element, depth: int) -> None:
+        tag: object = element.tag
         name = tag if isinstance(tag, str) else "<!-- -->"
-        found.tree.append(f"{depth} {name} {' '.join(sorted(map(str, attributes)))}")
-        found.values.update({str(key): str(value) for key, value in attributes.items()})
-        if text := getattr(element, "text", None):
-            found.words.append(text)
-        for child in _children(element):
+        found.tree.append(f"{depth} {name} {' '.join(sorted(map(str, element.attrib)))}")
+        found.values.update({str(key): str(value) for key, value in element.attrib.items()})
+        found.words += filter(None, [element.text])
+        for child in element:
             visit(child, depth + 1)
-        if tail := getattr(element, "tail", None):
-            found.words.append(tail)
+        found.words += filter(None, [element.tail])
 
     visit(tree, 0)
     return found
-
-
-def _children(element: object) -> Iterator[object]:
-    yield from element  # type: ignore[attr-defined]
