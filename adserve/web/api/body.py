@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,6 +19,9 @@ MAX_DEPTH = 40
 MAX_TEXT_PART = 65_536
 MAX_FIELDS = 40
 NUMBERS = ("weight", "width", "height")
+
+# A broken form is told to whoever sent it. The parser would warn in the log too, a line for each.
+logging.getLogger("python_multipart").setLevel(logging.ERROR)
 
 
 class BadBody(AdserveError):
@@ -118,6 +122,8 @@ async def as_form(request: Request, body: bytes) -> tuple[dict[str, Any], bytes 
     header, options = parse_options_header(request.headers.get("content-type", ""))
     if header != b"multipart/form-data" or not 0 < len(options.get(b"boundary", b"")) <= 70:
         raise UnsupportedMedia("send multipart/form-data with a boundary")
+    if options.get(b"charset", b"utf-8").lower() != b"utf-8":  # the parser would read text as any that it is told
+        raise UnsupportedMedia("send the text of the form in UTF-8, without a charset")
 
     async def stream() -> Any:
         yield body
