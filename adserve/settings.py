@@ -26,7 +26,9 @@ ALL = "ADSERVE_"
 MIN_SECRET = 32
 MIN_ADMIN_KEY = 24
 MAX_RATE = 1_000_000
-TESTING = ("ADSERVE_REQUIRE_BROWSER", "ADSERVE_TEST_STORE", "ADSERVE_CHAOS_RUNS", "ADSERVE_CHAOS_SEED")
+TESTING = (
+    "ADSERVE_REQUIRE_BROWSER", "ADSERVE_TEST_STORE", "ADSERVE_CHAOS_RUNS", "ADSERVE_CHAOS_SEED", "ADSERVE_FUZZ_RUNS",
+)  # fmt: skip
 """Variables of the tests, which are no settings."""
 PREFIX = re.compile(r"[A-Za-z0-9_.:/-]{1,64}")
 """Braces would make a hash tag, `*?[]` a pattern, and blanks are lost in every tool."""

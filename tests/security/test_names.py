@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.security.places import everywhere, form_request, good_request
+from tests.security.places import form_request, good_request
 from tests.security.promises import check, promises
 from tests.security.table import BODIES, FORM, V1, Address, addresses
 from tests.security.world import Answer, Request, World
@@ -156,17 +156,6 @@ async def test_no_id_but_a_plain_one_is_taken_anywhere(world: World) -> None:
                 got = await world.api.call("PUT", path, body)
                 assert got.status_code == 422, (body, got.text)
     assert set(await objects(world)) == before
-
-
-async def test_an_id_in_another_case_or_script_is_another_s(world: World) -> None:
-    """Where it is read it is not there: nothing folds it to the one that is."""
-    probes = list(everywhere(world, ("SPARE", "News", "ne\u0461s", "\uff4eews", "news%00"), places=("path",)))
-    async with promises(world):
-        for probe, answer in zip(probes, await world.walk(probe.request for probe in probes), strict=True):
-            check(answer, probe)
-            unfilled = probe.address.path.startswith("/v1/slots/") and answer.body == b""
-            allowed = (400, 404, 405, 422) if probe.address.path != "/v1/slots/{site}/{slot}" else (200,)
-            assert unfilled or answer.status in allowed, (probe, answer)
 
 
 @pytest.mark.parametrize("field", ["click_url", "html", "kind"])
