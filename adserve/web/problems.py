@@ -56,7 +56,7 @@ CODES: dict[int, dict[str, str]] = {
         "idempotency_key_reused": "the `Idempotency-Key` was sent with another call before",
         "rolled_up": "a report on quarter-hours that are rolled up to days",
     },
-    429: {"too_many_requests": "more calls than this key, or this network without a key, may make"},
+    429: {"too_many_requests": "more calls than this key, or this network without a key, may make, or uploads at once"},
     503: {"store_unavailable": "the store does not answer", "store_error": "the store refuses"},
 }
 """What a described call may answer when it fails: status to its stable codes and what they mean."""

@@ -8,7 +8,9 @@ each route, so that no endpoint can forget one.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import get_args, get_type_hints
 
 import structlog
@@ -28,7 +30,7 @@ from adserve.store.catalog import TYPES
 from adserve.store.client import REPLY_ERRORS
 from adserve.web.api import documents
 from adserve.web.api import endpoints as api
-from adserve.web.api.body import BadBody, read
+from adserve.web.api.body import BadBody, Room, read
 from adserve.web.api.endpoint import Endpoint
 from adserve.web.api.query import Takes, read_query, whole_from_one
 from adserve.web.api.throttle import Throttle
@@ -141,7 +143,8 @@ def build_api(
     paths: dict[str, dict[str, Route]] = {}
     for route in ROUTES:
         paths.setdefault(route.path, {})[route.method] = route
-    found = [_dispatcher(path, methods, services, figures, throttle) for path, methods in paths.items()]
+    answer = partial(_answer, services=services, throttle=throttle, room=Room())
+    found = [_dispatcher(path, methods, answer, figures) for path, methods in paths.items()]
 
     async def missing(_: Request) -> Response:
         return problem(404, "not_found", "there is no such address")
@@ -167,7 +170,10 @@ class _AnyMethod:
 
 
 def _dispatcher(
-    path: str, methods: dict[str, Route], services: Services, figures: Figures, throttle: Throttle | None
+    path: str,
+    methods: dict[str, Route],
+    answer: Callable[[Route, Request], Awaitable[Response]],
+    figures: Figures,
 ) -> StarletteRoute:
     async def handle(request: Request) -> Response:
         route = methods.get("GET" if request.method == "HEAD" else request.method)
@@ -177,7 +183,7 @@ def _dispatcher(
             refused.headers["Allow"] = allowed
             return refused
         try:
-            return await _answer(route, request, services, throttle)
+            return await answer(route, request)
         except BadBody as failure:
             return problem(400, failure.code, str(failure))
         except ClientDisconnect:
@@ -191,7 +197,9 @@ def _dispatcher(
     return StarletteRoute(path, _AnyMethod(handle, figures))
 
 
-async def _answer(route: Route, request: Request, services: Services, throttle: Throttle | None) -> Response:
+async def _answer(
+    route: Route, request: Request, services: Services, throttle: Throttle | None, room: Room
+) -> Response:
     """Who, how often, may they, what do they ask, is it theirs, how much, then the endpoint."""
     account = await _caller(request, services, throttle) if route.roles else NOBODY
     if route.roles and account.role not in route.roles:
@@ -202,8 +210,10 @@ async def _answer(route: Route, request: Request, services: Services, throttle: 
             raise Forbidden(f"this key's role may not ask for {name}={value}")
     if route.about is not None:
         await require(services, account, route.about, api.id_of(route.about, request.path_params))
-    limit = services.max_upload_bytes + FORM_OVERHEAD if route.body_limit < 0 else route.body_limit
-    return await route.endpoint(api.Call(request, services, account, query, await read(request, limit)))
+    upload = route.body_limit < 0
+    limit = services.max_upload_bytes + FORM_OVERHEAD if upload else route.body_limit
+    with room.of(account.id) if upload else nullcontext():
+        return await route.endpoint(api.Call(request, services, account, query, await read(request, limit)))
 
 
 async def _caller(request: Request, services: Services, throttle: Throttle | None) -> Account:

@@ -3,6 +3,7 @@ a name of ours, and nothing besides."""
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import io
 import json
@@ -13,7 +14,7 @@ import struct
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from functools import partial
 
 import pytest
@@ -23,6 +24,8 @@ from PIL import Image
 
 from adserve.errors import AdserveError
 from adserve.intake.images import inspect_and_encode
+from adserve.web.api.body import UPLOADS_AT_ONCE, UPLOADS_OF_ONE
+from tests.conftest import ADMIN, Api
 from tests.intake.test_images import FOREIGN, HOSTILE, SEEDS, chunk, drawing, saved
 from tests.security.places import form_request, good_request
 from tests.security.promises import check, promises
@@ -217,3 +220,60 @@ async def test_what_is_no_picture_is_refused_by_its_bytes(world: World, place: s
         for data, answer in zip(files, await world.walk(asked), strict=True):
             check(answer, data[:40])
             assert answer.status in (415, 422), (data[:80], answer)
+
+
+# ---- many at once
+
+
+class Slow:
+    """An upload that stops after its first bytes until `gate` opens."""
+
+    def __init__(self, api: Api, key: str, gate: asyncio.Event) -> None:
+        whole = form_request(Request("POST", "/"), FORM, b"x")
+        self.body, self.gate, self.begun = whole.body, gate, asyncio.Event()
+        headers = {**{name: str(value) for name, value in whole.headers}, "Authorization": f"Bearer {key}"}
+        path = "/api/v1/campaigns/one/creatives"
+        self.answer = asyncio.create_task(api.http.post(path, content=self._pieces(), headers=headers))
+
+    async def _pieces(self) -> AsyncIterator[bytes]:
+        yield self.body[:50]
+        self.begun.set()  # the service asks for more
+        await self.gate.wait()
+        yield self.body[50:]
+
+    async def is_taken(self) -> bool:
+        """Whether there was room for it; if not, it was told so."""
+        begun = asyncio.create_task(self.begun.wait())
+        await asyncio.wait([self.answer, begun], return_when=asyncio.FIRST_COMPLETED)
+        begun.cancel()
+        if not self.answer.done():
+            return True
+        told = self.answer.result()
+        assert (told.status_code, told.json()["code"]) == (429, "too_many_requests")
+        assert told.headers["retry-after"]
+        return False
+
+    async def give_up(self) -> None:
+        self.answer.cancel()
+        await asyncio.wait([self.answer])
+
+
+async def test_nobody_fills_the_memory_with_uploads(api: Api) -> None:
+    """Those that are on their way have a limit, each key a smaller one; whoever comes too late is told when to come
+    again. What ended or was given up leaves its room."""
+    await api.world()
+    await api.creative()
+    keys = [ADMIN, *[(await api.make("POST", "/keys", {"role": "admin", "name": "k"}))["key"] for _ in range(2)]]
+    gate = asyncio.Event()
+    first = [Slow(api, keys[0], gate) for _ in range(UPLOADS_OF_ONE)]
+    second = [Slow(api, keys[1], gate) for _ in range(UPLOADS_AT_ONCE - UPLOADS_OF_ONE)]
+    for one in (*first, *second):
+        assert await one.is_taken()
+    assert not await Slow(api, keys[2], gate).is_taken()
+    for one in second:
+        await one.give_up()
+    assert not await Slow(api, keys[0], gate).is_taken()
+    assert await Slow(api, keys[2], gate).is_taken()
+    gate.set()
+    assert {(await one.answer).status_code for one in first} == {415}
+    assert (await Slow(api, keys[0], gate).answer).status_code == 415

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from python_multipart.multipart import parse_options_header
@@ -13,12 +15,15 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from adserve.core.validate import pointer
-from adserve.errors import AdserveError, Invalid, Problem, TooLarge, UnsupportedMedia
+from adserve.errors import AdserveError, Invalid, Problem, TooLarge, TooMany, UnsupportedMedia
 
 MAX_DEPTH = 40
 MAX_TEXT_PART = 65_536
 MAX_FIELDS = 40
 NUMBERS = ("weight", "width", "height")
+UPLOADS_AT_ONCE, UPLOADS_OF_ONE = 8, 4
+AGAIN_S = 2
+"""Uploads that a worker holds in memory together, and those of one key among them."""
 
 # A broken form is told to whoever sent it. The parser would warn in the log too, a line for each.
 logging.getLogger("python_multipart").setLevel(logging.ERROR)
@@ -28,6 +33,25 @@ class BadBody(AdserveError):
     """A body that cannot be parsed at all."""
 
     code = "bad_body"
+
+
+class Room:
+    """Where uploads are while they come in and are decoded. Whoever may upload could else fill the memory with
+    many that come slowly, and must not take all the room there is."""
+
+    def __init__(self) -> None:
+        self._held: Counter[str] = Counter()
+
+    @contextmanager
+    def of(self, key: str) -> Iterator[None]:
+        """Room for one upload of a key. TooMany when there is none."""
+        if self._held[key] >= UPLOADS_OF_ONE or self._held.total() >= UPLOADS_AT_ONCE:
+            raise TooMany("too many uploads at once: send it again when another has ended", AGAIN_S)
+        self._held[key] += 1
+        try:
+            yield
+        finally:
+            self._held -= Counter((key,))  # keeps no key that holds nothing
 
 
 async def read(request: Request, limit: int) -> bytes:
