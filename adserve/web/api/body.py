@@ -21,9 +21,10 @@ MAX_DEPTH = 40
 MAX_TEXT_PART = 65_536
 MAX_FIELDS = 40
 NUMBERS = ("weight", "width", "height")
-UPLOADS_AT_ONCE, UPLOADS_OF_ONE = 8, 4
+UPLOADS_AT_ONCE, UPLOADS_OF_ONE = 12, 6
+"""Uploads that a worker holds in memory together, and those of one key among them: a browser sends six."""
 AGAIN_S = 2
-"""Uploads that a worker holds in memory together, and those of one key among them."""
+"""When to send one again that found no room."""
 
 # A broken form is told to whoever sent it. The parser would warn in the log too, a line for each.
 logging.getLogger("python_multipart").setLevel(logging.ERROR)
