@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from starlette.requests import Request as HttpRequest
 
+from adserve.core.validate import check_id
 from adserve.errors import MAX_PROBLEMS, AdserveError
 from adserve.web.api.body import MAX_FIELDS, MAX_TEXT_PART, as_form
 from adserve.web.api.query import read_query
@@ -208,5 +209,5 @@ async def test_an_answer_to_many_mistakes_is_short(world: World) -> None:
 
 def test_a_repeated_parameter_is_told_once() -> None:
     with pytest.raises(AdserveError) as raised:
-        read_query([("limit", "1")] * 10_000, {"limit": str})
+        read_query([("limit", "1")] * 10_000, {"limit": check_id})
     assert len(str(raised.value)) < 100
