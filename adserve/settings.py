@@ -106,7 +106,7 @@ def _networks(text: str) -> tuple[Network, ...]:
 
 
 def _host(text: str) -> str:
-    if not text or len(text) > 253 or any(c.isspace() or c in "/@\\" for c in text):
+    if not text.isprintable() or not 0 < len(text) <= 253 or any(c.isspace() or c in "/@\\" for c in text):
         raise ValueError("takes an address or host name to listen on, as 127.0.0.1 or 0.0.0.0")
     try:
         if ":" in text:
