@@ -16,6 +16,7 @@ import sys
 import zipfile
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -139,6 +140,22 @@ def test_a_bomb_costs_no_memory() -> None:
     bombs = pickle.dumps(HOSTILE["pixels"])
     done = subprocess.run([sys.executable, "-c", program], input=bombs, capture_output=True, check=True)
     assert int(done.stdout) < 50_000, "kB"
+
+
+def test_a_decoder_writes_no_file(tmp_path: Path) -> None:
+    """Whatever it is brought to do: its process may not make one grow."""
+    program = (
+        "import sys\n"
+        "from adserve.intake import images\n"
+        "def decode(*_, **__):\n"
+        "    open(sys.argv[2], 'wb', 0).write(b'x')\n"
+        "images.inspect_and_encode = decode\n"
+        "images._main()\n"
+    )
+    file = tmp_path / "written"
+    done = subprocess.run([sys.executable, "-c", program, "1000", str(file)], input=b"", capture_output=True)
+    assert b"File too large" in done.stderr
+    assert file.stat().st_size == 0
 
 
 CHANGES = st.lists(
