@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 import tracemalloc
 from typing import Any
@@ -15,7 +16,7 @@ from adserve.errors import MAX_PROBLEMS, AdserveError
 from adserve.web.api.body import MAX_FIELDS, MAX_TEXT_PART, as_form
 from adserve.web.api.query import read_query
 from adserve.web.client import MAX_PARAMETERS, parameters
-from tests.security.places import BOUNDARY, form_request, good_request
+from tests.security.places import BOUNDARY, everywhere, form_request, good_request
 from tests.security.promises import check, promises
 from tests.security.table import BODIES, FORMS, Address, addresses
 from tests.security.world import Request, World
@@ -211,3 +212,27 @@ def test_a_repeated_parameter_is_told_once() -> None:
     with pytest.raises(AdserveError) as raised:
         read_query([("limit", "1")] * 10_000, {"limit": check_id})
     assert len(str(raised.value)) < 100
+
+
+LONG = (
+    "9" * 4_500,
+    "9" * 4_500 + "x1",
+    "https://a.example:" + "9" * 4_500,
+    "2026-01-01T00:00:00." + "9" * 4_500,
+    "9" * 4_500 + "/UTC",
+)
+INSIDE = re.compile(
+    rb"sys\.|\bint\b|Exceeds|codec|isoformat|literal|Errno|NoneType|ZoneInfo|object is|expected |regex", re.I
+)
+"""What the language says of its own failures."""
+
+
+async def test_a_problem_is_told_in_our_words(world: World) -> None:
+    """In every member and parameter, with numbers, sizes, addresses and moments far longer than a parser expects."""
+    probes = list(everywhere(world, LONG, places=("query", "json")))
+    async with promises(world):
+        for probe, answer in zip(probes, await world.walk(probe.request for probe in probes), strict=True):
+            check(answer, probe)
+            if answer.status >= 400:
+                found = INSIDE.search(answer.body)
+                assert found is None, (probe, found, answer.body[:300])
