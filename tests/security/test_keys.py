@@ -14,10 +14,11 @@ from adserve.errors import SettingsError, StoreError
 from adserve.settings import SETTINGS, Secret, Settings, load
 from adserve.store.client import REPLY_ERRORS, connect
 from adserve.web.routes import ROUTES
-from tests.conftest import ADMIN, SECRET
+from tests.conftest import ADMIN, SECRET, Clock
 from tests.security.places import BOUNDARY, everywhere, form_request, good_request
 from tests.security.promises import check, promises
 from tests.security.table import BODIES, FORM, FORMS, Address, addresses
+from tests.security.test_audit import as_user
 from tests.security.world import Answer, Request, World
 
 OPEN = {route.path for route in ROUTES if not route.roles}
@@ -106,6 +107,8 @@ async def test_delivery_cares_for_no_key(world: World) -> None:
 async def test_a_key_is_told_once_and_kept_nowhere(world: World) -> None:
     """Made, used, changed for another with both alive, revoked, refused: no piece of either stands in the store, in
     the files that it writes, in the log, in the figures or in any answer but that which gave it."""
+    folder = await folder_of_the_store(world)
+    before = sizes(folder)
     made: list[dict[str, Any]] = []
     for name in ("one", "two"):
         answer = await world.api.call("POST", "/keys", {"role": "admin", "name": name})
@@ -127,7 +130,8 @@ async def test_a_key_is_told_once_and_kept_nowhere(world: World) -> None:
         assert sum(answer.status == 401 for answer in answers) > 20
         assert sum(answer.status == 200 for answer in answers) > 60
     told = b"".join(answer.head.encode() + answer.body for answer in answers)
-    stored = b"".join([*(await world.api.contents()).values(), *await files_of_the_store(world)])
+    stored = b"".join([*(await world.api.contents()).values(), *written_since(folder, before)])
+    assert made[1]["id"].encode() in stored
     log = "\n".join(world.lines()).encode()
     for secret in secrets:
         for piece in pieces(secret):
@@ -135,14 +139,19 @@ async def test_a_key_is_told_once_and_kept_nowhere(world: World) -> None:
                 assert piece.encode() not in where
 
 
-async def files_of_the_store(world: World) -> list[bytes]:
-    """What an embedded store has written: its log and its dumps."""
+async def folder_of_the_store(world: World) -> Path:
+    """Where an embedded store has its log and its dumps."""
     client: Any = world.api.held.services.client
-    return _read_all(Path(str((await client.config_get("dir"))["dir"])))
+    return Path(str((await client.config_get("dir"))["dir"]))
 
 
-def _read_all(folder: Path) -> list[bytes]:
-    return [file.read_bytes() for file in folder.rglob("*") if file.is_file()]
+def sizes(folder: Path) -> dict[Path, int]:
+    return {file: file.stat().st_size for file in folder.rglob("*") if file.is_file()}
+
+
+def written_since(folder: Path, before: dict[Path, int]) -> list[bytes]:
+    """What was added to its files: others have tests on the same store, and long logs."""
+    return [file.read_bytes()[before.get(file, 0) :] for file in sizes(folder)]
 
 
 # ---- canaries
@@ -200,6 +209,17 @@ async def test_a_failing_store_tells_nothing(world: World) -> None:
             for word in ("WRONGTYPE", "ERR ", "{cat}", ADMIN, SECRET, "Traceback", "redis", "valkey"):
                 assert word.lower().encode() not in said, (broken, word, answer)
     assert not [line for line in world.lines() if ADMIN in line or SECRET in line]
+
+
+async def test_health_says_nothing_of_what_the_store_says(settings: Settings, store_url: str, clock: Clock) -> None:
+    """A store that refuses its user: whoever asks learns that it does, and neither its words nor the user's name."""
+    for right in ("-get", "-hget", "-evalsha", "-config|get", "-info", "-set"):
+        async with as_user(settings, store_url, clock, ["~*", "&*", "+@all", right]) as office:
+            for path in ("/readyz", "/healthz", "/version", "/metrics", "/v1/slots/news/top"):
+                got = await office.api.http.get(path)
+                assert got.status_code in (200, 503), (right, got.text)
+                for word in ("NOPERM", "permission", "service-password", "User ", "command", ".py", "Traceback"):
+                    assert word not in got.text or path == "/metrics", (right, path, got.text)
 
 
 def secret_settings() -> list[str]:
