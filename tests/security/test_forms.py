@@ -15,7 +15,7 @@ from adserve.core.validate import check_id
 from adserve.errors import MAX_PROBLEMS, AdserveError
 from adserve.web.api.body import MAX_FIELDS, MAX_TEXT_PART, as_form
 from adserve.web.api.query import read_query
-from adserve.web.client import MAX_PARAMETERS, parameters
+from adserve.web.client import MAX_PARAMETERS, parameters, text
 from tests.security.places import BOUNDARY, everywhere, form_request, good_request
 from tests.security.promises import check, promises
 from tests.security.table import BODIES, FORMS, Address, addresses
@@ -178,8 +178,9 @@ async def test_the_form_of_a_web_page_is_no_body_here(world: World) -> None:
 
 def test_a_query_costs_as_much_as_its_bytes() -> None:
     """The parameters of delivery, as many as a URL can hold: a semicolon is data, half an escape too."""
-    assert parameters(b"a=1;device=mobile") == {"a": "1;device=mobile"}
-    assert parameters(b"a=%&b=%z&c=%4&d=%f0%28") == {"a": "%", "b": "%z", "c": "%4"}
+    assert text(parameters(b"a=1;device=mobile"), b"a") == "1;device=mobile"
+    halves = parameters(b"a=%&b=%z&c=%4&d=%f0%28")
+    assert [text(halves, name) for name in (b"a", b"b", b"c", b"d")] == ["%", "%z", "%4", None]
     for query in URLENCODED:
         began = time.process_time()
         assert len(parameters(query)) <= MAX_PARAMETERS

@@ -72,6 +72,11 @@ async def read(request: Request, limit: int) -> bytes:
     return b"".join(parts)
 
 
+def is_form(request: Request) -> bool:
+    """Whether a body says that it may hold a file."""
+    return request.headers.get("content-type", "").lower().startswith("multipart/")
+
+
 def as_json(request: Request, body: bytes) -> Any:
     """JSON of a body. UnsupportedMedia or BadBody when it is none, Invalid for text that is no Unicode.
 
