@@ -29,6 +29,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+MAX_PROBLEMS = 100
+"""How many problems one answer names: an input of 64 KB holds room for thousands, and each takes more to name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -99,13 +102,13 @@ class NoData(AdserveError):
 
 
 class Invalid(AdserveError):
-    """A body or query that cannot be taken; `problems` holds all of them."""
+    """A body or query that cannot be taken; `problems` holds all of them, up to `MAX_PROBLEMS`."""
 
     code = "invalid"
 
     def __init__(self, problems: list[Problem], *, code: str | None = None) -> None:
-        self.problems = problems
-        super().__init__("; ".join(map(str, problems)), code=code)
+        self.problems = problems[:MAX_PROBLEMS]
+        super().__init__("; ".join(map(str, self.problems)), code=code)
 
 
 class NotFound(AdserveError):

@@ -26,7 +26,9 @@ ALL = "ADSERVE_"
 MIN_SECRET = 32
 MIN_ADMIN_KEY = 24
 MAX_RATE = 1_000_000
-TESTING = ("ADSERVE_REQUIRE_BROWSER", "ADSERVE_TEST_STORE", "ADSERVE_CHAOS_RUNS", "ADSERVE_CHAOS_SEED")
+TESTING = (
+    "ADSERVE_REQUIRE_BROWSER", "ADSERVE_TEST_STORE", "ADSERVE_CHAOS_RUNS", "ADSERVE_CHAOS_SEED", "ADSERVE_FUZZ_RUNS",
+)  # fmt: skip
 """Variables of the tests, which are no settings."""
 PREFIX = re.compile(r"[A-Za-z0-9_.:/-]{1,64}")
 """Braces would make a hash tag, `*?[]` a pattern, and blanks are lost in every tool."""
@@ -104,7 +106,7 @@ def _networks(text: str) -> tuple[Network, ...]:
 
 
 def _host(text: str) -> str:
-    if not text or len(text) > 253 or any(c.isspace() or c in "/@\\" for c in text):
+    if not text.isprintable() or not 0 < len(text) <= 253 or any(c.isspace() or c in "/@\\" for c in text):
         raise ValueError("takes an address or host name to listen on, as 127.0.0.1 or 0.0.0.0")
     try:
         if ":" in text:

@@ -119,6 +119,7 @@ async def running(
         stack.push_async_callback(refresh.close)
         services = _services(settings, client, keys, clock, refresh)
         loader = Loader(worker, services.catalog)
+        stack.push_async_callback(services.accounts.close)
 
         async def known(renew: bool) -> bool:
             try:

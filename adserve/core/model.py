@@ -7,6 +7,7 @@ seconds, money is integer micro-units of the currency, sizes are CSS pixels.
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import Annotated, Literal, NewType
 
@@ -29,6 +30,7 @@ RevisionSerial = Annotated[int, Meta(ge=0, lt=2**32)]
 Pixels = Annotated[int, Meta(ge=0, le=65_535)]
 SizeText = Annotated[str, Meta(pattern=r"\A[1-9][0-9]{0,3}x[1-9][0-9]{0,3}\Z")]
 FileName = Annotated[str, Meta(pattern=r"\A[0-9a-f]{40}\.(png|jpg|gif|webp|avif)\Z")]
+_SIZE = re.compile(r"([0-9]{1,4})x([0-9]{1,4})")
 DEVICES = ("unknown", "desktop", "mobile", "tablet")
 
 
@@ -52,11 +54,10 @@ class Size(Struct, frozen=True, order=True):
     @classmethod
     def parse(cls, text: str) -> Size:
         """`"728x90"` to a size; ValueError when it is not two numbers from 1 to 4096."""
-        width, x, height = text.partition("x")
-        plain = width.isascii() and width.isdigit() and height.isascii() and height.isdigit()
-        if not x or not plain or not (1 <= int(width) <= MAX_SIDE and 1 <= int(height) <= MAX_SIDE):
+        found = _SIZE.fullmatch(text)
+        if found is None or not all(1 <= int(side) <= 4096 for side in found.groups()):
             raise ValueError("a size is WIDTHxHEIGHT in CSS pixels, each from 1 to 4096, for example 728x90")
-        return cls(int(width), int(height))
+        return cls(int(found[1]), int(found[2]))
 
 
 class Site(Struct, frozen=True, kw_only=True):

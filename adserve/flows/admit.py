@@ -66,7 +66,10 @@ class Admission:
         except REPLY_ERRORS as problem:
             if durability.unreachable(problem):
                 raise
-            given, warnings = self.given, (f"the store refuses to be checked: {problem}",)
+            said = f"the store refuses to be checked ({type(problem).__name__}): the log has its answer"
+            if said not in self.warnings:  # what it answers may name users and places, and everybody reads warnings
+                log.warning("store_refuses", answer=str(problem))
+            given, warnings = self.given, (said,)
         for one in warnings:
             if one not in self.warnings:
                 log.warning("store_warning", detail=one)

@@ -26,7 +26,7 @@ async def report(services: Services, params: Mapping[str, str], account: Account
     """The answer to `GET /report`: JSON, or CSV text with `format=csv`. An account that is bound to an advertiser
     gets the figures of this one: its filter is always set."""
     try:
-        _, things = await services.catalog.load_all()
+        things = await services.catalog.all()
     except REPLY_ERRORS as problem:
         raise StoreUnavailable("the store does not answer") from problem
     names = await asyncio.to_thread(Names, things.values(), lambda one: sees(account, things, one))

@@ -7,7 +7,7 @@ thumbnails, profiles and whatever follows the end of the picture are gone. The s
 same output, so its digest can be its name.
 
 Decoders are C code that reads hostile bytes. `encode_off_loop` runs each upload in a process of its
-own with limits on memory and CPU, without this process's environment (where secrets are), bytes
+own with limits on memory, CPU and files, without this process's environment (where secrets are), bytes
 in and bytes out by pipes: a crash, a hang or a bomb costs that upload and nothing else. Starting it
 takes about 0.1 s, and uploads are rare. Not chosen: threads alone (a segfault ends the worker and
 its spooling) and a process pool (its children outlive a killed parent, and one crash fails all).
@@ -282,6 +282,7 @@ def _main() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CPU, (MAX_TIME_S, MAX_TIME_S))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # what comes out goes through a pipe: no file is to grow
     encoded = b""
     try:
         picture = inspect_and_encode(sys.stdin.buffer.read(), max_bytes=int(sys.argv[1]))

@@ -21,7 +21,7 @@ import msgspec
 from adserve.core.access import Account
 from adserve.errors import AlreadyMade, NotFound
 from adserve.store.catalog import fingerprint
-from adserve.store.client import REPLY_ERRORS, Redis, Script, understood
+from adserve.store.client import REPLY_ERRORS, Redis, Script, Together, understood
 from adserve.store.keys import Keys
 
 POLL_S = 0.2
@@ -42,6 +42,7 @@ class Accounts:
     ) -> None:
         self._client, self._keys, self._clock, self._steady = client, keys, clock, steady
         self._change = Script("account")
+        self._look = Together(self.refresh)  # strangers with made-up keys cost the store no look each
         self._bootstrap = (
             Account("bootstrap", "admin", "ADSERVE_ADMIN_KEY", _digest(bootstrap)) if bootstrap else None
         )
@@ -107,8 +108,12 @@ class Accounts:
         """Refreshes for ever. While the store is away those are known that were known before."""
         while True:
             with contextlib.suppress(*REPLY_ERRORS):
-                await self.refresh()
+                await self._look()
             await asyncio.sleep(POLL_S)
+
+    async def close(self) -> None:
+        """Ends a look that nobody waits for any more."""
+        await self._look.close()
 
     def known(self, secret: str) -> Account | None:
         """The account of a secret as of the last refresh, or None. The look-up is by digest, so its time tells
@@ -124,7 +129,7 @@ class Accounts:
         fresh = self._steady() - self._read_at <= REMEMBER_S
         if found is not None and (fresh or found is self._bootstrap):
             return found
-        await self.refresh()
+        await self._look()
         return self.known(secret)
 
 

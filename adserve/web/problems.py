@@ -56,7 +56,7 @@ CODES: dict[int, dict[str, str]] = {
         "idempotency_key_reused": "the `Idempotency-Key` was sent with another call before",
         "rolled_up": "a report on quarter-hours that are rolled up to days",
     },
-    429: {"too_many_requests": "more calls than this key, or this network without a key, may make"},
+    429: {"too_many_requests": "more calls than this key, or this network without a key, may make, or uploads at once"},
     503: {"store_unavailable": "the store does not answer", "store_error": "the store refuses"},
 }
 """What a described call may answer when it fails: status to its stable codes and what they mean."""
@@ -70,8 +70,9 @@ def problem(
     again_s: int | None = None,
     **more: str,
 ) -> Response:
-    """One reply. `detail` never holds text of the store, a path or a traceback. `again_s`: seconds after
-    which the same call may succeed. `more`: further members."""
+    """One reply. `detail` never holds text of the store, a path or a traceback; it may name a member or parameter
+    as the caller wrote it, so whatever takes the reply for HTML sees no tag. `again_s`: seconds after which the
+    same call may succeed. `more`: further members."""
     body: dict[str, Any] = {
         "type": "about:blank",
         "title": TITLES.get(status, "Error"),
@@ -87,7 +88,8 @@ def problem(
         headers["WWW-Authenticate"] = "Bearer"
     if again_s is not None:
         headers["Retry-After"] = str(again_s)
-    return Response(msgspec.json.encode(body), status, headers, "application/problem+json")
+    encoded = msgspec.json.encode(body).replace(b"<", b"\\u003c")
+    return Response(encoded, status, headers, "application/problem+json")
 
 
 def reply_to(failure: e.AdserveError) -> Response:

@@ -8,7 +8,9 @@ each route, so that no endpoint can forget one.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import get_args, get_type_hints
 
 import structlog
@@ -28,7 +30,7 @@ from adserve.store.catalog import TYPES
 from adserve.store.client import REPLY_ERRORS
 from adserve.web.api import documents
 from adserve.web.api import endpoints as api
-from adserve.web.api.body import BadBody, read
+from adserve.web.api.body import BadBody, Room, is_form, read
 from adserve.web.api.endpoint import Endpoint
 from adserve.web.api.query import Takes, read_query, whole_from_one
 from adserve.web.api.throttle import Throttle
@@ -52,7 +54,7 @@ NOBODY = Account("nobody", None, "")
 class Route:
     """One line of the table. `roles`: who may, before anything is looked up; `about`: the kind of the object that
     the path names, which has to be the caller's. `query`: the parameters it takes, and in `guarded` the values
-    among them that only some roles may give. `body_limit` in bytes, -1 stands for an upload's."""
+    among them that only some roles may give. `takes_file`: its form may hold one, and be as large as an upload."""
 
     method: str
     path: str
@@ -62,7 +64,7 @@ class Route:
     about: str | None = None
     query: Takes = field(default_factory=dict)
     guarded: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
-    body_limit: int = JSON_LIMIT
+    takes_file: bool = False
 
 
 PAGE: Takes = {
@@ -91,8 +93,8 @@ def _crud(kind: str, item: str, collection: str, readers: frozenset[str], **filt
 
 
 def _creative(method: str, rest: str, endpoint: Endpoint, summary: str, roles: frozenset[str]) -> Route:
-    limit = -1 if rest == "/content" else JSON_LIMIT
-    return Route(method, f"{V1}/creatives/{{id}}{rest}", endpoint, summary, roles, "creative", body_limit=limit)
+    file = rest == "/content"
+    return Route(method, f"{V1}/creatives/{{id}}{rest}", endpoint, summary, roles, "creative", takes_file=file)
 
 
 V1 = "/api/v1"
@@ -112,7 +114,7 @@ ROUTES: tuple[Route, ...] = (
     *_crud("slot", f"{V1}/sites/{{site}}/slots/{{slot}}", f"{V1}/sites/{{site}}/slots", STAFF),
     *_crud("advertiser", f"{V1}/advertisers/{{id}}", f"{V1}/advertisers", EVERYONE),
     *_crud("campaign", f"{V1}/campaigns/{{id}}", f"{V1}/campaigns", EVERYONE, advertiser=check_id),
-    Route("POST", UPLOADS, api.upload, "upload a creative", OWN | REVIEW, "campaign", APPROVE, MAY_APPROVE, -1),
+    Route("POST", UPLOADS, api.upload, "upload a creative", OWN | REVIEW, "campaign", APPROVE, MAY_APPROVE, True),
     Route("GET", f"{V1}/creatives", api.listing("creative"), "list creatives", EVERYONE, query=CREATIVES),
     _creative("GET", "", api.get("creative"), "one creative", EVERYONE),
     _creative("PATCH", "", api.patch_creative, "change a creative by merge patch", OWN),
@@ -141,7 +143,8 @@ def build_api(
     paths: dict[str, dict[str, Route]] = {}
     for route in ROUTES:
         paths.setdefault(route.path, {})[route.method] = route
-    found = [_dispatcher(path, methods, services, figures, throttle) for path, methods in paths.items()]
+    answer = partial(_answer, services=services, throttle=throttle, room=Room())
+    found = [_dispatcher(path, methods, answer, figures) for path, methods in paths.items()]
 
     async def missing(_: Request) -> Response:
         return problem(404, "not_found", "there is no such address")
@@ -167,7 +170,10 @@ class _AnyMethod:
 
 
 def _dispatcher(
-    path: str, methods: dict[str, Route], services: Services, figures: Figures, throttle: Throttle | None
+    path: str,
+    methods: dict[str, Route],
+    answer: Callable[[Route, Request], Awaitable[Response]],
+    figures: Figures,
 ) -> StarletteRoute:
     async def handle(request: Request) -> Response:
         route = methods.get("GET" if request.method == "HEAD" else request.method)
@@ -177,7 +183,7 @@ def _dispatcher(
             refused.headers["Allow"] = allowed
             return refused
         try:
-            return await _answer(route, request, services, throttle)
+            return await answer(route, request)
         except BadBody as failure:
             return problem(400, failure.code, str(failure))
         except ClientDisconnect:
@@ -191,7 +197,9 @@ def _dispatcher(
     return StarletteRoute(path, _AnyMethod(handle, figures))
 
 
-async def _answer(route: Route, request: Request, services: Services, throttle: Throttle | None) -> Response:
+async def _answer(
+    route: Route, request: Request, services: Services, throttle: Throttle | None, room: Room
+) -> Response:
     """Who, how often, may they, what do they ask, is it theirs, how much, then the endpoint."""
     account = await _caller(request, services, throttle) if route.roles else NOBODY
     if route.roles and account.role not in route.roles:
@@ -202,8 +210,10 @@ async def _answer(route: Route, request: Request, services: Services, throttle: 
             raise Forbidden(f"this key's role may not ask for {name}={value}")
     if route.about is not None:
         await require(services, account, route.about, api.id_of(route.about, request.path_params))
-    limit = services.max_upload_bytes + FORM_OVERHEAD if route.body_limit < 0 else route.body_limit
-    return await route.endpoint(api.Call(request, services, account, query, await read(request, limit)))
+    upload = route.takes_file and is_form(request)
+    limit = services.max_upload_bytes + FORM_OVERHEAD if upload else JSON_LIMIT
+    with room.of(account.id) if upload else nullcontext():
+        return await route.endpoint(api.Call(request, services, account, query, await read(request, limit)))
 
 
 async def _caller(request: Request, services: Services, throttle: Throttle | None) -> Account:

@@ -85,3 +85,18 @@ def test_a_click_opens_the_landing_page_and_counts(origin: str, browser: Browser
     assert asked[-1].split("/")[2].endswith(".example")
     context.close()
     assert totals(origin)["clicks"] == before + 1
+
+
+def test_a_picture_runs_as_nothing(origin: str, browser: Browser) -> None:
+    """Neither as a script nor as a style or a frame with a script in it, whoever names its address."""
+    page = browser.new_page(user_agent=BROWSER)
+    page.goto(f"{origin}/demo/")
+    source = str(page.locator("[data-decision] img").first.get_attribute("src"))
+    with pytest.raises(Error):
+        page.add_script_tag(url=source)
+    with pytest.raises(Error):
+        page.add_style_tag(url=source)
+    page.goto(source)
+    assert page.evaluate("[...document.images].length") == 1
+    assert page.evaluate("window.origin") == "null", "its document is in a box"
+    page.close()

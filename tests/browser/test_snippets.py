@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 from msgspec import structs
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Dialog, Page
 
 from adserve.core.model import Content, Slot
 from adserve.demo.catalog import SLOTS
 from adserve.snippet import compile_snippet
+from tests.security.texts import TEXTS as TEXTS_OF_ATTACKS
 
 TEXTS = {
     "short": ("Tea", ""),
@@ -79,6 +80,34 @@ def test_the_link_of_a_picture_can_be_seen_to_have_the_focus(page: Page) -> None
     box = page.locator("a").bounding_box()
     assert box is not None
     assert (box["width"], box["height"]) == (300, 250)
+
+
+@pytest.mark.parametrize("kind", ["image", "text"])
+def test_a_browser_finds_nothing_in_a_text_but_text(page: Page, kind: str) -> None:
+    """All hostile texts on one page: nothing runs or asks, and the page around each slot is as it was."""
+    asked: list[str] = []
+
+    def answer(dialog: Dialog) -> None:
+        asked.append(dialog.message)
+        dialog.dismiss()
+
+    page.on("dialog", answer)
+    parts = []
+    for text in TEXTS_OF_ATTACKS:
+        url = "https://shop.example/"
+        content = Content(serial=1, revision=1, click_url=url, width=300, height=250, alt=text, title=text, body=text)
+        html = compile_snippet(kind, content, structs.replace(NEWS, label=text)).fill("d", "about:blank#v", "#c", "")
+        parts.append(f"<div class=slot>{html}</div><p class=after>after</p>")
+    page.set_content(f"<!doctype html><title>t</title><body>{''.join(parts)}")
+    count = len(TEXTS_OF_ATTACKS)
+    assert page.evaluate("document.querySelectorAll('body > .slot + p.after').length") == count
+    assert page.evaluate("document.querySelectorAll('script, svg, iframe, style, base, form, table, h1').length") == 0
+    running = (
+        "[...document.querySelectorAll('*')].filter(e => [...e.attributes].some(a => /^on|autofocus/.test(a.name)))"
+    )
+    assert page.evaluate(f"{running}.length") == 0
+    assert page.evaluate("[...document.querySelectorAll('.slot-label')].map(e => e.textContent)") == [*TEXTS_OF_ATTACKS]
+    assert asked == []
 
 
 @pytest.mark.parametrize("kind", ["image", "text"])

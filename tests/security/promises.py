@@ -52,7 +52,6 @@ class Declared(NamedTuple):
 
 
 _PARTS = {
-    "DIGEST": r"[0-9a-f]{32}", "CALLER": r"(?:bootstrap|k-[0-9a-f]{12}|[0-9a-f]{24})",
     "HASH": r"[0-9a-f]{40}", "sK": r"s(?:\d|1[0-5])", "WHAT": r"[ivc][vfpl]", "INCARNATION": r"[0-9a-f]{1,10}",
     "HOUR": r"\d{6}", "BUCKET": r"\d{1,12}", "YYYYMMDD": r"\d{8}", "CLIENT": r"[0-9a-f]{24}",
     "DIGEST": r"[0-9a-f]{32}", "CALLER": r"(?:bootstrap|k-[0-9a-f]{12}|[0-9a-f]{24})",

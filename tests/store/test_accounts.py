@@ -77,6 +77,26 @@ async def test_a_key_that_took_the_place_of_another_is_known(client: Redis, keys
     assert (there.known(secret), there.known(other)) == (None, second)
 
 
+async def test_a_crowd_of_strangers_costs_the_store_few_looks(
+    client: Redis, keys: Keys, accounts: Accounts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who asks while a look runs shares the next one, which still finds a key that was made meanwhile elsewhere."""
+    looks = 0
+    real = client.hlen
+
+    async def counted(name: str) -> int:
+        nonlocal looks
+        looks += 1
+        return int(await real(name))
+
+    made, secret = await Accounts(client, keys, None).create("admin", "CI", actor="t")
+    monkeypatch.setattr(client, "hlen", counted)
+    found = await asyncio.gather(*(accounts.find(f"wrong-{at}") for at in range(300)), accounts.find(secret))
+    assert found == [None] * 300 + [made]
+    assert looks <= 2
+    await accounts.close()
+
+
 async def test_what_is_known_is_asked_without_waiting(client: Redis, keys: Keys, accounts: Accounts) -> None:
     """As of the last refresh, which costs one look where nothing has changed; a follower makes them."""
     made, secret = await Accounts(client, keys, None).create("reader", "R", actor="t")

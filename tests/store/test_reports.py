@@ -163,8 +163,9 @@ async def test_a_report_of_a_running_service(held: Running) -> None:
     """The flow takes names from the stored catalog, in JSON and CSV, and rolls up on the same clock."""
     services = held.services
     for thing in things():
-        kind = type(thing).__name__.lower()
-        await services.client.hset(services.keys.objects, f"{kind}:{thing.id}", msgspec.json.encode(thing))
+        name = f"{type(thing).__name__.lower()}:{thing.id}"
+        await services.client.hset(services.keys.objects, name, msgspec.json.encode(thing))
+        await services.client.zadd(services.keys.changed, {name: await services.client.incr(services.keys.version)})
     now = int(services.clock())
     await count(services.client, services.keys, now - now % BUCKET_S, {"1.11.1.1.s": 3, "1.11.1.1.i": 3})
     told = await report(services, {"by": "slot,creative", "site": "news"}, OPERATOR)

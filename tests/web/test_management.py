@@ -783,6 +783,27 @@ async def test_an_approval_does_not_race_past_new_content(api: Api, monkeypatch:
     assert (await api.ok("GET", f"/creatives/{id_}"))["state"] == "pending"
 
 
+async def test_an_upload_is_approved_as_it_was_sent(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Content that comes in between storing and approving waits for review; the type of a form is told in any case."""
+    await api.world()
+    place, real = "adserve.flows.review.get_creative", submit.get_creative
+
+    async def late(services: Services, id_: str) -> Any:
+        monkeypatch.setattr(place, real)
+        await submit.patch_creative(services, id_, {"title": "Other"}, actor="advertiser")
+        return await real(services, id_)
+
+    monkeypatch.setattr(place, late)
+    body = {"kind": "text", "name": "T", "title": "Shoes", "click_url": "https://shop.example/t"}
+    pointers(await api.call("POST", "/campaigns/spring/creatives?approve=true", body), 412)
+    (found,) = (await api.ok("GET", "/creatives"))["items"]
+    assert (found["title"], found["state"], found["live_revision"]) == ("Other", "pending", None)
+    form = {"name": (None, "T"), "title": (None, "Shoes"), "click_url": (None, "https://shop.example/t")}
+    sent = api.http.build_request("POST", f"{V1}/campaigns/spring/creatives", files=form)
+    sent.headers["Content-Type"] = sent.headers["Content-Type"].replace("multipart/form-data", "Multipart/Form-Data")
+    assert (await api.http.send(sent)).status_code == 201
+
+
 async def test_creatives_are_found_by_state_and_campaign(api: Api) -> None:
     """What a reviewer asks for."""
     await api.world()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from python_multipart.multipart import parse_options_header
@@ -12,18 +15,44 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from adserve.core.validate import pointer
-from adserve.errors import AdserveError, Invalid, Problem, TooLarge, UnsupportedMedia
+from adserve.errors import AdserveError, Invalid, Problem, TooLarge, TooMany, UnsupportedMedia
 
 MAX_DEPTH = 40
 MAX_TEXT_PART = 65_536
 MAX_FIELDS = 40
 NUMBERS = ("weight", "width", "height")
+UPLOADS_AT_ONCE, UPLOADS_OF_ONE = 12, 6
+"""Uploads that a worker holds in memory together, and those of one key among them: a browser sends six."""
+AGAIN_S = 2
+"""When to send one again that found no room."""
+
+# A broken form is told to whoever sent it. The parser would warn in the log too, a line for each.
+logging.getLogger("python_multipart").setLevel(logging.ERROR)
 
 
 class BadBody(AdserveError):
     """A body that cannot be parsed at all."""
 
     code = "bad_body"
+
+
+class Room:
+    """Where uploads are while they come in and are decoded. Whoever may upload could else fill the memory with
+    many that come slowly, and must not take all the room there is."""
+
+    def __init__(self) -> None:
+        self._held: Counter[str] = Counter()
+
+    @contextmanager
+    def of(self, key: str) -> Iterator[None]:
+        """Room for one upload of a key. TooMany when there is none."""
+        if self._held[key] >= UPLOADS_OF_ONE or self._held.total() >= UPLOADS_AT_ONCE:
+            raise TooMany("too many uploads at once: send it again when another has ended", AGAIN_S)
+        self._held[key] += 1
+        try:
+            yield
+        finally:
+            self._held -= Counter((key,))  # keeps no key that holds nothing
 
 
 async def read(request: Request, limit: int) -> bytes:
@@ -41,6 +70,11 @@ async def read(request: Request, limit: int) -> bytes:
             raise TooLarge(f"the body is over {limit} bytes")
         parts.append(chunk)
     return b"".join(parts)
+
+
+def is_form(request: Request) -> bool:
+    """Whether a body says that it may hold a file."""
+    return request.headers.get("content-type", "").lower().startswith("multipart/")
 
 
 def as_json(request: Request, body: bytes) -> Any:
@@ -118,6 +152,8 @@ async def as_form(request: Request, body: bytes) -> tuple[dict[str, Any], bytes 
     header, options = parse_options_header(request.headers.get("content-type", ""))
     if header != b"multipart/form-data" or not 0 < len(options.get(b"boundary", b"")) <= 70:
         raise UnsupportedMedia("send multipart/form-data with a boundary")
+    if options.get(b"charset", b"utf-8").lower() != b"utf-8":  # the parser would read text as any that it is told
+        raise UnsupportedMedia("send the text of the form in UTF-8, without a charset")
 
     async def stream() -> Any:
         yield body

@@ -159,7 +159,7 @@ def listing(kind: str) -> Endpoint:
 @answers(201, gives={JSON: "Creative"}, takes={FORM: "CreativeForm", JSON: "CreativeBody"}, once=True)
 async def upload(call: Call) -> Response:
     """A creative: multipart with `file`, or JSON for kinds without one."""
-    if call.request.headers.get("content-type", "").startswith("multipart/"):
+    if bodies.is_form(call.request):
         fields, data = await bodies.as_form(call.request, call.body)
     else:
         fields, data = call.json(), None
@@ -171,7 +171,8 @@ async def upload(call: Call) -> Response:
             made = await submit.submit(services, call.path["id"], fields, data, actor=actor, id_=making.id)
         making.made = True
         if call.query.get("approve") == "true" and made.version == 1:
-            made = await review.move(services, made.id, "approve", actor=actor)
+            seen = Match(etag(made.version))  # what came in after it is approved by nobody
+            made = await review.move(services, made.id, "approve", actor=actor, match=seen)
         return await shown(call, made, 201, Location=f"/api/v1/creatives/{made.id}")
 
     said = [fields, None if data is None else hashlib.sha256(data).hexdigest()]
@@ -190,7 +191,7 @@ async def patch_creative(call: Call) -> Response:
 async def put_content(call: Call) -> Response:
     """New content: multipart with or without `file`, or JSON."""
     data: bytes | None = None
-    if call.request.headers.get("content-type", "").startswith("multipart/"):
+    if bodies.is_form(call.request):
         fields, data = await bodies.as_form(call.request, call.body)
     else:
         fields = call.json()
