@@ -6,7 +6,7 @@ SECONDS ?= 3600
 RUNS ?= 10
 STAMP := .venv/.installed
 
-.PHONY: install demo test lint stores chaos soak
+.PHONY: install demo test lint security stores chaos soak
 install: $(STAMP)
 	@:
 
@@ -29,7 +29,12 @@ demo: install
 	.venv/bin/adserve demo --port $(PORT)
 
 test: lint
-	.venv/bin/pytest -q -n 3 --dist worksteal --ignore=tests/chaos --ignore=tests/failover
+	.venv/bin/pytest -q -n 3 --dist worksteal --ignore=tests/chaos --ignore=tests/failover --ignore=tests/security \
+	  --ignore=tests/e2e/test_interface.py
+
+# Hostile requests to every route, and requests drawn from the description of the interface.
+security: install
+	.venv/bin/pytest -q -n 3 --dist worksteal tests/security tests/e2e/test_interface.py
 
 COUNTING := tests/flows tests/store/test_ledger.py tests/store/test_reports.py tests/store/test_rollup.py \
 	tests/store/test_catalog.py tests/web/test_management.py

@@ -17,6 +17,9 @@ from redis.exceptions import NoScriptError, ResponseError
 
 from adserve.store.client import Redis, Script
 
+FORGOTTEN = 3
+"""How often a script that the store has forgotten is loaded again for one call."""
+
 
 class Words(NamedTuple):
     """Arguments of a command, and the same as they go over the wire."""
@@ -53,10 +56,12 @@ class Line:
         knows which of them were carried out."""
         async with self._turn:
             replies = await self._send(calls)
-            forgotten = [place for place, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
-            if forgotten:  # nothing was done for them
-                self.script.sha = None
-                for place, reply in zip(forgotten, await self._send([calls[at] for at in forgotten]), strict=True):
+            for _ in range(FORGOTTEN):
+                places = [place for place, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+                if not places:
+                    break
+                self.script.sha = None  # nothing was done for them
+                for place, reply in zip(places, await self._send([calls[at] for at in places]), strict=True):
                     replies[place] = reply
             return replies
 
