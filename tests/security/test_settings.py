@@ -51,7 +51,7 @@ def test_a_setting_means_what_was_written_or_is_refused_by_its_name(
     taken is handed to a process started from this one as it was given."""
     monkeypatch.chdir(tmp_path)
     for as_file in (False, True):
-        for text in values(setting):
+        for text in values(setting)[:: 4 if as_file else 1]:
             if as_file and not text.isascii():
                 continue  # a file is UTF-8 as a whole, or refused as one
             found = try_load(tmp_path, setting, text, as_file=as_file)

@@ -152,9 +152,7 @@ async def fill(world: World, text: str) -> None:
                     world.places["/creatives/{id}"] = made["id"]
 
 
-SOME = (
-    "\"'><img src=x onerror=XSS1>", "</script><script>XSS1</script>", "{{7*7}}{%", "%(secret)s{0.x}", "=1+1", "<!--",
-)  # fmt: skip
+SOME = ("\"'><img src=x onerror=XSS1>", "</script><script>XSS1</script>{{7*7}}{%", "=%(secret)s{0.x}<!--")
 
 
 @pytest.mark.parametrize("text", SOME)
@@ -242,13 +240,14 @@ async def test_the_demo_s_pages_show_names_as_text(api: Api, text: str) -> None:
 # ---- what a request says of itself
 
 
-ECHOES = ('"><script>xss</script>', "'-alert(1)-'", "\\u003cscript\\u003exss", "xss\nSet-Cookie: xss=1")
+ECHOES = ("\"><script>xss</script>'-alert(1)-'", "\\u003cscript\\u003exss\nSet-Cookie: xss=1")
 
 
 async def test_no_answer_repeats_markup_of_a_request(world: World) -> None:
-    """In every place of an address and every header: neither a body nor a header holds a tag that was sent."""
+    """In every place of an address, and in headers: neither a body nor a header holds a tag that was sent."""
     probes = list(everywhere(world, ECHOES, places=("path", "query")))
-    probes += everywhere(world, ECHOES[:1], places=("header", "cookie"))
+    together = ("cookie", "header of any name", "header Host", "header Content-Type")
+    probes += (one for one in everywhere(world, ECHOES[:1], places=("header", "cookie")) if one.place in together)
     async with promises(world):
         for probe, answer in zip(probes, await world.walk(probe.request for probe in probes), strict=True):
             check(answer, probe)
