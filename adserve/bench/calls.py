@@ -23,7 +23,9 @@ from adserve.bench.servers import Service, adserve, bare, fetch
 Row = dict[str, Any]
 Say = Callable[[str], None]
 SLOT = "/v1/slots/bench/top"
-LABELS = f"{SLOT}?labels=politics,world,conflict&url=https%3A%2F%2Fnews.example%2F2026%2F11%2Fstory.html&lang=en-IN"
+LABELS = f"{SLOT}?labels=politics,world,conflict&url=https%3A%2F%2Fnews.example%2F2026%2F11%2Fstory-@.html&lang=en-IN"
+PAGES = 500
+"""The pages that `@` stands for: each is read by many."""
 PAGE = "/v1/pages/bench"
 TOKEN = 48
 RENDER_S = 0.15
@@ -84,7 +86,8 @@ class Cores:
 
 
 def requests(path: str, port: int, count: int) -> list[bytes]:
-    return [request(path, port, client) for client in islice(headers(), count)]
+    clients = islice(headers(), count)
+    return [request(path.replace("@", str(n % PAGES)), port, client) for n, client in enumerate(clients)]
 
 
 def tokens(service: Service, count: int, event: str) -> list[str]:

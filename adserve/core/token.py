@@ -35,7 +35,7 @@ VERSION = 1
 LENGTH = 48
 KINDS = "ivc"
 FLAG_SERVED_COUNTS = 1
-_PAYLOAD = struct.Struct(">BB5sIIBHIIB")
+_PAYLOAD = struct.Struct(">BBBIIIBHIIB")
 _MAC = 9
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 _PLAIN = bytes.maketrans(b"-_", b"+/")
@@ -102,17 +102,19 @@ class Signer:
     def mint(self, serve: Serve) -> tuple[str, str, str]:
         """The impression, view and click token of one serve (48 characters each)."""
         key = self._first
+        incarnation, ordinal, issued, slot, revision, grant, tag, tier, device, flags = serve
         payload = _PAYLOAD.pack(
-            VERSION << 4 | serve.tier << 2 | serve.device,
+            VERSION << 4 | tier << 2 | device,
             key.id,
-            serve.incarnation.to_bytes(5, "big"),
-            serve.ordinal,
-            serve.issued,
-            serve.slot >> 16,
-            serve.slot & 0xFFFF,
-            serve.revision,
-            serve.grant,
-            serve.tag << 4 | serve.flags,
+            incarnation >> 32,
+            incarnation & 0xFFFFFFFF,
+            ordinal,
+            issued,
+            slot >> 16,
+            slot & 0xFFFF,
+            revision,
+            grant,
+            tag << 4 | flags,
         )
         mac = key.mac(payload)
         three = b"".join((payload, mac[0:9], payload, mac[9:18], payload, mac[18:27]))
@@ -128,7 +130,7 @@ class Signer:
         except ValueError:
             raise BadToken("not a token") from None
         payload, given = raw[:27], raw[27:]
-        first, key_id, incarnation, ordinal, issued, high, low, revision, grant, last = _PAYLOAD.unpack(payload)
+        first, key_id, top, bottom, ordinal, issued, high, low, revision, grant, last = _PAYLOAD.unpack(payload)
         if first >> 4 != VERSION:
             raise BadToken("not a token of this version")
         place = KINDS.index(kind) * _MAC
@@ -138,7 +140,7 @@ class Signer:
             mac = key.mac(payload)
             if hmac.compare_digest(mac[place : place + _MAC], given):
                 return Serve(
-                    int.from_bytes(incarnation, "big"),
+                    top << 32 | bottom,
                     ordinal,
                     issued,
                     high << 16 | low,

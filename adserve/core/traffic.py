@@ -97,7 +97,8 @@ class TrafficRules:
             (name.lower().encode(), tuple(word.encode() for word in words))
             for name, words in rules["prefetch"]["headers"].items()
         ]
-        self._internal = tuple(ip_network(text) for text in rules["internal"]["networks"])
+        self._telling = frozenset(name for name, _ in self._prefetch)
+        self.internal = tuple(ip_network(text) for text in rules["internal"]["networks"])
         self._crawler = crawler
         self.agent = lru_cache(maxsize=20_000)(self._agent)
 
@@ -122,21 +123,17 @@ class TrafficRules:
         self,
         headers: Mapping[bytes, bytes],
         agent: Agent,
-        client: Callable[[], Address | None],
+        client: Address | None,
         *,
         clients: str,
         asked_not_to_count: bool,
     ) -> str | None:
-        """The reason to set an event aside, or None. `headers` has lower-case names; `client` is asked only when
-        addresses matter."""
-        if self.is_prefetch(headers):
+        """The reason to set an event aside, or None. `headers` has lower-case names; `client` matters only where
+        there are `internal` networks."""
+        if not self._telling.isdisjoint(headers) and self.is_prefetch(headers):
             return "prefetch"
         if agent.declared if clients == "app" else agent.robot:
             return "bot"
-        if asked_not_to_count:
+        if asked_not_to_count or (client is not None and any(client in network for network in self.internal)):
             return "internal"
-        if self._internal:
-            found = client()
-            if found is not None and any(found in network for network in self._internal):
-                return "internal"
         return None

@@ -23,6 +23,8 @@ _PAGE_VIEW = re.compile(r"[A-Za-z0-9_-]{8,64}\Z")
 _WIDTH = re.compile(r"[0-9]{1,5}\Z")
 _COUNTRY = re.compile(r"[A-Za-z]{2}\Z")
 MAX_PARAMETERS = 100
+LONGEST_REMEMBERED = 512
+"""Bytes of a query: what is long costs memory."""
 Query = Mapping[bytes, bytes]
 _NO_QUERY: Query = {}
 
@@ -49,11 +51,19 @@ def parameters(query: bytes) -> Query:
     """The first value of each query parameter, at most 100, as it was sent: see `text`."""
     if not query:
         return _NO_QUERY
+    return _remembered(query) if len(query) <= LONGEST_REMEMBERED else _parse(query)
+
+
+def _parse(query: bytes) -> Query:
     found: dict[bytes, bytes] = {}
     for pair in query.split(b"&", MAX_PARAMETERS)[:MAX_PARAMETERS]:
         name, _, value = pair.partition(b"=")
         found.setdefault(_unquoted(name), value)
     return found
+
+
+_remembered = lru_cache(maxsize=4_096)(_parse)
+"""A page asks the same for each of its readers."""
 
 
 def text(query: Query, name: bytes) -> str | None:
@@ -98,13 +108,10 @@ def agent_of(worker: Worker, ask: Ask) -> Agent:
 
 
 def verdict_of(worker: Worker, ask: Ask, agent: Agent, query: Query, *, clients: str) -> str | None:
-    return worker.rules.judge(
-        ask.headers,
-        agent,
-        lambda: client_of(worker, ask),
-        clients=clients,
-        asked_not_to_count=b"internal" in query and text(query, b"internal") == "1",
-    )
+    rules = worker.rules
+    client = client_of(worker, ask) if rules.internal else None
+    asked = b"internal" in query and text(query, b"internal") == "1"
+    return rules.judge(ask.headers, agent, client, clients=clients, asked_not_to_count=asked)
 
 
 def base_url(worker: Worker, ask: Ask) -> str:
