@@ -136,13 +136,14 @@ async def _store(services: Services, kind: str, id_: str, body: Any, before: Thi
     """Stores what a body says in place of `before`. Stale when that was changed meanwhile."""
     body = {name: value for name, value in v.members(body).items() if name not in READ_ONLY}
     made: Thing = await BUILDERS[kind](services, id_, body, before)
-    if made.state == "archived" and before is not None and before.state != "archived":
-        await _check_childless(services, kind, id_)
+    goes = made.state == "archived" and before is not None and before.state != "archived"
+    as_of = await _childless(services, kind, id_) if goes else None
     if before is None:
         made = replace(made, serial=await services.catalog.serial(kind))
     if isinstance(made, Slot) and made.rank == 0:
         made = replace(made, rank=made.serial)
-    after = await services.catalog.put(kind, made, before, actor=actor, action="replace" if before else "create")
+    action = "replace" if before else "create"
+    after = await services.catalog.put(kind, made, before, actor=actor, action=action, as_of=as_of)
     await refresh(services)
     return after
 
@@ -172,25 +173,25 @@ async def archive_thing(services: Services, kind: str, id_: str, *, actor: str, 
         match.check(before)
         if before.state == "archived":
             return before
-        await _check_childless(services, kind, id_)
+        as_of = await _childless(services, kind, id_)
         gone = replace(before, state="archived")
-        return await services.catalog.put(kind, gone, before, actor=actor, action="archive")
+        return await services.catalog.put(kind, gone, before, actor=actor, action="archive", as_of=as_of)
 
     after = await again(once)
     await refresh(services)
     return after
 
 
-async def _check_childless(services: Services, kind: str, id_: str) -> None:
-    for child in await services.catalog.list(CHILDREN[kind]) if kind in CHILDREN else ():
-        if getattr(child, kind) == id_ and child.state != "archived":
+async def _childless(services: Services, kind: str, id_: str) -> int | None:
+    """The version of the catalog in which nothing below an object is in use; None for a kind that nothing lies below.
+    Conflict where something is."""
+    if kind not in CHILDREN:
+        return None
+    version, things = await services.catalog.fresh()
+    for child in things.values():
+        if getattr(child, kind, None) == id_ and child.state != "archived":
             raise Conflict(f"the {CHILDREN[kind]} {child.id} is still in use: delete it first")
-
-
-def _check_parent(parent: Thing, child: Thing, before: Thing | None) -> None:
-    """Below what is archived nothing is made or comes back. What is archived there too may be put right."""
-    if parent.state == "archived" and (before is None or child.state != "archived"):
-        raise Conflict(f"the {type(parent).__name__.lower()} is archived: take it into use first")
+    return version
 
 
 def _stored(kind: type[Site | Advertiser], fields: Fields) -> Callable[..., Awaitable[Thing]]:
@@ -208,16 +209,14 @@ def _stored(kind: type[Site | Advertiser], fields: Fields) -> Callable[..., Awai
 
 async def _slot(services: Services, id_: str, body: Any, before: Slot | None) -> Slot:
     site, _, name = id_.partition("/")
-    parent = await get_thing(services, "site", site)
+    await get_thing(services, "site", site)
     form = Form(body)
     form.same("name", name, v.check_id)
     form.same("site", site, v.check_id)
     form.same("id", id_, v.place)
     values = form.read(SLOT)
     form.finish()
-    slot = Slot(id=id_, serial=before.serial if before else 0, version=0, site=site, name=name, **values)
-    _check_parent(parent, slot, before)
-    return slot
+    return Slot(id=id_, serial=before.serial if before else 0, version=0, site=site, name=name, **values)
 
 
 async def _campaign(services: Services, id_: str, body: Any, before: Campaign | None) -> Campaign:
@@ -244,8 +243,6 @@ async def _campaign(services: Services, id_: str, body: Any, before: Campaign | 
     form.finish()
     serial = before.serial if before else 0
     campaign = Campaign(id=id_, serial=serial, version=0, starts_at=starts_at, ends_at=ends_at, **values)
-    if owner is not None:
-        _check_parent(owner, campaign, before)
     return replace(campaign, priced=remember(before, campaign, int(services.clock())))
 
 

@@ -18,7 +18,7 @@ import msgspec
 
 from adserve.core.model import Advertiser, Campaign, Creative, Site, Slot, Thing
 from adserve.core.schedule import utc_label
-from adserve.errors import Stale
+from adserve.errors import Conflict, Stale
 from adserve.store.client import Redis, Script, understood
 from adserve.store.clock import StoreClock
 from adserve.store.keys import Keys
@@ -32,6 +32,7 @@ TYPES: dict[str, type[Thing]] = {
 }
 PART = 500
 """Objects that are asked for and decoded in one go, which takes about 2 ms."""
+BELOW_ARCHIVED = -2
 Audit = list[dict[str, str]]
 
 
@@ -138,18 +139,26 @@ class CatalogStore:
         return int(await self._client.hincrby(self._keys.serials, noun, 1))
 
     @understood
-    async def put(self, kind: str, thing: Thing, before: Thing | None, *, actor: str, action: str) -> Thing:
-        """Stores `thing` in place of `before` (None: it must not exist). Stale when another won."""
+    async def put(
+        self, kind: str, thing: Thing, before: Thing | None, *, actor: str, action: str, as_of: int | None = None
+    ) -> Thing:
+        """Stores `thing` in place of `before` (None: it must not exist). Stale when another won, or when the catalog
+        has another version than `as_of`; Conflict when it would be in use below what is archived."""
         expected = before.version if before is not None else 0
         after: Any = msgspec.structs.replace(thing, version=expected + 1)
         text = msgspec.json.encode(after).decode()
         earlier = fingerprint(msgspec.json.encode(before).decode()) if before is not None else ""
+        parent = _parent(thing) if thing.state != "archived" else ""
         args = [f"{kind}:{thing.id}", expected, text, actor, action, earlier, fingerprint(text), int(self._clock())]
+        args += [parent, "" if as_of is None else as_of]
         keys = [self._keys.objects, self._keys.changed, self._keys.version, self._keys.audit]
-        if int(await self._put.call(self._client, keys, args)) < 0:
+        done = int(await self._put.call(self._client, keys, args))
+        if done == BELOW_ARCHIVED:
+            raise Conflict(f"the {parent.partition(':')[0]} is archived: take it into use first")
+        if done < 0:
             raise Stale("it was changed in between: read it again")
-        done: Thing = after
-        return done
+        stored: Thing = after
+        return stored
 
     @understood
     async def audit(self, *, before: str = "+", limit: int = 100) -> Audit:
@@ -157,6 +166,15 @@ class CatalogStore:
         last = before if before == "+" else f"({before}"
         entries: Any = await self._client.xrevrange(self._keys.audit, last, "-", count=limit)
         return [{"id": id_, **fields, "at": utc_label(int(fields["at"]))} for id_, fields in entries]
+
+
+def _parent(thing: Thing) -> str:
+    """`kind:id` of what a thing lies below, if it lies below anything."""
+    if isinstance(thing, Slot):
+        return f"site:{thing.site}"
+    if isinstance(thing, Campaign):
+        return f"advertiser:{thing.advertiser}"
+    return f"campaign:{thing.campaign}" if isinstance(thing, Creative) else ""
 
 
 def fingerprint(text: str) -> str:

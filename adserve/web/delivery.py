@@ -90,7 +90,7 @@ def route_of(path: str) -> tuple[str, str] | None:
 
 class Delivery:
     """Answers the delivery routes and hands everything else on. `known` tells whose a key is; what is nobody's is as
-    good as none, so delivery needs no `401` and is of no help to who guesses."""
+    good as none, so delivery needs no `401`."""
 
     def __init__(self, worker: Worker, app: ASGIApp, known: Callable[[str], Account | None]) -> None:
         self.worker, self.app, self.known = worker, app, known

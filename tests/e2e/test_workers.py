@@ -128,6 +128,35 @@ async def test_workers_that_are_killed_during_uploads_leave_nothing_half_done(tm
         assert running.strange_files() == []
 
 
+async def test_uploads_that_are_sent_again_make_one_each_whoever_is_killed(tmp_path: Path) -> None:
+    """Sixteen callers send each key until it is answered, over two workers of which one is killed meanwhile."""
+    text = {"kind": "text", "name": "t", "title": "Tea", "click_url": "https://shop.example/tea"}
+    with service(tmp_path, workers=2) as running:
+        before = len(running.world())
+        keys = [f"upload-{n}" for n in range(6)]
+        answers: dict[str, set[bytes]] = {key: set() for key in keys}
+
+        async def send(http: httpx2.AsyncClient, key: str) -> None:
+            while True:
+                with contextlib.suppress(httpx2.TransportError):
+                    headers = {"Authorization": f"Bearer {ADMIN}", "Idempotency-Key": key}
+                    path = "/api/v1/campaigns/c0/creatives?approve=true"
+                    reply = await http.post(path, json=text, headers=headers)
+                    if reply.status_code == 201:
+                        answers[key].add(reply.content)
+                        return
+                    assert reply.status_code in (409, 503), reply.text
+                await asyncio.sleep(0.05)
+
+        async with httpx2.AsyncClient(base_url=running.origin, timeout=10) as http, asyncio.timeout(60):
+            work = asyncio.gather(*(send(http, key) for key in keys for _ in range(16)))
+            await asyncio.sleep(0.03)
+            os.kill(running.worker_pids()[0], signal.SIGKILL)
+            await work
+        assert {len(found) for found in answers.values()} == {1}
+        assert len(running.call("GET", "/creatives")["items"]) == before + len(keys)
+
+
 def test_a_crowd_of_writers_over_two_workers_all_succeed(tmp_path: Path) -> None:
     """32 threads change one campaign at once, without If-Match: a refusal would raise."""
     with service(tmp_path, workers=2) as running:

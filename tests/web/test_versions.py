@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from adserve.store.catalog import CatalogStore
 from adserve.web.routes import ROUTES, Route
 from tests.conftest import Api
 
@@ -206,9 +207,10 @@ async def test_nothing_comes_back_below_what_is_archived(api: Api, creative: str
 
 
 async def test_nothing_is_made_below_what_is_archived(api: Api, creative: str) -> None:
-    """Whatever state it is to have."""
+    """Slot, campaign or creative."""
     await out_of_use(api, creative)
-    assert (await api.call("PUT", "/sites/news/slots/new", {"state": "archived"})).status_code == 409
+    refused = await api.call("PUT", "/sites/news/slots/new", {})
+    assert (refused.status_code, refused.json()["detail"]) == (409, "the site is archived: take it into use first")
     new = await api.call("PUT", "/campaigns/new", FULL["/campaigns/{id}"])
     assert (new.status_code, new.json()["errors"][0]["pointer"]) == (422, "/advertiser")
     assert (await api.call("POST", "/campaigns/spring/creatives", TEXT)).status_code == 409
@@ -244,6 +246,61 @@ async def test_a_parent_with_children_in_use_is_not_archived(api: Api, creative:
     await api.make("DELETE", paths["campaign"]) if parent != "campaign" else None
     await api.make("DELETE", paths["slot"]) if parent == "site" else None
     assert (await api.make("PATCH", paths[parent], {"state": "archived"}))["state"] == "archived"
+
+
+MAKE: dict[str, tuple[str, str, Any]] = {
+    "site": ("PUT", "/sites/news/slots/new", {}),
+    "advertiser": ("PUT", "/campaigns/new", FULL["/campaigns/{id}"]),
+    "campaign": ("POST", "/campaigns/spring/creatives", TEXT),
+}
+
+
+async def childless(api: Api, creative: str, kind: str) -> None:
+    """An object in use with nothing in use below it."""
+    await api.make("DELETE", f"/creatives/{creative}")
+    if kind == "advertiser":
+        await api.make("DELETE", OBJECTS["campaign"])
+    if kind == "site":
+        await api.make("DELETE", OBJECTS["slot"])
+
+
+@pytest.mark.parametrize("kind", MAKE)
+async def test_a_child_is_not_made_while_its_parent_is_archived(
+    api: Api, creative: str, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """The parent was in use when the call looked, and is not when it stores."""
+    await childless(api, creative, kind)
+    put = CatalogStore.put
+
+    async def archive_first(*given: Any, **named: Any) -> Any:
+        monkeypatch.setattr(CatalogStore, "put", put)
+        await api.make("DELETE", OBJECTS[kind])
+        return await put(*given, **named)
+
+    monkeypatch.setattr(CatalogStore, "put", archive_first)
+    refused = await api.call(*MAKE[kind])
+    assert (refused.status_code, refused.json()["code"]) == (409, "conflict"), refused.text
+    below = [one for one in (await api.held.services.catalog.all()).values() if hasattr(one, kind)]
+    assert {one.state for one in below} == {"archived"}
+
+
+@pytest.mark.parametrize("kind", MAKE)
+async def test_a_parent_is_not_archived_while_a_child_is_made(
+    api: Api, creative: str, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """It had none when the call looked; by DELETE or as a state."""
+    await childless(api, creative, kind)
+    put = CatalogStore.put
+
+    async def make_first(*given: Any, **named: Any) -> Any:
+        monkeypatch.setattr(CatalogStore, "put", put)
+        await api.make(*MAKE[kind])
+        return await put(*given, **named)
+
+    monkeypatch.setattr(CatalogStore, "put", make_first)
+    refused = await api.call("DELETE", OBJECTS[kind])
+    assert (refused.status_code, refused.json()["code"]) == (409, "conflict"), refused.text
+    assert (await api.call("GET", OBJECTS[kind])).json()["state"] == "active"
 
 
 # ------------------------------------------------------------------ lists
