@@ -19,6 +19,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import lru_cache
 from itertools import accumulate, compress
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from msgspec import Struct
@@ -32,18 +33,19 @@ Draw = Callable[[int], int]
 """The next point of the circle, `[0, 2**64)`, for the set of a name."""
 
 
-class Snippet(NamedTuple):
-    """Static text and holes in turn: `parts[1::2]` are indexes into the values of `fill`."""
+class Snippet:
+    """Static text and holes in turn: `holes` are indexes into the values of `fill`, one for each of `parts[1::2]`."""
 
-    parts: tuple[str, ...]
-    holes: tuple[int, ...]
+    __slots__ = ("_parts", "_values")
+
+    def __init__(self, parts: Iterable[str], holes: Iterable[int]) -> None:
+        self._parts = list(parts)
+        self._values = itemgetter(*holes, 0, 0)  # it gives a tuple from two on: these are cut off
 
     def fill(self, decision: str, view: str, click: str, base: str) -> str:
         """The HTML of one serve. All four values are made by us and need no escaping."""
-        values = (decision, view, click, base)
-        pieces = list(self.parts)
-        for place, hole in enumerate(self.holes):
-            pieces[2 * place + 1] = values[hole]
+        pieces = self._parts.copy()
+        pieces[1::2] = self._values((decision, view, click, base))[:-2]
         return "".join(pieces)
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import secrets
-from typing import Any, NamedTuple
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from adserve.core.catalog import CompiledSlot
 from adserve.core.decide import Choice, PageView, SlotRequest, decide, why_empty
@@ -19,7 +22,7 @@ MOBILE_WIDTH = 360
 """CSS pixels of a slot's box on a mobile device whose request says none."""
 
 
-class Reader(NamedTuple):
+class Reader(Struct, frozen=True, gc=False):
     """The client of a request, as far as counting and choosing need it."""
 
     verdict: str | None
@@ -34,7 +37,7 @@ class Reader(NamedTuple):
     """ISO 3166-1 alpha-2, when a caller with a key says it. Nothing chooses by it yet."""
 
 
-class Filled(NamedTuple):
+class Filled(Struct, frozen=True, gc=False):
     """A serve: the decision with its tokens."""
 
     slot: CompiledSlot
@@ -77,7 +80,7 @@ class Filled(NamedTuple):
         }
 
 
-class Empty(NamedTuple):
+class Empty(Struct, frozen=True, gc=False):
     """A decision without an ad. `fallback`: a passback was chosen, so the page shows its own."""
 
     slot: str
@@ -156,7 +159,7 @@ def serve_page(worker: Worker, slots: list[tuple[str, CompiledSlot | None]], rea
     """A page: its `page_view`, and its decisions by requested name in `slots`. The slots choose in the
     order of their rank, whatever the order of the request; an unknown one fails alone."""
     if reader.page_view is None:
-        reader = reader._replace(page_view=new_page_view())
+        reader = replace(reader, page_view=new_page_view())
     page, figures = PageView(), worker.figures
     answers: dict[str, dict[str, Any]] = {}
     known = [(name, slot) for name, slot in slots if slot is not None]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from adserve.core.catalog import Landing
 from adserve.core.schedule import LATE_S
@@ -18,7 +19,7 @@ from adserve.flows.worker import Worker
 from adserve.store.spool import UNPRICED, Event
 
 
-class Seen(NamedTuple):
+class Seen(Struct, frozen=True, gc=False):
     """A token that was looked at: `late` decides the status of the answer, `countable` whether anything is counted."""
 
     serve: Serve
@@ -69,7 +70,7 @@ async def price_later(worker: Worker, refresh: Callable[[], Awaitable[None]], se
     return money_of(landing.campaign) if landing else ("", "")
 
 
-class Way(NamedTuple):
+class Way(Struct, frozen=True):
     """Where a click goes; `None` for a creative that may not send anyone anywhere any more."""
 
     url: str | None

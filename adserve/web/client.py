@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
+from msgspec import Struct
 from starlette.types import Scope
 
 from adserve.core.access import Account
@@ -29,7 +29,7 @@ Query = Mapping[bytes, bytes]
 _NO_QUERY: Query = {}
 
 
-class Ask(NamedTuple):
+class Ask(Struct, frozen=True, gc=False):
     """A delivery request, however it came. Header names are lower-case, several lines of one name are one; `peer` is
     the address at the other end of the connection, or nothing; `caller` is whose key came with it, if it is one."""
 
@@ -126,25 +126,26 @@ def reader_of(worker: Worker, ask: Ask, query: Query, *, clients: str) -> Reader
     """The reader of a delivery request. A malformed parameter is ignored and counted."""
     agent = agent_of(worker, ask)
     verdict = verdict_of(worker, ask, agent, query, clients=clients)
+    if not query:
+        return Reader(verdict, agent.device, None, None, base_url(worker, ask))
     device, width, page_view, country = agent.device, None, None, None
-    if query:
-        if (asked := text(query, b"width")) is not None:
-            if _WIDTH.match(asked):
-                width = int(asked)
-            else:
-                worker.malformed += 1
-        if (asked := text(query, b"device")) is not None:
-            if asked in DEVICES[1:]:
-                device = DEVICES.index(asked)
-            else:
-                worker.malformed += 1
-        page_view = text(query, b"pv")
-        if page_view is not None and not _PAGE_VIEW.match(page_view):
-            worker.malformed += bool(page_view)
-            page_view = None
-        if ask.caller is not None and (asked := text(query, b"country")) is not None:
-            if _COUNTRY.match(asked):
-                country = asked.upper()
-            else:
-                worker.malformed += 1
+    if (asked := text(query, b"width")) is not None:
+        if _WIDTH.match(asked):
+            width = int(asked)
+        else:
+            worker.malformed += 1
+    if (asked := text(query, b"device")) is not None:
+        if asked in DEVICES[1:]:
+            device = DEVICES.index(asked)
+        else:
+            worker.malformed += 1
+    page_view = text(query, b"pv")
+    if page_view is not None and not _PAGE_VIEW.match(page_view):
+        worker.malformed += bool(page_view)
+        page_view = None
+    if ask.caller is not None and (asked := text(query, b"country")) is not None:
+        if _COUNTRY.match(asked):
+            country = asked.upper()
+        else:
+            worker.malformed += 1
     return Reader(verdict, device, width, page_view, base_url(worker, ask), country)

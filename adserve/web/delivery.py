@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import msgspec
+from msgspec import Struct
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from adserve.core.access import Account
@@ -60,6 +61,7 @@ _GONE: Answer = (
     b"<title>Gone</title><p>This offer is no longer available.",
 )
 _encode = msgspec.json.Encoder().encode
+SLOTS = b"/v1/slots/"
 METHODS = {"s": ("GET",), "p": ("GET",), "i": ("GET", "POST"), "v": ("GET", "POST"), "c": ("GET", "HEAD")}
 """What a route takes: slot, page, impression, view, click."""
 _REFUSED: dict[str, Answer] = {
@@ -68,7 +70,7 @@ _REFUSED: dict[str, Answer] = {
 }
 
 
-class Waiting(NamedTuple):
+class Waiting(Struct, frozen=True):
     """An answer that waits for a commit: `answer` makes it of the outcome that `future` will have."""
 
     future: asyncio.Future[str]
@@ -100,18 +102,18 @@ class Delivery:
     ) -> bytes | Literal[Later.LATER] | None:
         """The answer as it goes over the wire, see `web.protocol`."""
         path, _, query = target.partition(b"?")
-        if b"%" in path or b"#" in target or b"authorization" in headers or not target.isascii():
+        if b"%" in path or b"authorization" in headers or not target.isascii() or b"#" in target:
             return None
+        answer: Answer | Waiting | None
+        if method == b"GET" and path.startswith(SLOTS):
+            answer = self.slot(Ask("GET", query, headers, peer), path[len(SLOTS) :].decode())
+            return on_the_wire(answer)
         found = route_of(path.decode())
-        if found is None:
+        if found is None or method not in (b"GET", b"POST"):
             return None
-        route, rest = found
-        if method not in (b"GET", b"POST"):
-            return None
-        ask = Ask(method.decode(), query, headers, peer)
-        answer = self.answer(ask, route, rest)
+        answer = self.answer(Ask(method.decode(), query, headers, peer), *found)
         if isinstance(answer, Waiting):
-            future, finish = answer
+            future, finish = answer.future, answer.answer
             if not future.done():
                 write = later()
                 future.add_done_callback(lambda outcome: write(on_the_wire(finish(outcome))))
@@ -129,7 +131,7 @@ class Delivery:
         if answer is None:
             answer = await self.unheard(ask, route, rest)
         if isinstance(answer, Waiting):
-            future, finish = answer
+            future, finish = answer.future, answer.answer
             await asyncio.wait([future])
             head, body = finish(future)
             if ask.caller is not None and future.exception() is None:

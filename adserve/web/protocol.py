@@ -99,7 +99,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._straight: Straight | None = None if self.config.access_log else getattr(self.app, "straight", None)
         self._peer = self.client[0] if self.client else ""
         self._plain: dict[bytes, bytes] | None = None  # the headers of a request that may go straight
-        self._head_bytes = self._raw_bytes = 0
+        self._raw_bytes = 0
         self._place: Literal["head", "body", "between"] = "head"
         self._body_until = 0.0
         self._too_big = False
@@ -141,20 +141,16 @@ class BoundedProtocol(HttpToolsProtocol):
         self._place = "head"
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Raises into the parser when it is too much, which ends the request before anybody hears of it."""
-        headers = self.headers
-        headers.append((name.lower(), value))
-        self._head_bytes += len(name) + len(value)
-        if self._head_bytes > MAX_HEADER_BYTES or len(headers) > MAX_HEADERS:
-            self._refuse_head()
+        self.headers.append((name.lower(), value))
 
     def on_url(self, url: bytes) -> None:
         self.url += url
-        self._head_bytes += len(url)
-        if self._head_bytes > MAX_HEADER_BYTES:
-            self._refuse_head()
 
     def on_headers_complete(self) -> None:
+        """Raises into the parser when the head is too large, which ends the request before anybody hears of it."""
+        # a head is no larger than what came since the request before, which is not known of one behind it in a piece
+        if len(self.headers) > MAX_HEADERS or not 0 < self._raw_bytes <= MAX_HEADER_BYTES:
+            self._check_head()
         self._place = "body"
         self._until = math.inf
         if self._straight is not None and not self._last:
@@ -162,6 +158,12 @@ class BoundedProtocol(HttpToolsProtocol):
             if self._plain is not None:
                 return
         self._to_application()
+
+    def _check_head(self) -> None:
+        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+        if size > MAX_HEADER_BYTES or len(self.headers) > MAX_HEADERS:
+            self._too_big = True
+            raise ValueError("the head of the request is too large")
 
     def _plain_headers(self) -> dict[bytes, bytes] | None:
         """The headers of a request without a body, to be answered on a connection that stays, where nothing waits;
@@ -191,7 +193,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._place = "between"
-        self._head_bytes = self._raw_bytes = 0
+        self._raw_bytes = 0
         self._until = math.inf
         headers = self._plain
         if headers is None:
@@ -285,10 +287,6 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.close()
         else:
             super().send_400_response(msg)
-
-    def _refuse_head(self) -> None:
-        self._too_big = True
-        raise ValueError("the head of the request is too large")
 
     def _wait(self, seconds: float) -> None:
         """The connection is closed after `seconds`, unless something moves the end before."""
