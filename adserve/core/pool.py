@@ -17,7 +17,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterable, Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import accumulate, compress
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -33,20 +33,23 @@ Draw = Callable[[int], int]
 """The next point of the circle, `[0, 2**64)`, for the set of a name."""
 
 
-class Snippet:
+class Snippet(Struct, frozen=True, gc=False):
     """Static text and holes in turn: `holes` are indexes into the values of `fill`, one for each of `parts[1::2]`."""
 
-    __slots__ = ("_parts", "_values")
-
-    def __init__(self, parts: Iterable[str], holes: Iterable[int]) -> None:
-        self._parts = list(parts)
-        self._values = itemgetter(*holes, 0, 0)  # it gives a tuple from two on: these are cut off
+    parts: tuple[str, ...]
+    holes: tuple[int, ...]
 
     def fill(self, decision: str, view: str, click: str, base: str) -> str:
         """The HTML of one serve. All four values are made by us and need no escaping."""
-        pieces = self._parts.copy()
-        pieces[1::2] = self._values((decision, view, click, base))[:-2]
+        pieces = list(self.parts)
+        pieces[1::2] = _values_of(self.holes)((decision, view, click, base))[:-2]
         return "".join(pieces)
+
+
+@cache
+def _values_of(holes: tuple[int, ...]) -> Callable[[tuple[str, ...]], tuple[str, ...]]:
+    """Takes the values for the holes, and two more: of one alone it would make no tuple."""
+    return itemgetter(*holes, 0, 0)
 
 
 Render = Callable[[str, Content, Slot], Snippet]

@@ -189,17 +189,16 @@ class Counts:
         return bool(answer)
 
     def _call(self, flush: Flush) -> Call:
-        cells = [
-            (int(bucket), cell, n) for field, n in flush.cells.items() for bucket, _, cell in [field.partition(" ")]
-        ]
-        buckets = sorted({bucket for bucket, _, _ in cells})
+        places: dict[str, int] = {}
+        lines = []
+        for field, count in flush.cells.items():
+            bucket, _, cell = field.partition(" ")
+            lines.append(f"{places.setdefault(bucket, len(places) + 1)} {cell} {count}\n")
         own = (flush.tag, flush.incarnation)
         keys = [self._keys.flushed(*own), self._keys.proven(*own), self._keys.buckets(flush.tag)]
-        keys += [self._keys.counters(flush.tag, bucket) for bucket in buckets]
-        args: list[str | int] = [flush.sequence, *flush.start, *flush.end, self._memory_s, len(buckets), *buckets]
-        for bucket, cell, count in cells:
-            args += [buckets.index(bucket) + 1, cell, count]
-        return Call([Words.of(keys)], Words.of(args))
+        keys += [self._keys.counters(flush.tag, int(bucket)) for bucket in places]
+        numbers = map(str, (flush.sequence, *flush.start, *flush.end, self._memory_s))
+        return Call([Words.of(keys)], Words.of((*numbers, *places, "".join(lines))))
 
 
 def _merge(batches: deque[_Batch]) -> None:

@@ -47,6 +47,7 @@ class Line:
     def __init__(self, client: Redis, script: Script) -> None:
         self._client, self.script = client, script
         self._connection: Any = None
+        self._timeout_s: float | None = None
         self._turn = asyncio.Lock()
         self.is_cluster = isinstance(client, RedisCluster)
         """Whether a call may touch one hash tag only."""
@@ -77,9 +78,12 @@ class Line:
             if self._connection is None:
                 pool: Any = self._client.connection_pool
                 self._connection = await pool.get_connection()
+                # one time limit for all of it, below: its own costs a task for each command that is sent
+                self._timeout_s, self._connection.socket_timeout = self._connection.socket_timeout, None
             connection = self._connection
-            await connection.send_packed_command([frame(sha, call) for call in calls], check_health=False)
-            return [await _reply(connection) for _ in calls]
+            async with asyncio.timeout(self._timeout_s):
+                await connection.send_packed_command([frame(sha, call) for call in calls], check_health=False)
+                return [await _reply(connection) for _ in calls]
         except BaseException:  # a reply may still be on its way: it must not be taken for that of the next call
             await self.drop()
             raise
@@ -88,6 +92,7 @@ class Line:
         """Ends the connection; the next call looks anew where the store is."""
         connection, self._connection = self._connection, None
         if connection is not None:
+            connection.socket_timeout = self._timeout_s
             await connection.disconnect(nowait=True)
             await self._client.connection_pool.release(connection)
 

@@ -4,13 +4,14 @@
 --      2 serves proven before their flush (HOUR:ORDINAL to "BUCKET CELL"); 3 index of buckets;
 --      4.. counter hashes.
 -- ARGV 1 sequence of this batch; 2 and 3 hour and ordinal of its first serve; 4 and 5 those after its last;
---      6 seconds to remember it; 7 number of counter hashes N; then N buckets (epoch s, one a hash); then
---      triples: index of the hash (1..N), cell, count.
+--      6 seconds to remember it; then the bucket of each counter hash (epoch s); last a line a cell: index of its hash
+--      (from 1), cell, count.
 -- Returns 1 when applied, 0 when it was applied before.
 local seen = redis.call('HMGET', KEYS[1], 'seq', 'hour', 'next', 'gaps')
 if tonumber(ARGV[1]) <= tonumber(seen[1] or '0') then return 0 end
 local from_hour, from, hour, to = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
-local hashes = tonumber(ARGV[7])
+local FIRST_BUCKET = 6
+local hashes = #KEYS - 3
 
 -- A flush in between is gone: a replica was behind when it became the primary. Events of its serves count them.
 local gaps, seen_hour, seen_next = seen[4] or '', tonumber(seen[2] or '-1'), tonumber(seen[3] or '0')
@@ -19,7 +20,7 @@ if before(seen_hour, seen_next, from_hour, from) then
 end
 
 for n = 1, hashes do
-  if not open_counters(KEYS[3 + n], KEYS[3], ARGV[7 + n]) then return redis.error_reply('WRONGTYPE counters') end
+  if not open_counters(KEYS[3 + n], KEYS[3], ARGV[FIRST_BUCKET + n]) then return redis.error_reply('WRONGTYPE counters') end
 end
 
 local proven, taken = redis.call('HGETALL', KEYS[2]), {}
@@ -32,9 +33,9 @@ for at = 1, #proven, 2 do
   end
 end
 
-for at = 8 + hashes, #ARGV, 3 do
-  local n, cell = tonumber(ARGV[at]), ARGV[at + 1]
-  local count = tonumber(ARGV[at + 2]) - (taken[ARGV[7 + n] .. ' ' .. cell] or 0)
+for place, cell, sum in ARGV[#ARGV]:gmatch('(%d+) (%S+) (%d+)\n') do
+  local n = tonumber(place)
+  local count = tonumber(sum) - (taken[ARGV[FIRST_BUCKET + n] .. ' ' .. cell] or 0)
   if count ~= 0 then add_to(KEYS[3 + n], cell, count) end
 end
 redis.call('HSET', KEYS[1], 'seq', ARGV[1], 'hour', ARGV[4], 'next', ARGV[5], 'gaps', gaps)
