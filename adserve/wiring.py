@@ -79,9 +79,11 @@ def traffic_rules(data_dir: Path) -> TrafficRules:
     own = data_dir / "traffic.toml"
     path = own if own.exists() else Path(__file__).parent / "core" / "traffic.toml"
     try:
-        return TrafficRules(tomllib.loads(path.read_text(encoding="utf-8")), CrawlerDetect().isCrawler)
+        rules = TrafficRules(tomllib.loads(path.read_text(encoding="utf-8")), CrawlerDetect().isCrawler)
     except (OSError, ValueError, KeyError, TypeError) as problem:
         raise SettingsError([f"{path}: {problem!r}"]) from None
+    rules.agent(b"Mozilla/5.0 (X11; Linux x86_64)")  # its patterns are compiled now, not while a reader waits
+    return rules
 
 
 @asynccontextmanager

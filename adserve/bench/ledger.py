@@ -11,10 +11,11 @@ from typing import Any
 import uvloop
 
 from adserve.core.token import Serve
+from adserve.store.batch import Item
 from adserve.store.client import connect
 from adserve.store.embedded import EmbeddedStore
 from adserve.store.keys import TAGS, Keys
-from adserve.store.ledger import BATCH, Item, Ledger
+from adserve.store.ledger import BATCH, Ledger
 from adserve.store.spaces import Spaces
 from adserve.store.spool import Event, Spool
 

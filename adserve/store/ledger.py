@@ -3,8 +3,8 @@
 DESIGN. A serve is one bit: (incarnation of the worker, hash tag, hour, ordinal). `event.lua` sets
 it and adds to the counters in one step, only if it was 0, so no race, repeat or retry counts twice.
 Beacons that arrive while a batch is in flight wait for the next one (group commit): one batch in
-flight per worker, one script call per ledger space and quarter-hour in it, and an event is answered
-when the store has committed it. A task of the ledger owns the connection; requests only await
+flight per worker, one script call in it for all ledger spaces (on a Cluster one for each hash tag), and an event is
+answered when the store has committed it. A task of the ledger owns the connection; requests only await
 futures, so a client that goes away cannot leave a half-read reply behind.
 
 A batch that fails is sent again. An event that is not committed after 250 ms is written to the spool,
@@ -18,18 +18,18 @@ and the flush leaves it out. So views <= impressions <= serves holds in the stor
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
 from redis.exceptions import ResponseError
 
 from adserve.core.schedule import LATE_S
 from adserve.errors import StoreUnavailable
+from adserve.store.batch import Batch, Item, Space
 from adserve.store.breaker import Breaker
 from adserve.store.client import Redis, Script, end, recover
-from adserve.store.counts import Counts, cell_prefix
-from adserve.store.keys import BUCKET_S, HOUR_S, Keys
-from adserve.store.line import Call, Line, Words
+from adserve.store.counts import Counts
+from adserve.store.keys import HOUR_S, Keys
+from adserve.store.line import Line, Words
 from adserve.store.spaces import Spaces
 from adserve.store.spool import Event, Spool
 
@@ -44,58 +44,6 @@ WORDS = frozenset({"counted", "duplicate", "late", "failed", "expired"})
 FAILED = "failed"
 """The outcome of an event that the store can never take: a key of its ledger holds something else."""
 SPOOLED = "spooled"
-
-
-class Item:
-    """An event on its way. `again`: the store may have it already."""
-
-    __slots__ = ("again", "arrival", "event", "future", "since")
-
-    def __init__(self, event: Event, arrival: int, future: asyncio.Future[str], since: float, again: bool) -> None:
-        self.event, self.arrival, self.future, self.since, self.again = event, arrival, future, since, again
-
-
-class _Space(NamedTuple):
-    """A ledger space and a quarter-hour of it, as `event.lua` takes them: 16 keys and a line."""
-
-    keys: Words
-    line: str
-
-
-class _Batch:
-    """The events of one call of `event.lua`."""
-
-    __slots__ = ("_clients", "_groups", "_keys", "_lines", "_spaces", "places")
-
-    def __init__(self) -> None:
-        self.places: list[int] = []
-        self._groups: dict[tuple[int, int, int], int] = {}
-        self._keys: list[Words] = []
-        self._spaces: list[str] = []
-        self._lines: list[str] = []
-        self._clients: list[tuple[int, str]] = []
-
-    def add(self, place: int, item: Item, space_of: Callable[[int, int, int], _Space]) -> None:
-        kind, serve, verdict, cpm, cpc, client = item.event
-        issued = serve.issued
-        name = (serve.incarnation, serve.tag, issued - issued % BUCKET_S)
-        group = self._groups.get(name)
-        if group is None:
-            space = space_of(*name)
-            self._keys.append(space.keys)
-            self._spaces.append(space.line)
-            group = self._groups[name] = len(self._groups) + 1
-        self.places.append(place)
-        if client:
-            self._clients.append((serve.tag, client))
-        self._lines.append(
-            f"{group} {kind} {serve.ordinal} {verdict} {cell_prefix(serve)} {cpm or '-'} {cpc or '-'} "
-            f"{len(self._clients) if client else 0} {item.arrival} {int(item.again)}\n"
-        )
-
-    def call(self, now: int, keys: Keys) -> Call:
-        clients = Words.of(keys.click_rate(*one) for one in self._clients)
-        return Call([*self._keys, clients], Words.of((now, "".join(self._spaces), "".join(self._lines))))
 
 
 class Ledger:
@@ -116,7 +64,7 @@ class Ledger:
         self._retain_s = retained_s(click_lifetime_s)
         self.counts = Counts(client, keys, spaces, spool, self.breaker, memory_s=self._retain_s)
         self._line = Line(client, Script("cells", "event"))
-        self._spaces: dict[tuple[int, int, int], _Space] = {}
+        self._spaces: dict[tuple[int, int, int], Space] = {}
         self._waiting: list[Item] = []
         self._in_flight: list[Item] = []
         self._wake = asyncio.Event()
@@ -207,12 +155,12 @@ class Ledger:
 
     async def _call(self, items: Sequence[Item], now: int) -> list[str | Exception]:
         """A reply for each item. On a Cluster one script call for each hash tag, else one in all."""
-        batches: dict[int, _Batch] = {}
+        batches: dict[int, Batch] = {}
         for place, item in enumerate(items):
             tag = item.event.serve.tag if self._line.is_cluster else 0
             batch = batches.get(tag)
             if batch is None:
-                batch = batches[tag] = _Batch()
+                batch = batches[tag] = Batch()
             batch.add(place, item, self._space)
         try:
             replies = await self._line.send([batch.call(now, self._keys) for batch in batches.values()])
@@ -230,7 +178,7 @@ class Ledger:
                 found[place] = answer
         return found
 
-    def _space(self, incarnation: int, tag: int, bucket: int) -> _Space:
+    def _space(self, incarnation: int, tag: int, bucket: int) -> Space:
         """A group of `event.lua`: its keys are framed once."""
         space = self._spaces.get((incarnation, tag, bucket))
         if space is None:
@@ -240,7 +188,7 @@ class Ledger:
             keys = [self._keys.ledger(tag, kind + what, incarnation, hour) for kind in "ivc" for what in "vfpl"]
             keys += [self._keys.counters(tag, bucket), self._keys.buckets(tag)]
             keys += [self._keys.flushed(tag, incarnation), self._keys.proven(tag, incarnation)]
-            space = _Space(Words.of(keys), f"{hour * HOUR_S + self._retain_s} {bucket}\n")
+            space = Space(Words.of(keys), f"{hour * HOUR_S + self._retain_s} {bucket}\n")
             self._spaces[incarnation, tag, bucket] = space
         return space
 

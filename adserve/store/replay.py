@@ -9,8 +9,9 @@ from collections.abc import Awaitable, Callable, Iterable
 
 from adserve.core.token import Serve
 from adserve.errors import StoreUnavailable
+from adserve.store.batch import Item
 from adserve.store.client import REPLY_ERRORS
-from adserve.store.ledger import BATCH, FAILED, Item, Ledger
+from adserve.store.ledger import BATCH, FAILED, Ledger
 from adserve.store.spool import UNPRICED, Event, Flush, Record, Replayable, SpooledEvent
 
 EVERY_S = 0.5

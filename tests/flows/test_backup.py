@@ -21,9 +21,10 @@ from adserve.flows.audit import audit
 from adserve.flows.move import backup, restore
 from adserve.flows.report import roll_up_old
 from adserve.store.archive import check
+from adserve.store.batch import Item
 from adserve.store.client import Redis, connect
 from adserve.store.keys import HOUR_S, tag_of
-from adserve.store.ledger import Item, retained_s
+from adserve.store.ledger import retained_s
 from adserve.store.read import Found, Reader
 from adserve.store.schema import FIRST, NEWEST
 from adserve.store.snapshot import Moved

@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 
 from adserve.core.schedule import bucket_of
 from adserve.core.token import Serve
+from adserve.store.batch import Item
 from adserve.store.client import Redis, connect
 from adserve.store.keys import HOUR_S, Keys
-from adserve.store.ledger import FAILED, Item, Ledger
+from adserve.store.ledger import FAILED, Ledger
 from adserve.store.spaces import Spaces
 from adserve.store.spool import Event, Spool
 
