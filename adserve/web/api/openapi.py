@@ -192,11 +192,13 @@ def _failures(route: Described) -> list[tuple[int, tuple[str, ...]]]:
     never = {"not_supported"} if not route.endpoint.takes else set()
     if "period" not in route.query:
         never.add("rolled_up")
+    if not route.endpoint.once:
+        never |= {"idempotency_key_in_use", "already_made", "idempotency_key_reused"}
     return [(status, tuple(code for code in CODES[status] if code not in never)) for status, may in met.items() if may]
 
 
 def _problem_name(status: int, codes: tuple[str, ...]) -> str:
-    return f"Problem{status}" + "".join(code.title().replace("_", "") for code in codes[1:] if status == 422)
+    return f"Problem{status}" + "".join(code.title().replace("_", "") for code in codes[1:] if status in (409, 422))
 
 
 def _problem(status: int, codes: tuple[str, ...]) -> dict[str, Any]:
