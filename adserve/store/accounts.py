@@ -14,12 +14,12 @@ import hashlib
 import hmac
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
 from adserve.core.access import Account
-from adserve.errors import AlreadyMade, NotFound
+from adserve.errors import AlreadyMade, NotFound, StoreUnavailable
 from adserve.store.catalog import fingerprint
 from adserve.store.client import REPLY_ERRORS, Redis, Script, Together, understood
 from adserve.store.keys import Keys
@@ -72,10 +72,7 @@ class Accounts:
     @understood
     async def list(self) -> list[Account]:
         """All keys, oldest first. One that cannot be read opens nothing and is left out."""
-        found: list[Account] = []
-        for text in (await self._client.hgetall(self._keys.accounts)).values():
-            with contextlib.suppress(msgspec.MsgspecError):
-                found.append(msgspec.json.decode(text, type=Account))
+        found = _readable((await self._client.hgetall(self._keys.accounts)).values())
         return sorted(found, key=lambda one: (one.created, one.id))
 
     @understood
@@ -100,7 +97,10 @@ class Accounts:
         client, keys = self._client, self._keys
         state = (await client.get(keys.accounts_version), await client.hlen(keys.accounts))
         if state != self._state:
-            self._known = {account.digest: account for account in await self.list()}
+            stored = await client.hgetall(keys.accounts)
+            if len(stored) < int(state[1]):  # one was revoked at this moment, or the store says what is not so
+                raise StoreUnavailable("fewer keys than there are")
+            self._known = {account.digest: account for account in _readable(stored.values())}
             self._state = state
         self._read_at = since
 
@@ -142,6 +142,12 @@ def already_made(id_: str) -> AlreadyMade:
     """What is said to a call that was sent again: its secret is stored nowhere."""
     detail = f"this call has made the key {id_}; if the answer with its secret was lost, revoke it and make another"
     return AlreadyMade(detail, id_)
+
+
+def _readable(texts: Iterable[str]) -> Iterator[Account]:
+    for text in texts:
+        with contextlib.suppress(msgspec.MsgspecError):
+            yield msgspec.json.decode(text, type=Account)
 
 
 def _digest(secret: str) -> str:
