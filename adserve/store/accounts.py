@@ -144,7 +144,7 @@ def already_made(id_: str) -> AlreadyMade:
     return AlreadyMade(detail, id_)
 
 
-def _readable(texts: Iterable[str]) -> Iterator[Account]:
+def _readable(texts: Iterable[str | bytes]) -> Iterator[Account]:
     for text in texts:
         with contextlib.suppress(msgspec.MsgspecError):
             yield msgspec.json.decode(text, type=Account)
