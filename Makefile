@@ -6,6 +6,9 @@ SECONDS ?= 3600
 RUNS ?= 10
 STAMP := .venv/.installed
 
+HOSTILE := tests/security tests/e2e/test_interface.py
+STORES := tests/e2e/test_moving.py tests/e2e/test_outages.py tests/e2e/test_unfit_store.py
+
 .PHONY: install demo test lint security stores chaos soak
 install: $(STAMP)
 	@:
@@ -29,17 +32,17 @@ demo: install
 	.venv/bin/adserve demo --port $(PORT)
 
 test: lint
-	.venv/bin/pytest -q -n 3 --dist worksteal --ignore=tests/chaos --ignore=tests/failover --ignore=tests/security \
-	  --ignore=tests/e2e/test_interface.py
+	.venv/bin/pytest -q -n 3 --dist worksteal $(patsubst %,--ignore=%,tests/chaos tests/failover $(HOSTILE) $(STORES))
 
 # Hostile requests to every route, and requests drawn from the description of the interface.
 security: install
-	.venv/bin/pytest -q -n 3 --dist worksteal tests/security tests/e2e/test_interface.py
+	.venv/bin/pytest -q -n 3 --dist worksteal $(HOSTILE)
 
 COUNTING := tests/flows tests/store/test_ledger.py tests/store/test_reports.py tests/store/test_rollup.py \
 	tests/store/test_catalog.py tests/web/test_management.py
 
 stores: install
+	.venv/bin/pytest -q -n 3 --dist worksteal $(STORES)
 	for kind in redis cluster sentinel; do ADSERVE_TEST_STORE=$$kind .venv/bin/pytest -q -n 3 $(COUNTING) || exit 1; done
 	.venv/bin/pytest -q -n 2 tests/failover
 
