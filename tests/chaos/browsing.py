@@ -52,7 +52,7 @@ class Readers:
                 await self.show(made)
             count -= 1
             if count < 0:
-                await asyncio.sleep(0.5)
+                await asyncio.sleep(0.15)
 
     async def show(self, made: Any) -> None:
         self.statuses.add((await self.crowd.get(made["impression_url"])).status_code)
