@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -109,7 +109,6 @@ class Readers:
     def __init__(self, port: int) -> None:
         self._port, self._clients = port, headers()
         self._rendering: deque[tuple[float, str]] = deque()
-        self.reported = 0
 
     def follow(self, body: bytes) -> bytes | None:
         """The beacon of the eldest serve whose time has come; None: another slot call."""
@@ -117,9 +116,12 @@ class Readers:
         at = body.find(b"/e/i/")
         if at > 0:
             self._rendering.append((now, body[at : at + 5 + TOKEN].decode()))
-        if not self._rendering or now - self._rendering[0][0] < RENDER_S:
+        return self.rest() if self._rendering and now - self._rendering[0][0] >= RENDER_S else None
+
+    def rest(self) -> bytes | None:
+        """The beacon of the eldest serve that is not reported yet."""
+        if not self._rendering:
             return None
-        self.reported += 1
         return request(self._rendering.popleft()[1], self._port, next(self._clients), IMAGE)
 
 
@@ -134,8 +136,7 @@ def one_round(case: Case, service: Service, count: int) -> Load:
     if not case.pair:
         return uvloop.run(drive(port, sent))
     readers = Readers(port)
-    load = uvloop.run(drive(port, sent, readers.follow))
-    return replace(load, requests=readers.reported)  # the last serves are not reported any more, and do not count
+    return uvloop.run(drive(port, sent, readers.follow, readers.rest))
 
 
 def measure(case: Case, *, cores: Cores, folder: Path, rounds: int, count: int, say: Say) -> Row:

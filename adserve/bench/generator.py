@@ -16,6 +16,8 @@ from typing import cast
 CONNECTIONS = 100
 Follow = Callable[[bytes], bytes | None]
 """What is sent next, on the same connection, for the body of an answer."""
+Rest = Callable[[], bytes | None]
+"""What is sent when all requests were, until it is None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +36,11 @@ class Load:
 class _Connection(asyncio.Protocol):
     """Sends its requests one after the other, each when the answer before is whole."""
 
-    def __init__(self, requests: Sequence[bytes], follow: Follow | None, done: asyncio.Future[None]) -> None:
+    def __init__(
+        self, requests: Sequence[bytes], follow: Follow | None, rest: Rest | None, done: asyncio.Future[None]
+    ) -> None:
         self._requests = iter(requests)
-        self._follow, self._done = follow, done
+        self._follow, self._rest, self._done = follow, rest, done
         self._buffer = b""
         self._needed = 0
         self._body_at = 0
@@ -49,6 +53,8 @@ class _Connection(asyncio.Protocol):
         request = self._follow(body) if self._follow is not None and body is not None else None
         if request is None:
             request = next(self._requests, None)
+        if request is None and self._rest is not None:
+            request = self._rest()
         if request is None:
             self._transport.close()
             if not self._done.done():
@@ -82,7 +88,7 @@ class _Connection(asyncio.Protocol):
             self._transport.close()
 
 
-async def drive(port: int, requests: Sequence[bytes], follow: Follow | None = None) -> Load:
+async def drive(port: int, requests: Sequence[bytes], follow: Follow | None = None, rest: Rest | None = None) -> Load:
     """Sends all requests over keep-alive connections and waits for every answer (2xx or 3xx, with its length).
     Requests that follow others are sent beside, and not counted."""
     loop = asyncio.get_running_loop()
@@ -90,7 +96,7 @@ async def drive(port: int, requests: Sequence[bytes], follow: Follow | None = No
     shares = [requests[at::CONNECTIONS] for at in range(CONNECTIONS)]
     began, worked = time.perf_counter(), time.process_time()
     for share, future in zip(shares, futures, strict=True):
-        await loop.create_connection(partial(_Connection, share, follow, future), "127.0.0.1", port)
+        await loop.create_connection(partial(_Connection, share, follow, rest, future), "127.0.0.1", port)
     await asyncio.wait_for(asyncio.gather(*futures), 120)
     seconds = time.perf_counter() - began
     return Load(len(requests), seconds, (time.process_time() - worked) / seconds)
