@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import time
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from adserve import __version__
@@ -23,7 +25,7 @@ from adserve.store import keys
 from tests.security.world import CLIENT_V4, CLIENT_V6, Answer, World
 
 TELLTALE = re.compile(
-    rb"Traceback|File \"|/work/|/usr/|/tmp/|site-packages|\.py\b|redis|valkey|EVALSHA|NOSCRIPT|WRONGTYPE|CROSSSLOT|"
+    re.escape(os.fsencode(Path(__file__).parents[2])) + rb"|Traceback|File \"|/usr/|/tmp/|site-packages|\.py\b|redis|valkey|EVALSHA|NOSCRIPT|WRONGTYPE|CROSSSLOT|"
     rb"starlette|uvicorn|httptools|Exception|\bERR ",
     re.IGNORECASE,
 )
