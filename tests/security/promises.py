@@ -25,7 +25,8 @@ from adserve.store import keys
 from tests.security.world import CLIENT_V4, CLIENT_V6, Answer, World
 
 TELLTALE = re.compile(
-    re.escape(os.fsencode(Path(__file__).parents[2])) + rb"|Traceback|File \"|/usr/|/tmp/|site-packages|\.py\b|redis|valkey|EVALSHA|NOSCRIPT|WRONGTYPE|CROSSSLOT|"
+    re.escape(os.fsencode(Path(__file__).parents[2]))
+    + rb"|Traceback|File \"|/usr/|/tmp/|site-packages|\.py\b|redis|valkey|EVALSHA|NOSCRIPT|WRONGTYPE|CROSSSLOT|"
     rb"starlette|uvicorn|httptools|Exception|\bERR ",
     re.IGNORECASE,
 )
