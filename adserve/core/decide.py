@@ -13,8 +13,9 @@ from msgspec import Struct
 
 from adserve.core.pool import HOUSE
 from adserve.core.pool import Choice as Choice  # what a decision is
+from adserve.core.reasons import Reason
 from adserve.core.rotation import Draws
-from adserve.core.slot import CompiledSlot, Reason
+from adserve.core.slot import CompiledSlot
 
 
 class SlotRequest(Struct, frozen=True):

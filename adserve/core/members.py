@@ -6,6 +6,7 @@ are looked at in the flows.
 
 from __future__ import annotations
 
+from adserve.core import goals
 from adserve.core import validate as v
 from adserve.core.access import ROLES, SCOPES
 from adserve.core.form import Field, Fields, fields_of
@@ -32,7 +33,7 @@ SLOT: Fields = fields_of(
     sizes=v.list_of(v.size, 50).noted("Sizes of pictures that it takes, in CSS pixels."),
     label=v.text(60, empty=True).noted("The visible word above what it shows."),
     rank=v.whole(1, 1_000_000).noted("The order in which slots of a page choose. Left out: the order of creation."),
-    rotation=v.one_of("even", "random", later=("sticky",)).noted("How creatives take turns."),
+    rotation=v.one_of("even", "random", "sticky").noted("How creatives take turns."),
     empty=v.one_of("keep", "collapse").noted("What becomes of it when it stays empty. `collapse` has no effect yet."),
     repeat=v.one_of("never", "creative", "any").noted(
         "What a page view may show twice: `never` no campaign, `creative` no creative, `any` all."
@@ -44,7 +45,7 @@ SLOT: Fields = fields_of(
 ADVERTISER: Fields = fields_of(
     Advertiser,
     name=_NAME,
-    categories=v.list_of(v.text(60), 50).noted("Free words."),
+    categories=v.list_of(goals.word, 50).noted("Free words; its campaigns have them too."),
     state=v.one_of("active", "archived").noted("`archived`: out of use."),
 )
 CAMPAIGN: Fields = fields_of(
@@ -57,6 +58,12 @@ CAMPAIGN: Fields = fields_of(
     timezone=v.timezone.noted("Left out: that of its sites, which must then agree."),
     starts=_STARTS,
     ends=_ENDS,
+    goal=goals.goal.noted("A target and a ceiling: impressions, clicks, or percent of the requests of each slot."),
+    caps=goals.caps.noted("Ceilings, in all and for a local day of its zone."),
+    pacing=v.one_of("even", "asap").noted("Left out: `even` with a goal and an end, else `asap`."),
+    frequency=goals.frequency.noted("What a reader is shown at most, in a window that starts at the first."),
+    categories=v.list_of(goals.word, 50).noted("Free words, beside those of its advertiser."),
+    excludes=v.list_of(goals.exclusion, 50).noted("What may not stand beside it on a page view, in both directions."),
     price=v.price.noted("For 1,000 impressions, a click, or the flight. At most 3 decimals."),
     state=_STATE,
 )

@@ -84,7 +84,7 @@ class Slot(Struct, frozen=True, kw_only=True):
     sizes: tuple[SizeText, ...] = ()
     label: str = "Advertisement"
     rank: int = 0
-    rotation: Literal["even", "random"] = "even"
+    rotation: Literal["even", "random", "sticky"] = "even"
     empty: Literal["keep", "collapse"] = "keep"
     repeat: Literal["never", "creative", "any"] = "never"
     count_on: Literal["impression", "serve"] = "impression"
@@ -120,6 +120,61 @@ class Priced(Struct, frozen=True):
     site: str | None = None
 
 
+class Goal(Struct, frozen=True, omit_defaults=True):
+    """One of them: impressions or clicks in all, or percent of the requests of each slot."""
+
+    impressions: int | None = None
+    clicks: int | None = None
+    share: int | None = None
+
+
+class Limit(Struct, frozen=True, omit_defaults=True):
+    """None: no limit."""
+
+    impressions: int | None = None
+    clicks: int | None = None
+
+
+class Caps(Struct, frozen=True, omit_defaults=True):
+    """`daily`: a local day of the campaign's zone."""
+
+    total: Limit = Limit()
+    daily: Limit = Limit()
+
+
+class Frequency(Struct, frozen=True):
+    """At most `limit` impressions of a reader in a window that starts at the first. `unknown`: what becomes of a
+    reader of whom nothing is known."""
+
+    limit: int
+    window: Literal["hour", "day", "week"]
+    unknown: Literal["serve", "skip"] = "serve"
+
+    @property
+    def window_s(self) -> int:
+        return {"hour": 3600, "day": 86_400, "week": 7 * 86_400}[self.window]
+
+
+class Rule(Struct, frozen=True, omit_defaults=True):
+    """Of what a request says: one of `any`, all of `all`, none of `none`. An empty list is no rule."""
+
+    any: tuple[str, ...] = ()
+    all: tuple[str, ...] = ()
+    none: tuple[str, ...] = ()
+
+
+class Target(Struct, frozen=True, omit_defaults=True):
+    """Where a campaign may serve; `hours` as `core.schedule` reads them, in its zone."""
+
+    labels: Rule = Rule()
+    urls: Rule = Rule()
+    languages: Rule = Rule()
+    countries: Rule = Rule()
+    devices: Rule = Rule()
+    kv: dict[str, Rule] = {}
+    hours: tuple[str, ...] = ()
+
+
 class Campaign(Struct, frozen=True, kw_only=True):
     id: str
     serial: Serial
@@ -136,10 +191,51 @@ class Campaign(Struct, frozen=True, kw_only=True):
     starts_at: int | None = None
     """`starts` resolved to epoch seconds when it was stored."""
     ends_at: int | None = None
+    zone: str = "UTC"
+    """The zone of its days: `timezone`, or that of its sites when it was stored."""
+    goal: Goal | None = None
+    caps: Caps | None = None
+    pacing: Literal["even", "asap"] | None = None
+    """None: what `paces` says."""
+    frequency: Frequency | None = None
+    target: Target | None = None
+    categories: tuple[str, ...] = ()
+    excludes: tuple[str, ...] = ()
+    """`advertiser:ID` or `category:NAME`: what may not stand beside it on a page view."""
     price: Price | None = None
     priced: tuple[Priced, ...] = ()
     """Its prices so far, see `core.pricing`; empty until the first change."""
     state: Literal["active", "paused", "archived"] = "active"
+
+    @property
+    def paces(self) -> Literal["even", "asap"]:
+        """Its pacing; left out, `even` with a goal and an end, else `asap`."""
+        return self.pacing or ("even" if self.goal is not None and self.ends_at is not None else "asap")
+
+    @property
+    def ceiling(self) -> Limit:
+        """What it may have in all: of goal and total cap the lower."""
+        goal, total = self.goal or Goal(), (self.caps or Caps()).total
+        return Limit(_lower(goal.impressions, total.impressions), _lower(goal.clicks, total.clicks))
+
+    @property
+    def daily(self) -> Limit:
+        """What it may have on a local day."""
+        return (self.caps or Caps()).daily
+
+    @property
+    def allotted(self) -> bool:
+        """Whether a serve of it takes an allowance: it has a goal or cap of impressions."""
+        return self.ceiling.impressions is not None or self.daily.impressions is not None
+
+    @property
+    def limited(self) -> bool:
+        """Whether goals and caps can keep it from serving."""
+        return self.allotted or self.ceiling.clicks is not None or self.daily.clicks is not None
+
+
+def _lower(one: int | None, other: int | None) -> int | None:
+    return one if other is None else other if one is None else min(one, other)
 
 
 class Media(Struct, frozen=True):

@@ -9,24 +9,11 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from enum import StrEnum
 from typing import NamedTuple
 
 from adserve.core.model import Site, Slot
 from adserve.core.pool import ANY_WIDTH, Candidate, Pool, Tier, running
-
-
-class Reason(StrEnum):
-    """Why a candidate lost or a slot is empty. In the order in which they are looked at."""
-
-    PAUSED = "paused"
-    NO_CANDIDATES = "no_candidates"
-    NOT_STARTED = "not_started"
-    ENDED = "ended"
-    WEIGHT_ZERO = "weight_zero"
-    SIZE = "size"
-    ALREADY_ON_PAGE = "already_on_page"
-
+from adserve.core.reasons import Reason
 
 _ORDER = list(Reason)
 
@@ -102,10 +89,8 @@ def _why_lost(candidate: Candidate, now: int, width: int) -> Reason:
     campaign = candidate.campaign
     if not running(campaign, now):
         return Reason.NOT_STARTED if now < (campaign.starts_at or 0) else Reason.ENDED
-    if campaign.weight == 0:
-        return Reason.WEIGHT_ZERO
     open_now = [entry for entry in candidate.entries if running(entry.creative, now)]
     if not open_now:
         later = any((entry.creative.starts_at or 0) > now for entry in candidate.entries)
         return Reason.NOT_STARTED if later else Reason.ENDED
-    return Reason.SIZE if any(entry.creative.weight for entry in open_now) else Reason.WEIGHT_ZERO
+    return Reason.WEIGHT_ZERO if any(entry.content.width <= width for entry in open_now) else Reason.SIZE

@@ -218,3 +218,8 @@ def price(value: Any) -> Price:
         return Price(model, int(Decimal(amount) * 1_000_000), currency)
     except InvalidOperation:
         raise ValueError("amount takes decimal text") from None
+
+
+def folded(value: str) -> str:
+    """Text as it is compared: NFC and case-folded, in any script."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", value).casefold())

@@ -30,8 +30,8 @@ ATTEMPTS = 20
 PAUSE_S, MAX_PAUSE_S = 0.004, 0.25
 """The first pause before that at most, doubled each time, and the longest. A random part of it is waited,
 so that a crowd of writers spreads; together at most 4 seconds."""
-HIDDEN = {"serial", "starts_at", "ends_at", "priced", "content", "live", "revisions"}
-LATER_CAMPAIGN = dict.fromkeys(("goal", "caps", "frequency", "target", "categories", "excludes")) | {"pacing": "asap"}
+HIDDEN = {"serial", "starts_at", "ends_at", "zone", "priced", "content", "live", "revisions"}
+LATER_CAMPAIGN = {"target": None}
 READ_ONLY = ("version", "accepts")
 
 
@@ -72,6 +72,7 @@ async def public(services: Services, thing: Thing, slots: Sequence[Thing] | None
     """The form in which the API shows an object. `slots`: all of them, from whoever shows many objects."""
     shown = _form_of(thing)
     if isinstance(thing, Campaign):
+        shown["pacing"] = thing.paces
         shown["accepts"] = [
             {"slot": slot.id, "sizes": list(slot.sizes), "max_kb": slot.max_kb}
             for slot in await booked_slots(services, thing.slots, slots)
@@ -240,9 +241,11 @@ async def _campaign(services: Services, id_: str, body: Any, before: Campaign | 
         form.problem("timezone", "is required, because the sites have different ones", "required")
     tz: ZoneInfo = zone(own or (min(zones) if zones else "UTC"))
     starts_at, ends_at = form.window(values["starts"], values["ends"], tz)
+    if values["pacing"] == "even" and ends_at is None:
+        form.problem("pacing", "even needs an end: give the campaign one, or asap")
     form.finish()
-    serial = before.serial if before else 0
-    campaign = Campaign(id=id_, serial=serial, version=0, starts_at=starts_at, ends_at=ends_at, **values)
+    values |= {"starts_at": starts_at, "ends_at": ends_at, "zone": tz.key}
+    campaign = Campaign(id=id_, serial=before.serial if before else 0, version=0, **values)
     return replace(campaign, priced=remember(before, campaign, int(services.clock())))
 
 

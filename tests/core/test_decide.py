@@ -82,8 +82,8 @@ REASONS: dict[str, tuple[list[Candidate], dict[str, Any]]] = {
     "paused": ([candidate(1)], {"state": "paused"}),
     "not_started": ([candidate(1, starts_at=101)], {}),
     "ended": ([candidate(1, starts_at=101), candidate(2, ends_at=100)], {}),
-    "weight_zero": ([candidate(1, ends_at=100), candidate(2, weight=0)], {}),
-    "size": ([candidate(1, weight=0), candidate(2, width=301)], {}),
+    "size": ([candidate(1, ends_at=100), candidate(2, width=301)], {}),
+    "weight_zero": ([candidate(1, weight=0), candidate(2, width=301)], {}),
 }
 
 
@@ -102,8 +102,8 @@ def test_an_empty_slot_has_the_reason_of_the_candidate_that_came_furthest(reason
     [
         ("not_started", [{"ends_at": 100}, {"starts_at": 101}]),
         ("ended", [{"ends_at": 100}]),
-        ("weight_zero", [{"weight": 0}, {"ends_at": 100}]),
-        ("size", [{"width": 301}, {"weight": 0}]),
+        ("size", [{"width": 301}, {"ends_at": 100}]),
+        ("weight_zero", [{"weight": 0}, {"width": 301}]),
     ],
 )
 def test_a_campaign_without_a_creative_that_can_serve_loses_for_its_reason(
