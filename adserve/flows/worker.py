@@ -13,6 +13,7 @@ from adserve.core.figures import Figures
 from adserve.core.rotation import Draws
 from adserve.core.token import Key, Signer
 from adserve.core.traffic import Network, TrafficRules
+from adserve.flows.curves import Curves
 from adserve.store.clock import StoreClock
 from adserve.store.ledger import Ledger
 
@@ -48,6 +49,7 @@ class Worker:
     stale: bool = False
     """The catalog is too old to choose from; clicks and events of what was served still use it."""
     figures: Figures = field(default_factory=Figures)
+    curves: Curves = field(default_factory=Curves)
     malformed: int = 0
     """Malformed query parameters that were ignored."""
     clock_skew: int = 0
