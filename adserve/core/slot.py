@@ -171,8 +171,8 @@ class CompiledSlot:
     nothing to show there at all, with the reason."""
 
     __slots__ = (
-        "_asked", "_masks", "_moment", "_moments", "_outlines", "_pools", "_tiers", "_views", "_widths", "barred", "capped",
-        "even", "live", "plain", "shares", "site", "slot", "tiers",
+        "_asked", "_masks", "_moment", "_moments", "_outlines", "_pools", "_tiers", "_views", "_widths", "barred",
+        "capped", "even", "live", "plain", "shares", "site", "slot", "tiers",
     )  # fmt: skip
 
     def __init__(
