@@ -11,10 +11,13 @@ from dataclasses import dataclass, field
 from adserve.core.catalog import Catalog
 from adserve.core.figures import Figures
 from adserve.core.rotation import Draws
+from adserve.core.standing import Standing
 from adserve.core.token import Key, Signer
 from adserve.core.traffic import Network, TrafficRules
+from adserve.core.visitor import digests
 from adserve.flows.curves import Curves
 from adserve.store.clock import StoreClock
+from adserve.store.frequency import Frequencies
 from adserve.store.ledger import Ledger
 
 
@@ -43,11 +46,15 @@ class Worker:
     trusted: tuple[Network, ...] = ()
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
     draws: Draws = field(default_factory=lambda: Draws(random.Random(secrets.randbits(128))))  # noqa: S311
+    standing: Standing = field(default_factory=Standing)
+    """How campaigns with goals and caps stand."""
     catalog: Catalog | None = None
     catch_up: Callable[[], Awaitable[bool]] | None = None
     """Loads what changed in the catalog just now; False when the store does not answer in a moment."""
     stale: bool = False
     """The catalog is too old to choose from; clicks and events of what was served still use it."""
+    frequencies: Frequencies | None = None
+    """What visitors have seen; without it, campaigns with a frequency are shown to none of them."""
     figures: Figures = field(default_factory=Figures)
     curves: Curves = field(default_factory=Curves)
     malformed: int = 0
@@ -74,6 +81,10 @@ class Worker:
         """From now on the first signs and all verify."""
         self.keys = keys
         self.signer = Signer(keys)
+
+    def visitor_digests(self, visitor: str, now: int) -> tuple[str, ...]:
+        """What stands for a visitor in the store, the newest first; none while the salt is not known."""
+        return digests(visitor, self.frequencies.salts.alive(now), self.keys) if self.frequencies is not None else ()
 
     def network_digest(self, network: str) -> str:
         """What stands for a client of the API without a key: keyed, seconds in the store."""
