@@ -48,11 +48,12 @@ class Lags:
     def turn(self, slot: int, shares: Iterable[Share], able: int, point: int, *, countable: bool) -> int | None:
         """The place of the share whose turn it is at a point of `[0, 2**64)`, of those in the set `able`; None when it
         is none's. What is not countable goes by the percentage alone."""
+        can = [share for share in shares if able >> share.place & 1]
+        lags = countable and sum(share.percent for share in can) < 100  # else all of them lag behind for ever
         parts = []
-        for place, serial, percent in shares:
-            if able >> place & 1:
-                lag = self._lags.get((slot, serial), 0) if countable else 0
-                parts.append((place, min(max(percent * EIGHTHS + lag, 0), 100 * EIGHTHS)))
+        for place, serial, percent in can:
+            lag = self._lags.get((slot, serial), 0) if lags else 0
+            parts.append((place, min(max(percent * EIGHTHS + lag, 0), 100 * EIGHTHS)))
         number = point * max(100 * EIGHTHS, sum(part for _, part in parts)) >> 64
         for place, part in parts:
             if number < part:
