@@ -77,6 +77,7 @@ def recompile(
         landings,
         creatives,
         frozenset({*bad, *unreadable}),
+        {name: before.things.get(name) for name in changed} if before.things else {},
     )
 
 
