@@ -22,16 +22,18 @@ import msgspec
 import uvloop
 from msgspec.structs import replace
 
-from adserve.core.decide import PageView, SlotRequest, decide
+from adserve.core.decide import PageView, decide
 from adserve.core.model import TIERS, Advertiser, Campaign, Content, Creative, Media, Revision, Site, Slot, Thing
 from adserve.core.pool import Candidate, Entry
 from adserve.core.rotation import Draws
-from adserve.core.slot import CompiledSlot
+from adserve.core.slot import CompiledSlot, SlotRequest
+from adserve.core.standing import Standing
 from adserve.settings import load
 from adserve.snippet import compile_snippet
 from adserve.store.embedded import EmbeddedStore
 from adserve.wiring import Running, running
 
+STANDING = Standing()
 Row = dict[str, Any]
 Say = Callable[[str], None]
 CANDIDATES = (10, 100, 1_000, 10_000)
@@ -140,7 +142,7 @@ def _timed(slot: CompiledSlot, request: SlotRequest, draws: Draws, count: int) -
     """Microseconds of this thread for one decision."""
     began = time.thread_time_ns()
     for _ in range(count):
-        decide(slot, request, None, NOW, draws)
+        decide(slot, request, None, STANDING, NOW, draws)
     return (time.thread_time_ns() - began) / count / 1000
 
 
@@ -166,7 +168,7 @@ class Probe:
             for width in (None, MOBILE) if catalog else ():
                 page = PageView()
                 for slot in catalog.pages.get("bench", ())[:SLOTS] if catalog else ():
-                    choice = decide(slot, SlotRequest(width), page, NOW, self._draws)
+                    choice = decide(slot, SlotRequest(width), page, STANDING, NOW, self._draws)
                     if choice is not None:
                         page.add(choice)
 

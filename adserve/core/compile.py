@@ -20,6 +20,7 @@ from typing import NamedTuple, TypeVar
 from adserve.core.catalog import Catalog, Landing
 from adserve.core.model import TIERS, Advertiser, Campaign, Content, Creative, Site, Slot, Thing
 from adserve.core.pool import Candidate, Entry, Render
+from adserve.core.reasons import Reason
 from adserve.core.slot import CompiledSlot
 from adserve.core.urls import UrlError, check_landing_url, compile_landing_url
 
@@ -196,7 +197,18 @@ class _Stock(NamedTuple):
                 landing = self.landings.get(live.serial)
                 if creative.kind == "passback" or (landing is not None and landing.parts is not None):
                     entries.append(Entry(creative, live, slot, self.render))
-        return Candidate(campaign, tuple(entries)) if entries else None
+        categories = owner.categories if isinstance(owner, Advertiser) else ()
+        return Candidate(campaign, tuple(entries), categories) if entries else None
+
+    def why_barred(self, campaign: Campaign, slot: Slot) -> Reason:
+        """Why a campaign has nothing to show in a slot that it books."""
+        owner = self.things.get(f"advertiser:{campaign.advertiser}")
+        if campaign.state != "active" or (isinstance(owner, Advertiser) and owner.state == "archived"):
+            return Reason.PAUSED
+        creatives = [one for one in self.creatives.get(campaign.id, ()) if one.state != "archived"]
+        if any(one.live is not None and one.state in ("approved", "pending") for one in creatives):
+            return Reason.SIZE
+        return Reason.NOT_APPROVED if any(one.state != "paused" for one in creatives) else Reason.PAUSED
 
 
 def _slots(
@@ -216,12 +228,16 @@ def _slots(
         known = earlier.tiers if earlier is not None and slot.id not in fresh else ((),) * len(TIERS)
         old = {one.campaign.id: one for tier in known for one in tier if one.campaign.id in touched}
         new: dict[str, Candidate] = {}
+        was = {} if earlier is None or slot.id in fresh else dict(earlier.barred)
+        barred = {id_: why for id_, why in was.items() if id_ not in touched}
         for campaign in bookings.get(slot.id, ()):
             candidate = stock.candidate(campaign, slot)
             if candidate is not None:
                 new[campaign.id] = candidate
+            elif campaign.state != "archived" and campaign.id in stock.creatives:
+                barred[campaign.id] = stock.why_barred(campaign, slot)
             yield
-        if earlier is not None and same and _shows(old) == _shows(new):
+        if earlier is not None and same and _shows(old) == _shows(new) and was == barred:
             slots.append(earlier)
             continue
         tiers: list[tuple[Candidate, ...]] = []
@@ -230,7 +246,7 @@ def _slots(
             found += [one for one in new.values() if TIERS.index(one.campaign.tier) == at]
             tiers.append(tuple(sorted(found, key=lambda one: one.campaign.serial)))
         yield
-        made = CompiledSlot(site, slot, tuple(tiers))
+        made = CompiledSlot(site, slot, tuple(tiers), barred)
         yield
         if earlier is not None:
             yield from made.prepare(earlier)
@@ -240,7 +256,10 @@ def _slots(
 
 def _shows(candidates: Mapping[str, Candidate]) -> dict[str, object]:
     """Candidates as values."""
-    return {id_: (one.campaign, [(e.creative, e.content) for e in one.entries]) for id_, one in candidates.items()}
+    return {
+        id_: (one.campaign, one.tags, [(e.creative, e.content) for e in one.entries])
+        for id_, one in candidates.items()
+    }
 
 
 def _bookings(

@@ -1,59 +1,93 @@
 """The decision: which creative a slot request gets, as data, and why it got none.
 
-DESIGN. Pure: the catalog, the request, what the page shows already, the moment and the draws are
-arguments. Tiers are strict; within one, a campaign by its weight, then a creative by weight among
-those of that campaign that fit. One draw picks both.
+DESIGN. Pure: the slot, the request, what the page shows already, how goals and caps stand, the moment and the draws are
+arguments. Tiers are strict; within one come the goals that are behind their plan, by what they still need, then shares
+of the slot's requests, then what is left by weight: a campaign, then one of its creatives that fit. One draw picks
+both.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from msgspec import Struct
-
-from adserve.core.pool import HOUSE
+from adserve.core.pool import HOUSE, Pool
 from adserve.core.pool import Choice as Choice  # what a decision is
-from adserve.core.reasons import Reason
 from adserve.core.rotation import Draws
-from adserve.core.slot import CompiledSlot
+from adserve.core.slot import CompiledSlot, Offer, SlotRequest, View
+from adserve.core.standing import Standing
 
-
-class SlotRequest(Struct, frozen=True):
-    """What a request says of itself. `countable` is False for robots and prefetches."""
-
-    width: int | None = None
-    device: int = 0
-    countable: bool = True
+_NONE: Mapping[int, Collection[int]] = {}
+Beside = tuple[tuple[str, ...], tuple[str, ...]]
+"""Tags of a campaign, and what it excludes."""
 
 
 @dataclass(slots=True)
 class PageView:
-    """What one rendering of a page shows so far, save house campaigns: by serial of a campaign the serials of its
-    creatives."""
+    """What one rendering of a page shows so far. `shown`: by serial of a campaign the serials of its creatives, save of
+    house campaigns; `beside`: of all campaigns that are there, by their serials; `excluding`: whether any of them
+    excludes others."""
 
     shown: dict[int, set[int]] = field(default_factory=dict)
+    beside: dict[int, Beside] = field(default_factory=dict)
+    excluding: bool = False
 
     def add(self, choice: Choice) -> None:
+        campaign = choice.campaign
         if choice.tier != HOUSE:
-            self.shown.setdefault(choice.campaign.serial, set()).add(choice.entry.creative.serial)
+            self.shown.setdefault(campaign.serial, set()).add(choice.entry.creative.serial)
+        self.beside[campaign.serial] = (choice.tags, campaign.excludes)
+        self.excluding = self.excluding or bool(campaign.excludes)
 
 
-def decide(slot: CompiledSlot, request: SlotRequest, page: PageView | None, now: int, draws: Draws) -> Choice | None:
-    """The choice for one slot, or None (`why_empty` then says why)."""
+def decide(
+    slot: CompiledSlot, request: SlotRequest, page: PageView | None, standing: Standing, now: int, draws: Draws
+) -> Choice | None:
+    """The choice for one slot, or None (`core.explain.why_empty` then says why)."""
     if not slot.live:
         return None
     even = slot.even and request.countable
-    repeat = slot.slot.repeat
-    shown = page.shown if page is not None and repeat != "any" else None
-    for pool in slot.eligible(now, request.width).pools:
-        if not shown or pool.tier == HOUSE:
-            return pool.pick(draws.even if even else draws.random)
-        choice = pool.pick_beside(draws.even_rest if even else draws.random, shown, whole=repeat == "never")
+    if slot.shares and request.countable:
+        draws.asked(slot.slot.serial, slot.shares)
+    tired = request.tired or ()
+    whole = slot.slot.repeat == "never"
+    for view in slot.views(request, now).able:
+        offer = view.offer(standing, now)
+        shown = page.shown if page is not None and slot.slot.repeat != "any" and view.masks.tier.at != HOUSE else _NONE
+        out = (*tired, *offer.out) if tired or offer.out else ()
+        if page is not None and (page.excluding or (page.beside and view.masks.excluding)):
+            offer = view.without(offer, view.masks.beside(page.beside), standing)
+        if offer.rest is not None and not (shown or out or offer.goals or offer.shares):
+            return offer.rest.pick(draws.even if even else draws.random)
+        choice = _choose(view, offer, request, shown, out, draws, even=even, whole=whole)
         if choice is not None:
             return choice
     return None
 
 
-def why_empty(slot: CompiledSlot, request: SlotRequest, page: PageView | None, now: int) -> Reason:
-    """The reason of an empty slot: that of the candidate which came furthest."""
-    return slot.eligible(now, request.width).reason if slot.live else Reason.PAUSED
+def _choose(
+    view: View,
+    offer: Offer,
+    request: SlotRequest,
+    shown: Mapping[int, Collection[int]],
+    out: Collection[int],
+    draws: Draws,
+    *,
+    even: bool,
+    whole: bool,
+) -> Choice | None:
+    """A share whose turn it is, a goal, or one of the rest."""
+
+    def pick(pool: Pool | None) -> Choice | None:
+        if pool is None:
+            return None
+        if not (shown or out):
+            return pool.pick(draws.even if even else draws.random)
+        return pool.pick_beside(draws.even_rest if even else draws.random, shown, out, whole=whole)
+
+    if offer.shares:
+        place = draws.share(view.slot.slot.serial, view.masks.shares, offer.shares, countable=request.countable)
+        if place is not None and (choice := pick(view.slot.pool(view, 1 << place))) is not None:
+            draws.shared(view.slot.slot.serial, choice.campaign.serial, countable=request.countable)
+            return choice
+    return pick(offer.goals) or pick(offer.rest)

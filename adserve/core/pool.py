@@ -3,8 +3,8 @@
 DESIGN. A *pool* is an eligible set of one tier with the cumulative weights of its members, so that a pick is a
 bisect, as fast at 10,000 members as at 10. A draw is a point of a circle (`core.rotation`) that is scaled to the
 total weight: its whole part picks the campaign, and how far it lies into that campaign's stretch the creative.
-What a page shows already is taken out of the numbers as they are drawn and makes no pool of its own: at
-10,000 members hardly any two pages show the same. A set is named by a sum over its members, so the same
+What only one page or reader leaves out is taken out of the numbers as they are drawn and makes no pool of its own:
+at 10,000 members hardly any two pages show the same. A set is named by a sum over its members, so the same
 members and weights have the same name, and go on with the same sequence, however they came to be eligible.
 What is made when it is first chosen lies together in memory; made with all the rest of a large catalog it would
 lie so scattered that a pick takes half as long again.
@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 
 from msgspec import Struct
 
+from adserve.core.bits import flags_of
 from adserve.core.model import TIERS, Campaign, Content, Creative, Slot
 
 HOUSE = TIERS.index("house")
@@ -83,6 +84,8 @@ class Choice(Struct, frozen=True, gc=False):
     entry: Entry
     campaign: Campaign
     tier: int
+    tags: tuple[str, ...] = ()
+    """What other campaigns may exclude: `advertiser:ID`, `category:NAME`."""
 
 
 Chosen = Choice | tuple[Any, ...]
@@ -91,10 +94,10 @@ weights. They are in one tuple, because each object more lies elsewhere in memor
 as slow as that."""
 
 
-def chosen_of(campaign: Campaign, entries: Iterable[Entry]) -> Chosen:
+def chosen_of(candidate: Candidate, entries: Iterable[Entry]) -> Chosen:
     """Of one creative at least."""
-    tier = TIERS.index(campaign.tier)
-    choices = [Choice(entry, campaign, tier) for entry in entries]
+    campaign, tier = candidate.campaign, TIERS.index(candidate.campaign.tier)
+    choices = [Choice(entry, campaign, tier, candidate.tags) for entry in entries]
     if len(choices) == 1:
         return choices[0]
     return (*choices, *accumulate(choice.entry.creative.weight for choice in choices))
@@ -118,12 +121,17 @@ _outline = lru_cache(maxsize=1000)(Outline)
 
 
 class Candidate:
-    """A campaign that books a slot, with its creatives that fit the slot's sizes."""
+    """A campaign that books a slot, with its creatives that fit the slot's sizes. `categories`: those of its
+    advertiser. `plain`: nothing but schedules, sizes and weights decides about it."""
 
-    __slots__ = ("campaign", "entries", "mark", "outline")
+    __slots__ = ("campaign", "entries", "mark", "outline", "plain", "tags")
 
-    def __init__(self, campaign: Campaign, entries: tuple[Entry, ...]) -> None:
+    def __init__(self, campaign: Campaign, entries: tuple[Entry, ...], categories: tuple[str, ...] = ()) -> None:
         self.campaign, self.entries = campaign, entries
+        own = dict.fromkeys((*campaign.categories, *categories))
+        self.tags = (f"advertiser:{campaign.advertiser}", *(f"category:{one}" for one in own))
+        limits = (campaign.goal, campaign.caps, campaign.frequency, campaign.target)
+        self.plain = limits == (None, None, None, None) and not campaign.excludes
         self.mark = hash((campaign.serial, campaign.weight))
         narrowest: dict[tuple[int, int], int] = {}
         for entry in entries:
@@ -142,50 +150,70 @@ class Candidate:
 
     def choose(self, now: int, width: int) -> Chosen:
         """Of its creatives those that can serve, of which there is one at least."""
-        return chosen_of(self.campaign, [entry for entry in self.entries if entry.serves(now, width)])
+        return chosen_of(self, [entry for entry in self.entries if entry.serves(now, width)])
 
 
 class Tier:
     """The candidates of a tier in the order of their serials, and beside them what pools are made of: in arrays,
     which the garbage collector does not walk through."""
 
-    __slots__ = ("candidates", "marks", "outlines", "serials", "weights")
+    __slots__ = ("at", "candidates", "marks", "outlines", "serials", "weights")
 
-    def __init__(self, candidates: tuple[Candidate, ...], numbers: dict[int, int]) -> None:
+    def __init__(self, at: int, candidates: tuple[Candidate, ...], numbers: dict[int, int]) -> None:
         """`numbers`: those of the outlines that were seen so far, by their identity."""
-        self.candidates = candidates
+        self.at, self.candidates = at, candidates
         self.outlines = array("q", [numbers.setdefault(id(one.outline), len(numbers)) for one in candidates])
         self.marks = array("q", [one.mark for one in candidates])
         campaigns = [one.campaign for one in candidates]
         self.serials = array("q", [campaign.serial for campaign in campaigns])
         self.weights = array("q", [campaign.weight for campaign in campaigns])
 
+    def place(self, serial: int) -> int | None:
+        """Where a campaign stands; None when it is not here."""
+        found = bisect_left(self.serials, serial)
+        return found if found < len(self.serials) and self.serials[found] == serial else None
+
 
 class Pool:
-    """The eligible set of a tier, at a moment and for a width; never empty. Its members are in the order of their
-    campaigns' serials."""
+    """A set of candidates of a tier that can serve, at a moment and for a width; never empty. Its members are in the
+    order of their campaigns' serials."""
 
-    __slots__ = ("chosen", "marks", "members", "moment", "name", "serials", "slot", "sums", "tier", "total", "width")
+    __slots__ = (
+        "chosen", "goals", "marks", "mask", "members", "moment", "name", "serials", "slot", "sums", "tier", "total",
+        "width",
+    )  # fmt: skip
 
-    def __init__(self, slot: int, tier: int, of: Tier, serves: list[bool], moment: int, width: int) -> None:
-        """`serves`: whether each candidate of the tier does."""
-        self.slot, self.tier, self.moment, self.width = slot, tier, moment, width
-        self.members = tuple(compress(of.candidates, serves))
-        self.serials = array("q", compress(of.serials, serves))
-        self.sums = tuple(accumulate(compress(of.weights, serves)))
+    def __init__(
+        self, slot: int, of: Tier, mask: int, moment: int, width: int, needs: Mapping[int, int] | None = None
+    ) -> None:
+        """`needs`: by serial of a campaign what it counts for, instead of its weight; one that is missing counts as
+        1."""
+        self.slot, self.tier, self.mask, self.moment, self.width = slot, of.at, mask, moment, width
+        flags = flags_of(mask, len(of.candidates))
+        self.members = tuple(compress(of.candidates, flags))
+        self.serials = array("q", compress(of.serials, flags))
+        self.goals = needs is not None
+        if needs is None:
+            self.sums = tuple(accumulate(compress(of.weights, flags)))
+        else:
+            self.sums = tuple(accumulate([max(1, needs.get(serial, 1)) for serial in self.serials]))
         self.total = self.sums[-1]
-        self.marks = sum(compress(of.marks, serves))
+        self.marks = sum(compress(of.marks, flags))
         self.name = self.name_of(self.marks)
         self.chosen: list[Chosen | None] = [None] * len(self.members)
         """The creatives of each member, found when it is chosen first."""
 
     def take_over(self, earlier: Pool) -> None:
-        """What was chosen of a pool of the same tier, moment and width, before a change of the catalog."""
+        """What was chosen of a pool of the same tier, moment and width, before a change."""
         known = dict(zip(earlier.members, earlier.chosen, strict=True))
         self.chosen = [known.get(member) for member in self.members]
 
     def name_of(self, marks: int) -> int:
-        return hash((self.slot, self.tier, marks))
+        return hash((self.slot, self.tier, self.goals, marks))
+
+    def weight(self, place: int) -> int:
+        """What a member counts for."""
+        return self.sums[place] - (self.sums[place - 1] if place else 0)
 
     def choices(self, place: int) -> tuple[Choice, ...]:
         """The creatives of a member."""
@@ -197,29 +225,31 @@ class Pool:
         place = bisect_right(self.sums, point >> 64)
         return self._pick(self.chosen[place] or self._choose(place), place, point)
 
-    def pick_beside(self, draw: Draw, shown: Mapping[int, Collection[int]], *, whole: bool) -> Choice | None:
-        """Less what a page shows already: by serial of a campaign the serials of its creatives. `whole`: the campaign
-        goes with any of them. None when nothing is left."""
+    def pick_beside(
+        self, draw: Draw, shown: Mapping[int, Collection[int]], out: Collection[int] = (), *, whole: bool
+    ) -> Choice | None:
+        """Less what a page shows already, by serial of a campaign the serials of its creatives, and less the campaigns
+        that are `out`. `whole`: a campaign goes with any of its creatives. None when nothing is left."""
         left: dict[int, Chosen] = {}
-        out: list[tuple[int, int]] = []
+        gone: list[tuple[int, int]] = []
         marks, total = self.marks, self.total
-        for serial in sorted(shown):
+        for serial in sorted({*shown, *out} if out else shown):
             place = bisect_left(self.serials, serial)
             if place == len(self.serials) or self.serials[place] != serial:
                 continue
             member = self.members[place]
-            choices = () if whole else self.choices(place)
+            choices = () if whole or serial in out else self.choices(place)
             entries = [one.entry for one in choices if one.entry.creative.serial not in shown[serial]]
             if entries:
-                left[place] = chosen_of(member.campaign, entries)
+                left[place] = chosen_of(member, entries)
             else:
-                weight = member.campaign.weight
-                out.append((self.sums[place] - weight, weight))
+                weight = self.weight(place)
+                gone.append((self.sums[place] - weight, weight))
                 marks, total = marks - member.mark, total - weight
         if not total:
             return None
         point = draw(self.name_of(marks)) * total
-        for low, weight in out:
+        for low, weight in gone:
             if point >> 64 >= low:
                 point += weight << 64
         place = bisect_right(self.sums, point >> 64)

@@ -14,7 +14,10 @@ remember, and even only among the serves of their own campaign).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
+
+from adserve.core.shares import Lags, Share
 
 BLOCK = 8
 """Points shuffled together; more would be less predictable and less even."""
@@ -87,22 +90,46 @@ class Draws:
     def __init__(self, chance: Chance, *, remembered: int = 10_000) -> None:
         self._chance, self._bits = chance, chance.getrandbits
         self._pools, self._rests = _Recent(remembered), _Recent(remembered)
+        self._lags = Lags()
+        self.point = 0
+        """What was drawn last, for a set."""
+        self.turn: int | None = None
+        """The place of the share whose turn it was last, None when it was none's."""
 
     def __len__(self) -> int:
         return len(self._pools) + len(self._rests)
 
     def even(self, pool: int) -> int:
         """The next point of the set of a name, which is a whole pool."""
-        return next(self._pools.latest.get(pool) or self._recall(pool))
+        self.point = point = next(self._pools.latest.get(pool) or self._recall(pool))
+        return point
 
     def even_rest(self, rest: int) -> int:
         """The same of a set that is a pool less what a page shows."""
         found = self._pools.get(rest) or self._rests.get(rest)
-        return next(found or self._rests.put(rest, EvenSequence(self._chance)))
+        self.point = point = next(found or self._rests.put(rest, EvenSequence(self._chance)))
+        return point
 
     def random(self, _name: int) -> int:
         """A point that advances no sequence."""
-        return self._bits(64)
+        self.point = point = self._bits(64)
+        return point
+
+    def asked(self, slot: int, shares: Sequence[Share]) -> None:
+        """Counts a request of a slot, by its serial, that share goals book."""
+        self._lags.asked(slot, shares)
+
+    def share(self, slot: int, shares: Sequence[Share], able: int, *, countable: bool) -> int | None:
+        """The place of the share goal whose turn it is, of those in the set `able`."""
+        name = hash((slot, len(shares), -1))
+        point = next(self._pools.get(name) or self._recall(name)) if countable else self._bits(64)
+        self.turn = self._lags.turn(slot, shares, able, point, countable=countable)
+        return self.turn
+
+    def shared(self, slot: int, serial: int, *, countable: bool) -> None:
+        """Counts a serve of a share goal."""
+        if countable:
+            self._lags.served(slot, serial)
 
     def _recall(self, pool: int) -> EvenSequence:
         found = self._pools.get(pool)

@@ -1,96 +1,267 @@
-"""One slot with its candidates, and what of them is eligible when and at which width.
+"""One slot with its candidates, and what of them can serve when, where and for whom.
 
-DESIGN. What is eligible changes at the beginnings and ends of schedules and at the widths of creatives, and
-between two of these it does not: so it is worked out once for each such moment and width that is asked for.
-That takes about a millisecond for 10,000 candidates. One moment is remembered, the latest, for time goes on.
+DESIGN. A request leaves of each tier a set of candidates, which is an AND of masks (`core.masks`). What changes only
+with the moment, the width, what is said of the page and whether the reader is known makes a *view* of each tier, worked
+out once for all requests that are alike. What a view can offer just now (its pools) follows the hours of the week,
+goals and caps; it is made anew when these change, and remembered by its set. Of a large tier that sheds and gains
+members all the time the pools are made anew once a second at most: who went out meanwhile is left out of the numbers,
+who came in waits that long. One moment is remembered, the latest, for time goes on.
+Not chosen: one set for everything and no views (ten ANDs a request), a tree of weights that members come into and go
+out of (as many trees as views, and every change in each of them).
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from adserve.core.model import Site, Slot
-from adserve.core.pool import ANY_WIDTH, Candidate, Pool, Tier, running
+from adserve.core.bits import mask_of, places_of
+from adserve.core.context import Context
+from adserve.core.masks import Masks
+from adserve.core.model import Campaign, Site, Slot
+from adserve.core.pool import ANY_WIDTH, Candidate, Pool, Tier
 from adserve.core.reasons import Reason
+from adserve.core.shares import Share
+from adserve.core.standing import Standing
+from adserve.core.targeting import DIMENSIONS
 
-_ORDER = list(Reason)
+LARGE = 256
+"""Candidates of a tier from which on its pools may be a second old, less at most FEW that went out since."""
+FEW = 32
+MOST_VIEWS, MOST_POOLS, MOST_MEMBERS = 2_000, 2_000, 1_000_000
+"""Remembered for a slot. Beyond that it begins anew."""
+PREPARED = 50
+"""Views that are worked out before a changed slot takes the place of the one before."""
+KNOWN, UNKNOWN, UNANSWERED = range(3)
+"""What is known of a reader: what it has seen enough of; nothing; or the store, which knows, did not answer in time."""
 
 
-class Eligible(NamedTuple):
-    """What can serve at a moment and width: the pools of the tiers that have one, in their order. `reason` is
-    why a decision gets none: that of the candidate which came furthest."""
+class SlotRequest(NamedTuple):
+    """What a request says of itself. `countable` is False for robots and prefetches; `known` whether anything is known
+    of what the reader has seen, and `tired` the serials of campaigns that it has seen enough of, or None when that
+    could not be told in time; `sticky` what always gets the same, if anything does."""
 
+    width: int | None = None
+    context: Context = Context()
+    countable: bool = True
+    known: bool = False
+    tired: frozenset[int] | None = frozenset()
+    sticky: str | None = None
+
+    @property
+    def knows(self) -> int:
+        return UNKNOWN if not self.known else UNANSWERED if self.tired is None else KNOWN
+
+
+class Offer(NamedTuple):
+    """What of a tier can serve just now: first `goals` behind their plan, then `shares` (a set), then the `rest`, by
+    weight. `mask` is all of it, less the serials that went `out` since the pools were made."""
+
+    mask: int
+    goals: Pool | None
+    shares: int
+    rest: Pool | None
+    out: tuple[int, ...] = ()
+
+
+NOTHING = Offer(0, None, 0, None)
+
+
+class View:
+    """A tier as requests that are alike leave it. `stages` are the sets that pass each of DIMENSIONS; `mask` is what
+    schedules, sizes, weights, these and the reader leave."""
+
+    __slots__ = (
+        "_epoch", "_minute", "_offer", "_second", "_standing", "_version", "mask", "masks", "moment", "serving", "slot",
+        "stages", "width",
+    )  # fmt: skip
+
+    def __init__(
+        self, slot: CompiledSlot, masks: Masks, serving: int, stages: tuple[int, ...], knows: int, now: int, width: int
+    ) -> None:
+        self.slot, self.masks, self.serving, self.stages = slot, masks, serving, stages
+        self.moment, self.width = now, width
+        self.mask = serving & (masks.all, ~masks.skipping, ~masks.capped)[knows]
+        for stage in stages:
+            self.mask &= stage
+        self._offer: Offer | None = None
+        self._standing: Standing | None = None
+        self._version, self._minute, self._second, self._epoch = -1, -1, -1, -1
+
+    def offer(self, standing: Standing, now: int) -> Offer:
+        """What it offers at a moment."""
+        steady = self.masks.steady
+        offer = self._offer
+        if offer is not None and (
+            steady or (self._version == standing.version and self._minute == now // 60 and self._standing is standing)
+        ):
+            return offer
+        if standing.past is not None:
+            earlier: Offer = standing.past[self.masks.tier.at][0]
+            return earlier
+        mask = self.mask if steady else self.open(standing, now)
+        if offer is not None and mask != offer.mask and len(self.masks.tier.candidates) > LARGE and self._second == now:
+            lost = offer.mask & ~mask
+            if offer.mask != lost and lost.bit_count() <= FEW:
+                serials = self.masks.tier.serials
+                out = (*offer.out, *(serials[at] for at in places_of(lost)))
+                offer = offer._replace(mask=offer.mask & ~lost, shares=offer.shares & ~lost, out=out)
+                if len(out) <= FEW:
+                    return self._keep(offer, standing, now, self._second)
+        if offer is None or mask != offer.mask or offer.out or (offer.goals and self._epoch != standing.epoch):
+            offer = self.make(mask, standing)
+        return self._keep(offer, standing, now, now)
+
+    def open(self, standing: Standing, now: int) -> int:
+        """The set that the hours, goals and caps leave of it."""
+        mask = self.mask & self.masks.hours.mask(now)
+        for closed in self.masks.closed(standing):
+            mask &= ~closed
+        return mask
+
+    def make(self, mask: int, standing: Standing) -> Offer:
+        """The pools of a set."""
+        if not mask:
+            return NOTHING
+        masks, pool = self.masks, self.slot.pool
+        goals, shares = mask & masks.goals, mask & masks.sharing
+        rest = mask & ~goals & ~shares
+        return Offer(
+            mask,
+            pool(self, goals, standing) if goals else None,
+            shares,
+            pool(self, rest) if rest else None,
+        )
+
+    def without(self, offer: Offer, blocked: int, standing: Standing) -> Offer:
+        """An offer less a set."""
+        if not offer.mask & blocked:
+            return offer
+        return self.make(offer.mask & ~blocked, standing)._replace(out=offer.out)
+
+    def take_over(self, earlier: View) -> Iterator[None]:
+        """Makes the pools of what an earlier view offered, with what was chosen of them."""
+        offer, standing = earlier._offer, earlier._standing
+        if offer is None or standing is None:
+            return
+        made = self.offer(standing, earlier.moment)
+        yield
+        for before, pool in ((offer.goals, made.goals), (offer.rest, made.rest)):
+            if before is not None and pool is not None:
+                pool.take_over(before)
+                yield
+
+    def _keep(self, offer: Offer, standing: Standing, now: int, second: int) -> Offer:
+        self._offer, self._version, self._minute, self._second = offer, standing.version, now // 60, second
+        self._standing, self._epoch = standing, standing.epoch
+        return offer
+
+
+class Views(NamedTuple):
+    """The tiers as requests that are alike leave them: all that have candidates, and of these those that can serve."""
+
+    request: SlotRequest
     now: int
-    width: int | None
-    pools: tuple[Pool, ...]
-    reason: Reason
+    every: tuple[View, ...]
+    able: tuple[View, ...]
 
 
 class CompiledSlot:
-    """One slot with its candidates by tier, in the order of their serials."""
+    """One slot with its candidates by tier, in the order of their serials. `barred`: campaigns that book it and have
+    nothing to show there at all, with the reason."""
 
-    __slots__ = ("_eligible", "_moments", "_outlines", "_tiers", "_widths", "even", "live", "site", "slot", "tiers")
+    __slots__ = (
+        "_masks", "_moments", "_outlines", "_pools", "_tiers", "_views", "_widths", "barred", "capped", "even", "live",
+        "plain", "shares", "site", "slot", "tiers",
+    )  # fmt: skip
 
-    def __init__(self, site: Site, slot: Slot, tiers: tuple[tuple[Candidate, ...], ...]) -> None:
-        self.site, self.slot, self.tiers = site, slot, tiers
+    def __init__(
+        self,
+        site: Site,
+        slot: Slot,
+        tiers: tuple[tuple[Candidate, ...], ...],
+        barred: Mapping[str, Reason] | None = None,
+    ) -> None:
+        self.site, self.slot, self.tiers, self.barred = site, slot, tiers, barred or {}
         self.live = site.state == "active" and slot.state == "active"
-        self.even = slot.rotation == "even"
+        self.even = slot.rotation != "random"
         numbers: dict[int, int] = {}
-        self._tiers = [Tier(tier, numbers) for tier in tiers]
+        self._tiers = [Tier(at, tier, numbers) for at, tier in enumerate(tiers)]
         outlines = {id(one.outline): one.outline for tier in tiers for one in tier}
         self._outlines = [outlines[which] for which in numbers]
         self._moments = sorted({moment for outline in self._outlines for moment in outline.moments})
         self._widths = sorted({width for outline in self._outlines for width in outline.widths})
-        self._eligible: dict[tuple[int, int], Eligible] = {}
+        block = site.unlabelled == "block"
+        self._masks = [Masks(tier, block_unlabelled=block) for tier in self._tiers if tier.candidates]
+        self.plain = all(masks.targeting.plain for masks in self._masks)
+        self.capped = any(masks.capped for masks in self._masks)
+        self.shares: tuple[Share, ...] = tuple(share for masks in self._masks for share in masks.shares)
+        self._views: dict[tuple[object, ...], Views] = {}
+        self._pools: dict[tuple[object, ...], tuple[int, Pool]] = {}
 
-    def eligible(self, now: int, width: int | None) -> Eligible:
-        """What can serve now in a box of that width; None: in any."""
+    def views(self, request: SlotRequest, now: int) -> Views:
+        """What requests like this one leave of each tier now."""
+        width = request.width
         moment = bisect_right(self._moments, now)
         fitting = len(self._widths) if width is None else bisect_right(self._widths, width)
-        found = self._eligible.get((moment, fitting))
+        knows = request.knows if self.capped else KNOWN
+        key = (moment, fitting, knows, None if self.plain else request.context)
+        found = self._views.get(key)
         if found is None:
-            found = self._make(now, width)
-            kept = {key: one for key, one in self._eligible.items() if key[0] == moment}
-            self._eligible = {**kept, (moment, fitting): found}
+            latest = next(reversed(self._views), None)
+            if len(self._views) >= MOST_VIEWS or (latest is not None and latest[0] != moment):
+                self._views, self._pools = {}, {}
+            found = self._views[key] = self._look(request, knows, now)
         return found
+
+    def _look(self, request: SlotRequest, knows: int, now: int) -> Views:
+        widest = ANY_WIDTH if request.width is None else request.width
+        serves = [outline.serves(now, widest) for outline in self._outlines]
+        every = []
+        for masks in self._masks:
+            serving = mask_of([serves[outline] for outline in masks.tier.outlines])
+            stages = masks.targeting.masks(request.context) if serving else (masks.all,) * len(DIMENSIONS)
+            every.append(View(self, masks, serving, stages, knows, now, widest))
+        return Views(request, now, tuple(every), tuple(view for view in every if view.mask))
+
+    def pool(self, view: View, mask: int, standing: Standing | None = None) -> Pool:
+        """The pool of a set of a view; by what goals need, when `standing` is given."""
+        key = (view.masks.tier.at, standing is None, mask, view.width)
+        epoch = -1 if standing is None else standing.epoch
+        found = self._pools.get(key)
+        if found is None or found[0] != epoch:
+            needs = None if standing is None else standing.needs
+            made = Pool(self.slot.serial, view.masks.tier, mask, view.moment, view.width, needs)
+            if found is not None:
+                made.chosen = found[1].chosen  # the same members
+            if len(self._pools) * len(made.members) >= MOST_MEMBERS or len(self._pools) >= MOST_POOLS:
+                self._pools = {}
+            found = self._pools[key] = epoch, made
+        return found[1]
 
     def prepare(self, earlier: CompiledSlot) -> Iterator[None]:
         """Works out what `earlier`, the slot before a change, was asked for: the first requests after the change
         find it done. Yields between pieces of it."""
-        for one in earlier._eligible.values():
-            before = {pool.tier: pool for pool in one.pools}
-            pools = self.eligible(one.now, one.width).pools
+        for one in list(earlier._views.values())[-PREPARED:]:
+            views = self.views(one.request, one.now)
             yield
-            for pool in pools:
-                if pool.tier in before:
-                    pool.take_over(before[pool.tier])
-                    yield
+            for view in views.able:
+                before = [other for other in one.able if other.masks.tier.at == view.masks.tier.at]
+                if before:
+                    yield from view.take_over(before[0])
 
-    def _make(self, now: int, width: int | None) -> Eligible:
-        widest = ANY_WIDTH if width is None else width
-        serves = [outline.serves(now, widest) for outline in self._outlines]
-        pools = []
-        for at, tier in enumerate(self._tiers):
-            serving = [serves[outline] for outline in tier.outlines]
-            if any(serving):
-                pools.append(Pool(self.slot.serial, at, tier, serving, now, widest))
-        reason = Reason.ALREADY_ON_PAGE if pools else self._why_none(now, widest)
-        return Eligible(now, width, tuple(pools), reason)
+    def snapshot(self, request: SlotRequest, now: int) -> dict[int, tuple[Offer | None, tuple[int, ...]]]:
+        """What a decision just now saw of goals, caps and hours: by tier its offer and closed sets. Nothing of it
+        changes any more. See `core.standing.Standing.past`."""
+        return {view.masks.tier.at: (view._offer, view.masks._closed) for view in self.views(request, now).able}
 
-    def _why_none(self, now: int, width: int) -> Reason:
-        reasons = {_why_lost(candidate, now, width) for tier in self.tiers for candidate in tier}
-        return max(reasons, key=_ORDER.index, default=Reason.NO_CANDIDATES)
-
-
-def _why_lost(candidate: Candidate, now: int, width: int) -> Reason:
-    """Of a candidate that cannot serve."""
-    campaign = candidate.campaign
-    if not running(campaign, now):
-        return Reason.NOT_STARTED if now < (campaign.starts_at or 0) else Reason.ENDED
-    open_now = [entry for entry in candidate.entries if running(entry.creative, now)]
-    if not open_now:
-        later = any((entry.creative.starts_at or 0) > now for entry in candidate.entries)
-        return Reason.NOT_STARTED if later else Reason.ENDED
-    return Reason.WEIGHT_ZERO if any(entry.content.width <= width for entry in open_now) else Reason.SIZE
+    def capped_campaigns(self, request: SlotRequest, standing: Standing, now: int) -> list[Campaign]:
+        """The campaigns that can serve this request if the reader has not had enough of them."""
+        found: list[Campaign] = []
+        if self.capped and self.live:
+            for view in self.views(request._replace(known=True, tired=frozenset()), now).able:
+                mask = view.open(standing, now) & view.masks.capped
+                if mask:
+                    found += [one.campaign for one in view.masks.members(mask)]
+        return found

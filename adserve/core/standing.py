@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from adserve.core.reasons import Reason
 
@@ -21,9 +22,12 @@ REMEMBERED = 4_096
 class Standing:
     """Of one worker. Campaigns by their serials; one of which nothing was said may serve."""
 
-    __slots__ = ("_closed", "changes", "epoch", "needs", "version")
+    __slots__ = ("_closed", "changes", "epoch", "needs", "past", "version")
 
-    def __init__(self) -> None:
+    def __init__(self, past: Mapping[int, tuple[Any, tuple[int, ...]]] | None = None) -> None:
+        self.past = past
+        """How it all stood at an earlier decision, which is to be looked at again: for each tier that could serve the
+        offer and the closed sets of `core.slot.CompiledSlot.snapshot`. None: as it is now."""
         self._closed: dict[int, Reason] = {}
         self.changes: deque[int] = deque(maxlen=REMEMBERED)
         """The serials that changed last, the newest right: as many as `version` was raised by."""

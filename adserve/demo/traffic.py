@@ -10,10 +10,13 @@ import math
 import random
 
 from adserve.core.catalog import CompiledSlot
-from adserve.core.decide import SlotRequest, decide
+from adserve.core.context import Context
+from adserve.core.decide import decide
 from adserve.core.model import DEVICES
 from adserve.core.rotation import Draws
 from adserve.core.schedule import day_bounds, local_day, zone
+from adserve.core.slot import SlotRequest
+from adserve.core.standing import Standing
 from adserve.core.token import Serve
 from adserve.flows.serve import MOBILE_WIDTH, money_of
 from adserve.store.keys import tag_of
@@ -22,6 +25,7 @@ from adserve.store.spaces import Spaces
 from adserve.store.spool import Event, Spool
 from adserve.wiring import Running
 
+STANDING = Standing()
 DAYS = 7
 STEP_S = 3600
 BUSIEST = 14
@@ -64,7 +68,7 @@ def page_views(hour: int, today: int, chance: random.Random) -> int:
 
 def _serve(ledger: Ledger, slot: CompiledSlot, issued: int, device: int, draws: Draws) -> Serve | None:
     width = MOBILE_WIDTH if DEVICES[device] == "mobile" else None
-    choice = decide(slot, SlotRequest(width, device), None, issued, draws)
+    choice = decide(slot, SlotRequest(width, Context(device=device)), None, STANDING, issued, draws)
     if choice is None:
         return None
     tag = tag_of(choice.campaign.serial)

@@ -9,9 +9,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from adserve.core.catalog import CompiledSlot
-from adserve.core.decide import Choice, PageView, SlotRequest, decide, why_empty
+from adserve.core.context import Context
+from adserve.core.decide import Choice, PageView, decide
+from adserve.core.explain import why_empty
 from adserve.core.model import DEVICES
 from adserve.core.report_cells import Where
+from adserve.core.slot import SlotRequest
 from adserve.core.token import FLAG_SERVED_COUNTS, Serve, decision_id
 from adserve.flows.worker import Worker
 from adserve.snippet import impression_image
@@ -33,8 +36,8 @@ class Reader(Struct, frozen=True, gc=False):
     """That of the caller, if it named one."""
     base: str
     """The origin that links point to."""
-    country: str | None = None
-    """ISO 3166-1 alpha-2, when a caller with a key says it. Nothing chooses by it yet."""
+    context: Context = Context()
+    """What it says of its page and itself, as targeting looks at it."""
 
 
 class Filled(Struct, frozen=True, gc=False):
@@ -109,11 +112,12 @@ def serve_slot(worker: Worker, slot: CompiledSlot, reader: Reader, page: PageVie
     width = reader.width
     if width is None and DEVICES[reader.device] == "mobile":
         width = MOBILE_WIDTH
-    request = SlotRequest(width, reader.device, reader.verdict not in ("bot", "prefetch"))
-    choice = decide(slot, request, page, now, worker.draws)
+    countable = reader.verdict not in ("bot", "prefetch")
+    request = SlotRequest(width, reader.context, countable)
+    choice = decide(slot, request, page, worker.standing, now, worker.draws)
     ledger, serial = worker.ledger, slot.slot.serial
     if choice is None:
-        ledger.counts.stayed_empty(serial, reader.device, why_empty(slot, request, page, now), now)
+        ledger.counts.stayed_empty(serial, reader.device, why_empty(slot, request, page, worker.standing, now), now)
         return Empty(slot.slot.name, reader.page_view)
     if choice.entry.creative.kind == "passback":  # nothing of its campaign stands on the page, so no `page.add`
         where = Where(serial, choice.entry.content.serial, choice.tier, reader.device)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from adserve.core.catalog import Catalog
 from adserve.core.figures import Figures
 from adserve.core.rotation import Draws
+from adserve.core.standing import Standing
 from adserve.core.token import Key, Signer
 from adserve.core.traffic import Network, TrafficRules
 from adserve.store.clock import StoreClock
@@ -42,6 +43,8 @@ class Worker:
     trusted: tuple[Network, ...] = ()
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
     draws: Draws = field(default_factory=lambda: Draws(random.Random(secrets.randbits(128))))  # noqa: S311
+    standing: Standing = field(default_factory=Standing)
+    """How campaigns with goals and caps stand."""
     catalog: Catalog | None = None
     catch_up: Callable[[], Awaitable[bool]] | None = None
     """Loads what changed in the catalog just now; False when the store does not answer in a moment."""

@@ -11,6 +11,7 @@ from msgspec import Struct
 from starlette.types import Scope
 
 from adserve.core.access import Account
+from adserve.core.context import Context
 from adserve.core.model import DEVICES
 from adserve.core.traffic import Address, Agent, client_address
 from adserve.flows.serve import Reader
@@ -27,6 +28,7 @@ LONGEST_REMEMBERED = 512
 """Bytes of a query: what is long costs memory."""
 Query = Mapping[bytes, bytes]
 _NO_QUERY: Query = {}
+_PLAIN = [Context(device=device) for device in range(len(DEVICES))]
 
 
 class Ask(Struct, frozen=True, gc=False):
@@ -127,7 +129,7 @@ def reader_of(worker: Worker, ask: Ask, query: Query, *, clients: str) -> Reader
     agent = agent_of(worker, ask)
     verdict = verdict_of(worker, ask, agent, query, clients=clients)
     if not query:
-        return Reader(verdict, agent.device, None, None, base_url(worker, ask))
+        return Reader(verdict, agent.device, None, None, base_url(worker, ask), _PLAIN[agent.device])
     device, width, page_view, country = agent.device, None, None, None
     if (asked := text(query, b"width")) is not None:
         if _WIDTH.match(asked):
@@ -148,4 +150,4 @@ def reader_of(worker: Worker, ask: Ask, query: Query, *, clients: str) -> Reader
             country = asked.upper()
         else:
             worker.malformed += 1
-    return Reader(verdict, device, width, page_view, base_url(worker, ask), country)
+    return Reader(verdict, device, width, page_view, base_url(worker, ask), Context(device=device, country=country))

@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 
 from adserve.core.catalog import Catalog
 from adserve.core.compile import compile_catalog, recompile
+from adserve.core.explain import why_empty
 from adserve.core.model import Advertiser, Campaign, Content, Creative, Media, Revision, Site, Slot, Thing
 from adserve.core.pool import Pool
-from adserve.core.slot import CompiledSlot
+from adserve.core.slot import CompiledSlot, SlotRequest
+from adserve.core.standing import Standing
 from adserve.snippet import compile_snippet
 
 SITES, SLOTS, OWNERS = ("news", "blog"), ("top", "foot"), ("acme", "bolt")
@@ -20,6 +22,7 @@ CAMPAIGNS, SIZES = ("one", "two", "six"), ("728x90", "300x250")
 PLACES = [f"{site}/{slot}" for site in SITES for slot in (*SLOTS, "*")]
 URLS = ("https://shop.example/", "https://shop.example/?s={slot}", "http://localhost/")
 MOMENTS, WIDTHS = (0, 5, 10), (None, 250, 300)
+STANDING = Standing()
 
 
 def options(*values: Any) -> st.SearchStrategy[Any]:
@@ -48,9 +51,19 @@ def told(slot: CompiledSlot) -> Any:
     tiers = [
         [(c.campaign, [(e.creative, e.content, e.snippet) for e in c.entries]) for c in tier] for tier in slot.tiers
     ]
-    eligible = [slot.eligible(now, width) for now in MOMENTS for width in WIDTHS]
-    pools = [[(pool.tier, pool.name, pool.serials, pool.sums, choices(pool)) for pool in one.pools] for one in eligible]
-    return slot.site, slot.slot, slot.live, tiers, pools, [one.reason for one in eligible]
+    asked = [(SlotRequest(width), now) for now in MOMENTS for width in WIDTHS]
+    pools = [
+        [(pool.tier, pool.name, pool.serials, pool.sums, choices(pool)) for pool in pools_of(slot, request, now)]
+        for request, now in asked
+    ]
+    reasons = [why_empty(slot, request, None, STANDING, now) for request, now in asked]
+    return slot.site, slot.slot, slot.live, slot.barred, tiers, pools, reasons
+
+
+def pools_of(slot: CompiledSlot, request: SlotRequest, now: int) -> list[Pool]:
+    """What a slot offers, by weight."""
+    offers = [view.offer(STANDING, now) for view in slot.views(request, now).able]
+    return [one.rest for one in offers if one.rest is not None]
 
 
 def whole(catalog: Catalog) -> dict[str, Any]:

@@ -11,13 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from adserve.core.decide import PageView, SlotRequest, decide, why_empty
+from adserve.core.decide import PageView, decide
+from adserve.core.explain import why_empty
 from adserve.core.model import TIERS, Campaign, Content, Creative, Site, Slot
 from adserve.core.pool import Candidate, Entry
 from adserve.core.rotation import Draws
-from adserve.core.slot import CompiledSlot
+from adserve.core.slot import CompiledSlot, SlotRequest
+from adserve.core.standing import Standing
 from adserve.snippet import compile_snippet
 
+STANDING = Standing()
 SITE = Site(id="news", serial=1, version=1, name="News")
 SLOT = Slot(id="news/top", serial=1, version=1, site="news", name="top")
 
@@ -55,7 +58,7 @@ def test_shares_stay_even_on_pages_and_across_changes_of_the_catalog(
         page = PageView()
         for slot in (first, second):
             eligible = frozenset(c.campaign for c in booked if repeat == "any" or c.campaign.serial not in page.shown)
-            choice = decide(slot, SlotRequest(), page, 0, draws)
+            choice = decide(slot, SlotRequest(), page, STANDING, 0, draws)
             assert choice is not None
             page.add(choice)
             counted = shown[slot.slot.serial, eligible]
@@ -72,7 +75,7 @@ def test_robots_move_no_sequence() -> None:
     for rotation, countable in (("even", False), ("random", True)):
         draws = Draws(random.Random(1))
         slot = slot_of(candidate(1), candidate(2), candidate(3), rotation=rotation)
-        found = [decide(slot, SlotRequest(countable=countable), None, 0, draws) for _ in range(50)]
+        found = [decide(slot, SlotRequest(countable=countable), None, STANDING, 0, draws) for _ in range(50)]
         assert len(draws) == 0
         assert {choice.campaign.serial for choice in found if choice} == {1, 2, 3}
 
@@ -93,14 +96,15 @@ def test_an_empty_slot_has_the_reason_of_the_candidate_that_came_furthest(reason
     candidates, fields = REASONS[reason]
     slot, request = slot_of(*candidates, **fields), SlotRequest(300)
     for _ in range(2):
-        assert decide(slot, request, None, 100, Draws(random.Random(1))) is None
-        assert why_empty(slot, request, None, 100) == reason
+        assert decide(slot, request, None, STANDING, 100, Draws(random.Random(1))) is None
+        assert why_empty(slot, request, None, STANDING, 100) == reason
 
 
 @pytest.mark.parametrize(
     ("reason", "creatives"),
     [
-        ("not_started", [{"ends_at": 100}, {"starts_at": 101}]),
+        ("not_started", [{"starts_at": 102}, {"starts_at": 101}]),
+        ("ended", [{"ends_at": 100}, {"starts_at": 101}]),
         ("ended", [{"ends_at": 100}]),
         ("size", [{"width": 301}, {"ends_at": 100}]),
         ("weight_zero", [{"weight": 0}, {"width": 301}]),
@@ -111,14 +115,14 @@ def test_a_campaign_without_a_creative_that_can_serve_loses_for_its_reason(
 ) -> None:
     """What is on the page already is another reason."""
     slot, request = slot_of(candidate(1, *creatives)), SlotRequest(300)
-    assert why_empty(slot, request, None, 100) == reason
+    assert why_empty(slot, request, None, STANDING, 100) == reason
     shown = slot_of(candidate(1))
     page = PageView()
-    choice = decide(shown, request, page, 100, Draws(random.Random(1)))
+    choice = decide(shown, request, page, STANDING, 100, Draws(random.Random(1)))
     assert choice is not None
     page.add(choice)
-    assert decide(shown, request, page, 100, Draws(random.Random(1))) is None
-    assert why_empty(shown, request, page, 100) == "already_on_page"
+    assert decide(shown, request, page, STANDING, 100, Draws(random.Random(1))) is None
+    assert why_empty(shown, request, page, STANDING, 100) == "already_on_page"
 
 
 @settings(deadline=None)
@@ -141,11 +145,11 @@ def test_what_was_worked_out_for_one_moment_and_width_is_not_taken_for_another(d
     asked = slot()
     for now, width in data.draw(st.lists(st.tuples(st.integers(0, 13), st.none() | st.integers(0, 7)))):
         fresh, request = slot(), SlotRequest(width)
-        found = [decide(one, request, None, now, Draws(random.Random(now))) for one in (asked, fresh)]
+        found = [decide(one, request, None, STANDING, now, Draws(random.Random(now))) for one in (asked, fresh)]
         told = [(one.campaign.serial, one.entry.creative.serial, one.tier) if one else None for one in found]
         assert told[0] == told[1]
         if found[0] is None:
-            assert why_empty(asked, request, None, now) == why_empty(fresh, request, None, now)
+            assert why_empty(asked, request, None, STANDING, now) == why_empty(fresh, request, None, STANDING, now)
         else:
             campaign, creative_ = found[0].campaign, found[0].entry.creative
             for one in (campaign, creative_):

@@ -10,13 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from adserve.core.decide import Choice, PageView, SlotRequest, decide, why_empty
+from adserve.core.decide import Choice, PageView, decide
+from adserve.core.explain import why_empty
 from adserve.core.model import TIERS, Campaign, Content, Creative, Site, Slot
 from adserve.core.pool import Candidate, Entry
 from adserve.core.rotation import Draws
-from adserve.core.slot import CompiledSlot
+from adserve.core.slot import CompiledSlot, SlotRequest
+from adserve.core.standing import Standing
 from adserve.snippet import compile_snippet
 
+STANDING = Standing()
 SITE = Site(id="news", serial=1, version=1, name="News")
 SLOT = Slot(id="news/top", serial=1, version=1, site="news", name="top")
 STANDARD = TIERS.index("standard")
@@ -43,10 +46,10 @@ class Given(Draws):
 
     def __init__(self, part: int = 0, parts: int = 1) -> None:
         super().__init__(random.Random(0))
-        self.point, self.asked = -(-part * 2**64 // parts), []  # type: tuple[int, list[int]]
+        self.point, self.names = -(-part * 2**64 // parts), []  # type: tuple[int, list[int]]
 
     def even(self, pool: int) -> int:
-        self.asked.append(pool)
+        self.names.append(pool)
         return self.point
 
     def even_rest(self, rest: int) -> int:
@@ -54,7 +57,7 @@ class Given(Draws):
 
 
 def winner(slot: CompiledSlot, part: int, parts: int, page: PageView | None = None) -> tuple[int, str]:
-    choice = decide(slot, SlotRequest(), page, 0, Given(part, parts))
+    choice = decide(slot, SlotRequest(), page, STANDING, 0, Given(part, parts))
     assert choice is not None
     return choice.campaign.serial, choice.entry.creative.id
 
@@ -72,7 +75,7 @@ def test_every_draw_in_the_range_is_won_by_weight(weights: list[tuple[int, list[
     slot = slot_of(weights)
     can = {at: weight for at, (weight, own) in enumerate(weights, 1) if weight and sum(own)}
     if not can:
-        assert decide(slot, SlotRequest(), None, 0, Given()) is None
+        assert decide(slot, SlotRequest(), None, STANDING, 0, Given()) is None
         return
     for campaign, weight in can.items():
         own = weights[campaign - 1][1]
@@ -101,17 +104,19 @@ def test_what_a_page_shows_is_left_out_and_the_rest_shares_by_weight(
         for where in (page.shown if repeat == "never" else gone,)
     ]
     rest = slot_of(left, repeat=repeat)
-    if decide(rest, SlotRequest(), None, 0, Given()) is None:
-        assert decide(slot, SlotRequest(), page, 0, Given()) is None
-        assert why_empty(slot, SlotRequest(), page, 0) == why_empty(slot, SlotRequest(), None, 0)
+    if decide(rest, SlotRequest(), None, STANDING, 0, Given()) is None:
+        assert decide(slot, SlotRequest(), page, STANDING, 0, Given()) is None
+        alone = decide(slot, SlotRequest(), None, STANDING, 0, Given())
+        why = "already_on_page" if alone else why_empty(slot, SlotRequest(), None, STANDING, 0)
+        assert why_empty(slot, SlotRequest(), page, STANDING, 0) == why
         return
     for part in range(60):
         assert winner(slot, part, 60, page) == winner(rest, part, 60)
     names = []
     for one, seen in ((slot, page), (rest, None)):
         draws = Given()
-        decide(one, SlotRequest(), seen, 0, draws)
-        names.append(draws.asked)
+        decide(one, SlotRequest(), seen, STANDING, 0, draws)
+        names.append(draws.names)
     assert names[0] == names[1]
 
 

@@ -143,7 +143,7 @@ async def test_a_country_is_taken_from_callers_with_a_key_only(api: Api) -> None
 
     def country(who: str | None, query: bytes) -> str | None:
         asked = ask(api, who, query=query)
-        return reader_of(worker, asked, parameters(query), clients="browser").country
+        return reader_of(worker, asked, parameters(query), clients="browser").context.country
 
     assert country(secret, b"country=in") == "IN"
     assert country(None, b"country=IN") is None

@@ -1,0 +1,61 @@
+"""Goals of a share of a slot's requests: whose turn it is.
+
+DESIGN. How far a share lags behind is counted, in hundredths of a serve: each request of the slot adds its percentage,
+each serve takes 100. A share serves with a probability of its percentage and an eighth of its lag on top, by draws that
+are spread evenly. So it is right on the whole when every request can show it; one that targets half of the requests
+gets a higher part of these, and nothing runs in a fixed alternation. The lag is bounded: what could not be served for
+long is not made up for in a rush.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+EIGHTHS = 8
+MOST_LAG = 800
+"""Eight serves, ahead or behind."""
+REMEMBERED = 10_000
+
+
+class Share(NamedTuple):
+    """A goal of a percentage of the slot's requests, at its place in its tier."""
+
+    place: int
+    serial: int
+    percent: int
+
+
+class Lags:
+    """How far each share goal of each slot lags behind; of one worker."""
+
+    def __init__(self) -> None:
+        self._lags: dict[tuple[int, int], int] = {}
+
+    def asked(self, slot: int, shares: Iterable[Share]) -> None:
+        """Counts a request of a slot, by its serial, for all share goals that book it."""
+        if len(self._lags) > REMEMBERED:
+            self._lags.clear()
+        for _, serial, percent in shares:
+            key = (slot, serial)
+            self._lags[key] = min(self._lags.get(key, 0) + percent, MOST_LAG)
+
+    def served(self, slot: int, serial: int) -> None:
+        """Counts a serve of a share goal."""
+        key = (slot, serial)
+        self._lags[key] = max(self._lags.get(key, 0) - 100, -MOST_LAG)
+
+    def turn(self, slot: int, shares: Iterable[Share], able: int, point: int, *, countable: bool) -> int | None:
+        """The place of the share whose turn it is at a point of `[0, 2**64)`, of those in the set `able`; None when it
+        is none's. What is not countable goes by the percentage alone."""
+        parts = []
+        for place, serial, percent in shares:
+            if able >> place & 1:
+                lag = self._lags.get((slot, serial), 0) if countable else 0
+                parts.append((place, min(max(percent * EIGHTHS + lag, 0), 100 * EIGHTHS)))
+        number = point * max(100 * EIGHTHS, sum(part for _, part in parts)) >> 64
+        for place, part in parts:
+            if number < part:
+                return place
+            number -= part
+        return None
