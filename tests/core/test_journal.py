@@ -11,11 +11,10 @@ from msgspec.structs import replace
 
 from adserve.core.catalog import Catalog
 from adserve.core.compile import compile_catalog, recompile
-from adserve.core.decide import SlotRequest
 from adserve.core.journal import Decision, Journal, things_of
 from adserve.core.model import Campaign, Content, Creative, Revision, Site, Slot, Thing
 from adserve.core.pool import Choice
-from adserve.core.slot import CompiledSlot
+from adserve.core.slot import CompiledSlot, SlotRequest
 from adserve.core.token import ID_LENGTH, Key, Serve, Signer, decision_id, empty_id, read_decision
 from adserve.snippet import compile_snippet
 
@@ -55,7 +54,7 @@ def served(slot: CompiledSlot, ordinal: int, issued: int, *, empty: bool = False
     """A decision for the first creative of a slot."""
     candidate = slot.tiers[1][0]
     choice = None if empty else Choice(candidate.entries[0], candidate.campaign, 1)
-    return Decision(slot, SlotRequest(), None, None, issued, 5, choice, WORKER, ordinal, issued)
+    return Decision(slot, SlotRequest(), None, None, issued, 5, (), choice, WORKER, ordinal, issued)
 
 
 def id_of(decision: Decision) -> Serve:
@@ -126,7 +125,7 @@ def test_what_only_the_journal_keeps_is_bounded() -> None:
     """Of a slot with many candidates that is made anew all the time only the last ones stay, and it says how many
     decisions went for that; slots that serve still weigh nothing."""
     catalog = compile_catalog(1, things(20), compile_snippet)
-    journal = Journal(limit=1_000, block=BLOCK, heaviest=100)
+    journal = Journal(limit=1_000, block=BLOCK, heaviest=200)
     journal.renew(catalog)
     kept = []
     for turn in range(30):
@@ -137,7 +136,7 @@ def test_what_only_the_journal_keeps_is_bounded() -> None:
         changed["campaign:c1"] = replace(changed["campaign:c1"], name=f"n{turn}")
         catalog = after(catalog, changed)
         journal.renew(catalog)
-    assert max(kept) == 4, "four times twenty candidates and what was replaced; a fifth would be too much"
+    assert max(kept) == 4, "four times two slots of twenty and what was replaced; a fifth would be too much"
     assert journal.dropped_early == 90 - len(journal) > 0
     still = Journal(limit=1_000, block=BLOCK, heaviest=10)
     still.renew(catalog)
