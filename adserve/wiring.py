@@ -30,6 +30,7 @@ from adserve.store.catalog import CatalogStore
 from adserve.store.client import HOT_TIMEOUT_S, REPLY_ERRORS, Redis, Together, connect, end, recover
 from adserve.store.clock import StoreClock
 from adserve.store.durability import unreachable
+from adserve.store.frequency import BRIEF_TIMEOUT_S, Frequencies
 from adserve.store.keys import Keys
 from adserve.store.ledger import Ledger
 from adserve.store.media import MediaStore
@@ -119,6 +120,10 @@ async def running(
         held: Running
         refresh = Together(lambda: _load(held, loader))
         stack.push_async_callback(refresh.close)
+        brief = connect(store_url, timeout_s=BRIEF_TIMEOUT_S, connections=2)
+        stack.push_async_callback(brief.aclose)
+        worker.frequencies = Frequencies(brief, keys, ledger.breaker.refuses, clock)
+        stack.push_async_callback(worker.frequencies.close)
         services = _services(settings, client, keys, clock, refresh)
         loader = Loader(worker, services.catalog)
         stack.push_async_callback(services.accounts.close)
@@ -156,6 +161,8 @@ async def running(
             log.warning("store_unavailable_at_start")
         if not admission.given:
             admission.withdraw()
+        await worker.frequencies.refresh()
+        worker.frequencies.start()
         ledger.start()
         following = asyncio.create_task(_go_on(lambda: _follow(held, services.catalog, refresh)))
         stack.push_async_callback(end, [following])  # the last to end: a store may come back while the worker drains

@@ -38,7 +38,7 @@ SETTLE_S = 0.3
 class Case:
     """A call. `event`: the path of the event that its requests report, of serves that are made before; `pair`: each
     serve is followed by its impression a moment later, and both together are one; `together`: the store shares the
-    service's core."""
+    service's core; `ruled`: the campaigns have targets, goals that are paced, and caps."""
 
     name: str
     path: str
@@ -47,15 +47,18 @@ class Case:
     pair: bool = False
     together: bool = False
     workers: int = 1
+    ruled: bool = False
 
 
 CASES = (
     Case("slot call", SLOT),
     Case("slot call with labels", LABELS),
+    Case("slot call, targets, caps and pacing", LABELS, ruled=True),
     Case("page call, five slots", PAGE, "application/json"),
     Case("impression beacon, after its commit", "/e/i/", "image/gif", event="/e/i/"),
     Case("click, after its commit", "/c/", "text/plain", event="/c/"),
     Case("complete recorded impression", SLOT, pair=True, together=True),
+    Case("the same, targets, caps and pacing", LABELS, pair=True, together=True, ruled=True),
 )
 ON_ALL_CORES = (
     Case("slot call, 1 worker", SLOT),
@@ -168,7 +171,7 @@ def measure(case: Case, *, cores: Cores, folder: Path, rounds: int, count: int, 
 def running(case: Case, cores: Cores, store: set[int], folder: Path) -> Iterator[tuple[Service, dict[str, int]]]:
     """The service of a case, and the ports of what it is compared with."""
     with ExitStack() as stack:
-        service = stack.enter_context(adserve(folder, cores.server, store, workers=case.workers))
+        service = stack.enter_context(adserve(folder, cores.server, store, workers=case.workers, ruled=case.ruled))
         path = tokens(service, 1, case.event)[0] if case.event else case.path
         _, body = fetch(service.port, "GET", path)
         ports = {

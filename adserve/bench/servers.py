@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -90,8 +91,10 @@ def fetch(port: int, method: str, path: str, body: str | None = None, sent: dict
 
 
 @contextmanager
-def adserve(folder: Path, cores: set[int], store_cores: set[int], *, workers: int = 1) -> Iterator[Service]:
-    """A service with 100 campaigns over all hash tags in five slots."""
+def adserve(
+    folder: Path, cores: set[int], store_cores: set[int], *, workers: int = 1, ruled: bool = False
+) -> Iterator[Service]:
+    """A service with 100 campaigns over all hash tags in five slots. `ruled`: with targets, goals and caps."""
     port, key, data = free_port(), secrets.token_urlsafe(24), folder / f"data-{secrets.token_hex(3)}"
     command = [sys.executable, "-m", "adserve", "serve", "--port", str(port), "--data-dir", str(data)]
     settings = {
@@ -103,12 +106,32 @@ def adserve(folder: Path, cores: set[int], store_cores: set[int], *, workers: in
     }
     with process(command, port, cores, settings):
         service = Service(port, key, data)
-        seed(service)
+        seed(service, ruled=ruled)
         os.sched_setaffinity(service.store_pid(), store_cores)
         yield service
 
 
-def seed(service: Service) -> None:
+def rules_of(n: int) -> dict[str, Any]:
+    """What limits the nth campaign, of ten kinds in turn: targets, caps, goals that are paced over a month. None of
+    them is used up by a bench, and most of them can serve most requests."""
+    now = datetime.now(UTC)
+    flight = {"starts": f"{now - timedelta(days=1):%Y-%m-%d}", "ends": f"{now + timedelta(days=29):%Y-%m-%d}"}
+    kinds: list[dict[str, Any]] = [
+        {"target": {"labels": {"none": ["conflict", f"disaster-{n}"]}}},
+        {"target": {"labels": {"any": ["politics", "world", "sport"]}}},
+        {"target": {"urls": {"none": ["news.example/obituaries/*"]}, "devices": {"any": ["desktop", "mobile"]}}},
+        {"target": {"languages": {"any": ["en", "de", "ne"]}, "labels": {"none": ["gambling"]}}},
+        {"target": {"hours": ["mon-sun 00:00-24:00"], "kv": {"section": {"none": ["kids"]}}}},
+        {"caps": {"total": {"impressions": 500_000_000}}},
+        {"caps": {"total": {"impressions": 500_000_000}, "daily": {"impressions": 100_000_000}}},
+        {"caps": {"daily": {"impressions": 100_000_000}}, "target": {"labels": {"none": ["conflict"]}}},
+        {"goal": {"impressions": 20_000_000 + n}, **flight},
+        {"goal": {"impressions": 30_000_000 + n}, "target": {"labels": {"none": ["disaster"]}}, **flight},
+    ]
+    return kinds[n % len(kinds)]
+
+
+def seed(service: Service, *, ruled: bool) -> None:
     service.call("PUT", "/sites/bench", {"name": "Bench"})
     for rank, name in enumerate(SLOTS):
         service.call("PUT", f"/sites/bench/slots/{name}", {"sizes": ["728x90"], "rank": rank + 1})
@@ -116,6 +139,7 @@ def seed(service: Service) -> None:
     for n in range(CAMPAIGNS):
         name = f"bench-{n}"
         body = {"advertiser": "bench", "name": name, "slots": ["bench/*"], "weight": 1 + n % 7}
+        body |= rules_of(n) if ruled else {}
         service.call("PUT", f"/campaigns/{name}", body)
         text = {
             "kind": "text",

@@ -27,7 +27,7 @@ class Masks:
 
     __slots__ = (
         "_closed", "_excluding", "_having", "_limited", "_standing", "_version", "all", "capped", "goals", "hours",
-        "shares", "sharing", "skipping", "targeting", "tier",
+        "shares", "sharing", "skipping", "steady", "targeting", "tier",
     )  # fmt: skip
 
     def __init__(self, tier: Tier, *, block_unlabelled: bool) -> None:
@@ -65,6 +65,8 @@ class Masks:
         frequency, and of these `skipping` those that skip whom nothing is known of."""
         self.targeting = Targeting(targets, block_unlabelled=block_unlabelled)
         self.hours = OpenHours(hours)
+        self.steady = not self._limited and self.hours.plain
+        """Whether neither the hours of the week nor goals and caps matter here."""
         self._closed = (0,) * len(CLOSING)
         self._standing: Standing | None = None
         self._version = -1
@@ -73,11 +75,6 @@ class Masks:
     def excluding(self) -> bool:
         """Whether any of them excludes others."""
         return bool(self._excluding)
-
-    @property
-    def steady(self) -> bool:
-        """Whether neither the clock within a schedule nor goals and caps matter here."""
-        return not self._limited and self.hours.plain
 
     def closed(self, standing: Standing) -> tuple[int, ...]:
         """The sets of those that may not serve, one for each of CLOSING."""

@@ -56,11 +56,12 @@ class Lags:
     def parts(self, slot: int, shares: Iterable[Share], able: int, *, countable: bool) -> Parts:
         """How many of 800 parts of the slot's requests go to each share goal of the set `able`, by its place. What is
         not countable goes by the percentage alone."""
+        can = [share for share in shares if able >> share.place & 1]
+        lags = countable and sum(share.percent for share in can) < 100  # else all of them lag behind for ever
         parts = []
-        for place, serial, percent in shares:
-            if able >> place & 1:
-                lag = self._lags.get((slot, serial), 0) if countable else 0
-                parts.append((place, min(max(percent * EIGHTHS + lag, 0), WHOLE)))
+        for place, serial, percent in can:
+            lag = self._lags.get((slot, serial), 0) if lags else 0
+            parts.append((place, min(max(percent * EIGHTHS + lag, 0), WHOLE)))
         return tuple(parts)
 
 

@@ -24,13 +24,12 @@ from adserve.core.pool import ANY_WIDTH, Candidate, Pool, Tier
 from adserve.core.reasons import Reason
 from adserve.core.shares import Share
 from adserve.core.standing import Standing
-from adserve.core.targeting import DIMENSIONS
 
 LARGE = 256
 """Candidates of a tier from which on its pools may be a second old, less at most FEW that went out since."""
 FEW = 32
-MOST_VIEWS, MOST_POOLS, MOST_MEMBERS = 2_000, 2_000, 1_000_000
-"""Remembered for a slot. Beyond that it begins anew."""
+MOST_ASKED, MOST_VIEWS, MOST_POOLS, MOST_MEMBERS = 4_000, 1_000, 2_000, 1_000_000
+"""Requests, views, pools and members of pools that a slot remembers. Beyond that it begins anew."""
 PREPARED = 50
 """Views that are worked out before a changed slot takes the place of the one before."""
 KNOWN, UNKNOWN, UNANSWERED = range(3)
@@ -172,8 +171,8 @@ class CompiledSlot:
     nothing to show there at all, with the reason."""
 
     __slots__ = (
-        "_masks", "_moments", "_outlines", "_pools", "_tiers", "_views", "_widths", "barred", "capped", "even", "live",
-        "plain", "shares", "site", "slot", "steady", "tiers",
+        "_asked", "_masks", "_moment", "_moments", "_outlines", "_pools", "_tiers", "_views", "_widths", "barred",
+        "capped", "even", "live", "plain", "shares", "site", "slot", "steady", "tiers",
     )  # fmt: skip
 
     def __init__(
@@ -198,6 +197,8 @@ class CompiledSlot:
         self.steady = all(masks.steady for masks in self._masks)
         self.capped = any(masks.capped for masks in self._masks)
         self.shares: tuple[Share, ...] = tuple(share for masks in self._masks for share in masks.shares)
+        self._moment = -1
+        self._asked: dict[tuple[object, ...], Views] = {}
         self._views: dict[tuple[object, ...], Views] = {}
         self._pools: dict[tuple[object, ...], tuple[int, Pool]] = {}
 
@@ -208,23 +209,29 @@ class CompiledSlot:
         fitting = len(self._widths) if width is None else bisect_right(self._widths, width)
         knows = request.knows if self.capped else KNOWN
         key = (moment, fitting, knows, None if self.plain else request.context)
-        found = self._views.get(key)
+        found = self._asked.get(key)
         if found is None:
-            latest = next(reversed(self._views), None)
-            if len(self._views) >= MOST_VIEWS or (latest is not None and latest[0] != moment):
-                self._views, self._pools = {}, {}
-            found = self._views[key] = self._look(request, knows, now)
+            if moment != self._moment or len(self._views) >= MOST_VIEWS:
+                self._moment, self._asked, self._views, self._pools = moment, {}, {}, {}
+            elif len(self._asked) >= MOST_ASKED:
+                self._asked = {}
+            found = self._asked[key] = self._look(request, fitting, knows, now)
         return found
 
-    def _look(self, request: SlotRequest, knows: int, now: int) -> Views:
-        widest = ANY_WIDTH if request.width is None else request.width
-        serves = [outline.serves(now, widest) for outline in self._outlines]
-        every = []
-        for masks in self._masks:
-            serving = mask_of([serves[outline] for outline in masks.tier.outlines])
-            stages = masks.targeting.masks(request.context) if serving else (masks.all,) * len(DIMENSIONS)
-            every.append(View(self, masks, serving, stages, knows, now, widest))
-        return Views(request, now, tuple(every), tuple(view for view in every if view.mask))
+    def _look(self, request: SlotRequest, fitting: int, knows: int, now: int) -> Views:
+        """The views of a request that is new; most are like those of another one all the same."""
+        stages = tuple([masks.targeting.masks(request.context) for masks in self._masks])
+        found = self._views.get((fitting, knows, stages))
+        if found is None:
+            widest = ANY_WIDTH if request.width is None else request.width
+            serves = [outline.serves(now, widest) for outline in self._outlines]
+            every = []
+            for masks, passing in zip(self._masks, stages, strict=True):
+                serving = mask_of([serves[outline] for outline in masks.tier.outlines])
+                every.append(View(self, masks, serving, passing, knows, now, widest))
+            found = Views(request, now, tuple(every), tuple(view for view in every if view.mask))
+            self._views[fitting, knows, stages] = found
+        return found
 
     def pool(self, view: View, mask: int, standing: Standing | None = None) -> Pool:
         """The pool of a set of a view; by what goals need, when `standing` is given."""

@@ -63,6 +63,7 @@ class Standing:
         """Takes new needs, a mapping that nobody changes any more."""
         self.needs = needs
         self.epoch += 1
+        self._changed(0)  # which is no campaign
 
     def _changed(self, serial: int) -> None:
         self.changes.append(serial)

@@ -15,7 +15,9 @@ from adserve.core.rotation import Draws
 from adserve.core.standing import Standing
 from adserve.core.token import Key, Signer
 from adserve.core.traffic import Network, TrafficRules
+from adserve.core.visitor import digests
 from adserve.store.clock import StoreClock
+from adserve.store.frequency import Frequencies
 from adserve.store.ledger import Ledger
 
 
@@ -53,6 +55,8 @@ class Worker:
     """Loads what changed in the catalog just now; False when the store does not answer in a moment."""
     stale: bool = False
     """The catalog is too old to choose from; clicks and events of what was served still use it."""
+    frequencies: Frequencies | None = None
+    """What visitors have seen; without it, campaigns with a frequency are shown to none of them."""
     figures: Figures = field(default_factory=Figures)
     malformed: int = 0
     """Malformed query parameters that were ignored."""
@@ -78,6 +82,10 @@ class Worker:
         """From now on the first signs and all verify."""
         self.keys = keys
         self.signer = Signer(keys)
+
+    def visitor_digests(self, visitor: str, now: int) -> tuple[str, ...]:
+        """What stands for a visitor in the store, the newest first; none while the salt is not known."""
+        return digests(visitor, self.frequencies.salts.alive(now), self.keys) if self.frequencies is not None else ()
 
     def network_digest(self, network: str) -> str:
         """What stands for a client of the API without a key: keyed, seconds in the store."""

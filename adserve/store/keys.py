@@ -16,6 +16,7 @@ keys, never text from outside; names stand in hash *fields* at most.
 | `{cat}:schema` | number of the form of all this, `1`, or `1>2` while migrated | never | store.schema | every worker |
 | `{cat}:schema:by` | version of adserve that wrote that number | never | store.schema | store.schema |
 | `{cat}:secret` | check value of the secret, or `unfinished` | never | flows.admit, store.load | flows.admit |
+| `{cat}:salt:WEEK` | 16 random bytes in hex, of visitors' digests | with the week after | store.salts | store.salts |
 | `{o:DIGEST}:once` | hash: fingerprint, id, claim, answer of a call | 24 h | once.lua, once_end.lua | once.lua |
 | `{ask}:alive:WORKER` | `1`: this worker lives | 5 s | questions.lua | question.lua |
 | `{ask}:q:WORKER` | list of questions to a worker, JSON | 10 s | question.lua | questions.lua |
@@ -30,9 +31,12 @@ keys, never text from outside; names stand in hash *fields* at most.
 | `{sK}:f:INCARNATION` | hash: sequence, place, gaps | last lifetime + 48 h | serves.lua | serves.lua, event.lua |
 | `{sK}:p:INCARNATION` | hash: serves proven before their flush | last lifetime + 48 h | event.lua | serves.lua |
 | `{sK}:r:CLIENT` | list, times of the last 10 clicks | 60 s | event.lua | event.lua |
+| `{sK}:n:READER` | hash, campaign to `COUNT:START` | with its last window | event.lua | frequency.lua |
 
-WORKER is an incarnation, or `any` for whichever looks first. K is 0 to 15: the serial of a campaign mod 16 for what belongs to a campaign, the serial of a slot
-mod 16 for what stayed empty. BUCKET is the epoch second at which a quarter of an hour begins.
+K is 0 to 15: the serial of a campaign mod 16 for what belongs to a campaign, the serial of a slot
+mod 16 for what stayed empty. BUCKET is the epoch second at which a quarter of an hour begins,
+WEEK the number of weeks since the epoch. READER is a digest of a visitor's id, see `core.visitor`.
+WORKER is an incarnation, or `any` for whichever looks first.
 
 A *cell* (field of a counter hash) is `SLOT.REVISION.TIER.DEVICE.METRIC`, all serials in decimal,
 TIER and DEVICE as indexes into `core.model.TIERS` and `DEVICES`. METRIC is one of
@@ -68,6 +72,7 @@ KINDS = {
     b"f": "flushes",
     b"p": "flushes",
     b"r": "click lists",
+    b"n": "frequency",
     b"media": "media",
     b"once": "idempotency keys",
     b"rate": "rates of the API",
@@ -151,3 +156,10 @@ class Keys:
 
     def click_rate(self, tag: int, client: str) -> str:
         return f"{self.prefix}{{s{tag}}}:r:{client}"
+
+    def salt(self, week: int) -> str:
+        return f"{self.prefix}{{cat}}:salt:{week}"
+
+    def reader(self, tag: int, digest: str) -> str:
+        """`digest`: one of a visitor's, 24 characters of hex."""
+        return f"{self.prefix}{{s{tag}}}:n:{digest}"

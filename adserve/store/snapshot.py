@@ -16,6 +16,9 @@ if a quarter-hour is rolled up all the same (the service has another setting), i
 and the reading fails as `Moved`. Not chosen: a tag at one moment, or a scan inside of the script; on a large
 store each holds it up for a tenth of a second.
 
+Left out is what was kept of visitors, and the salts without which nobody can tell of whom: it is gone
+when its time is over, also where backups are kept. A restored store begins every window anew.
+
 Order: the tags, the catalog, the rest. So no counter names a serial that the catalog has still to give, and no
 creative a picture that is not there. The audit stream ends with the last id of the catalog's moment.
 """
@@ -36,6 +39,7 @@ from adserve.store.read import AT_ONCE, Found, Reader
 DUE_S = 2 * HOUR_S
 """How long before its time an hour is taken to be rolled up."""
 ATTEMPTS = 10
+LEFT_OUT = (b"n:", b"salt:")
 _OF_A_TAG = re.compile(rb"\{s\d+\}:(?!r:)")
 _SPACE = re.compile(rb"l:[a-z]{2}:([0-9a-f]+):(\d{1,9})")
 _OWN = re.compile(rb"[fp]:([0-9a-f]+)")
@@ -71,10 +75,11 @@ class Snapshot:
             yield record
 
     async def _names(self, tag: bytes) -> set[bytes]:
-        """The keys of a tag, without it, and without the click lists: they last a minute and belong to nothing."""
+        """The keys of a tag, without it, and without the click lists, which last a minute and belong to nothing, nor
+        what is left out."""
         skip = len(tag) + 3
         names = {name[skip:] async for name in self._reader.scan(tag)}
-        return {name for name in names if not name.startswith(b"r:")}
+        return {name for name in names if not name.startswith((b"r:", *LEFT_OUT))}
 
     async def _tag(self, tag: bytes) -> AsyncIterator[Record]:
         names = await self._names(tag)

@@ -9,36 +9,16 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from msgspec.structs import replace
 
 from adserve.core.decide import PageView, decide
 from adserve.core.explain import why_empty
-from adserve.core.model import TIERS, Campaign, Content, Creative, Site, Slot
-from adserve.core.pool import Candidate, Entry
+from adserve.core.pool import Candidate
 from adserve.core.rotation import Draws
 from adserve.core.slot import CompiledSlot, SlotRequest
 from adserve.core.standing import Standing
-from adserve.snippet import compile_snippet
+from tests.core.offers import candidate, slot_of
 
 STANDING = Standing()
-SITE = Site(id="news", serial=1, version=1, name="News")
-SLOT = Slot(id="news/top", serial=1, version=1, site="news", name="top")
-
-
-def candidate(serial: int, *creatives: dict[str, Any], width: int = 0, **fields: Any) -> Candidate:
-    """A campaign of the standard tier with text creatives, one when none are named; or of `width`."""
-    campaign = Campaign(id=f"c{serial}", serial=serial, version=1, advertiser="a", name="c", **fields)
-    entries = []
-    for n, own in enumerate(creatives or ({},), 10 * serial):
-        content = Content(revision=1, serial=n, click_url="https://shop.example/", width=own.pop("width", width))
-        made: dict[str, Any] = {"campaign": campaign.id, "name": "x", "kind": "text", "content": content, **own}
-        entries.append(Entry(Creative(id=f"x{n}", serial=n, version=1, **made), content, SLOT, compile_snippet))
-    return Candidate(campaign, tuple(entries))
-
-
-def slot_of(*candidates: Candidate, **fields: Any) -> CompiledSlot:
-    tiers = tuple(tuple(one for one in candidates if one.campaign.tier == tier) for tier in TIERS)
-    return CompiledSlot(SITE, replace(SLOT, **fields), tiers)
 
 
 @settings(max_examples=20, deadline=None)
