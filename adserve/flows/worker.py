@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from adserve.core.catalog import Catalog
 from adserve.core.figures import Figures
+from adserve.core.journal import Journal
 from adserve.core.rotation import Draws
 from adserve.core.standing import Standing
 from adserve.core.token import Key, Signer
@@ -48,6 +49,8 @@ class Worker:
     draws: Draws = field(default_factory=lambda: Draws(random.Random(secrets.randbits(128))))  # noqa: S311
     standing: Standing = field(default_factory=Standing)
     """How campaigns with goals and caps stand."""
+    journal: Journal = field(default_factory=Journal)
+    """What it decided last."""
     catalog: Catalog | None = None
     catch_up: Callable[[], Awaitable[bool]] | None = None
     """Loads what changed in the catalog just now; False when the store does not answer in a moment."""
