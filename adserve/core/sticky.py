@@ -13,18 +13,20 @@ with all places of a table (1,000,000 of them would be needed for the least weig
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Sequence
 from itertools import repeat
 from math import log
-from operator import mul, truediv
-from typing import Generic, TypeVar
+from operator import mul, sub, truediv
 
-T = TypeVar("T")
+from adserve.core.pool import Choice, Less, Pool
+from adserve.core.recent import Recent
+
 _BITS = (1 << 64) - 1
 _FIRST = 0xBF58476D1CE4E5B9
 _SECOND = 0x94D049BB133111EB
 """Of the mix of SplitMix64."""
 _CREATIVES = 0x9E3779B97F4A7C15
+"""Makes of a key that of a campaign's creatives, whose chance is another."""
 _PERSON = b"adserve-sticky"
 
 
@@ -42,32 +44,33 @@ def pick(key: int, serials: Sequence[int], weights: Sequence[int]) -> int:
     return scores.index(max(scores))
 
 
-def of_creatives(key: int) -> int:
-    """The key for the creatives of the campaign that won, whose chance is another."""
-    return key ^ _CREATIVES
+def stick(pool: Pool, key: int, stuck: Recent[int], less: Less) -> Choice | None:
+    """The pick of a pool for a key, less what a page and a reader leave out; None when nothing is left. `stuck`: places
+    in whole pools that were picked of late. What wins of all wins of every part that it is in."""
+    name = hash((pool.name, pool.total, key))
+    place = stuck.get(name)
+    if place is None or place >= len(pool.members):
+        place = stuck.put(name, pick(key, pool.serials, weights_of(pool)))
+    chosen = pool.left(place, less)
+    if chosen is None:
+        gone = {place}
+        for serial in {*less.shown, *less.out, *less.apart}:
+            other = pool.place(serial)
+            if other is not None and pool.left(other, less) is None:
+                gone.add(other)
+        rest = [at for at in range(len(pool.members)) if at not in gone]
+        if not rest:
+            return None
+        weights = weights_of(pool)
+        place = rest[pick(key, [pool.serials[at] for at in rest], [weights[at] for at in rest])]
+        chosen = pool.left(place, less)
+    if chosen is None or isinstance(chosen, Choice):
+        return chosen
+    choices: tuple[Choice, ...] = chosen[: len(chosen) // 2]
+    creatives = [one.entry.creative for one in choices]
+    return choices[pick(key ^ _CREATIVES, [one.serial for one in creatives], [one.weight for one in creatives])]
 
 
-class Recent(Generic[T]):
-    """Picks by what they were made for, `limit` at most: whenever half as many are new, those go that were not
-    asked for since the time before."""
-
-    def __init__(self, limit: int = 10_000) -> None:
-        self._half = limit // 2
-        self._latest: dict[Hashable, T] = {}
-        self._earlier: dict[Hashable, T] = {}
-
-    def __len__(self) -> int:
-        return len(self._latest) + len(self._earlier)
-
-    def get(self, name: Hashable, make: Callable[[], T]) -> T:
-        """The pick of a name, made when it is not remembered."""
-        found = self._latest.get(name)
-        if found is not None:
-            return found
-        found = self._earlier.pop(name, None)
-        if found is None:
-            found = make()
-        if len(self._latest) >= self._half:
-            self._earlier, self._latest = self._latest, {}
-        self._latest[name] = found
-        return found
+def weights_of(pool: Pool) -> list[int]:
+    """What each member of a pool counts for."""
+    return list(map(sub, pool.sums, (0, *pool.sums)))

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from adserve.core.catalog import Catalog
 from adserve.core.figures import Figures
 from adserve.core.journal import Journal
+from adserve.core.plan import Sealer
 from adserve.core.rotation import Draws
 from adserve.core.standing import Standing
 from adserve.core.token import Key, Signer
@@ -66,6 +67,7 @@ class Worker:
     clicks_uncounted: int = 0
     """Clicks that were sent on while the store could not count them."""
     signer: Signer = field(init=False)
+    plans: Sealer = field(init=False)
 
     def __post_init__(self) -> None:
         self.use_keys(self.keys)
@@ -83,7 +85,7 @@ class Worker:
     def use_keys(self, keys: tuple[Key, ...]) -> None:
         """From now on the first signs and all verify."""
         self.keys = keys
-        self.signer = Signer(keys)
+        self.signer, self.plans = Signer(keys), Sealer(keys)
 
     def visitor_digests(self, visitor: str, now: int) -> tuple[str, ...]:
         """What stands for a visitor in the store, the newest first; none while the salt is not known."""
