@@ -16,7 +16,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from adserve.core.bits import mask_of, places_of
+from adserve.core.bits import mask_of_flags, places_of
 from adserve.core.context import Context
 from adserve.core.masks import Masks
 from adserve.core.model import Campaign, Site, Slot
@@ -227,7 +227,7 @@ class CompiledSlot:
             serves = [outline.serves(now, widest) for outline in self._outlines]
             every = []
             for masks, passing in zip(self._masks, stages, strict=True):
-                serving = mask_of([serves[outline] for outline in masks.tier.outlines])
+                serving = mask_of_flags([serves[outline] for outline in masks.tier.outlines])
                 every.append(View(self, masks, serving, passing, knows, now, widest))
             found = Views(request, now, tuple(every), tuple(view for view in every if view.mask))
             self._views[fitting, knows, stages] = found
