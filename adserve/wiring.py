@@ -18,6 +18,7 @@ from adserve import __version__
 from adserve.core.traffic import TrafficRules
 from adserve.errors import AdserveError, OtherSchema, SettingsError, StoreError, UnfitStore
 from adserve.flows.admit import Admission, knows_secret
+from adserve.flows.curves import follow as follow_traffic
 from adserve.flows.load import Loader
 from adserve.flows.report import roll_up_old
 from adserve.flows.services import Services
@@ -170,6 +171,7 @@ async def running(
             asyncio.create_task(_go_on(work))
             for work in (
                 lambda: _keep_house(held),
+                lambda: follow_traffic(services, worker.curves, lambda: worker.catalog if admission.given else None),
                 services.accounts.follow,
                 lambda: _follow_secret(held, secret_stamp),
                 replay.run,

@@ -78,6 +78,7 @@ def recompile(
         landings,
         creatives,
         frozenset({*bad, *unreadable}),
+        {name: before.things.get(name) for name in changed} if before.things else {},
     )
 
 
@@ -192,7 +193,7 @@ class _Stock(NamedTuple):
         entries = []
         for creative in self.creatives.get(campaign.id, ()):
             live = creative.live
-            if live is not None and creative.state in ("approved", "pending") and _fits(creative, live, slot):
+            if live is not None and creative.state in ("approved", "pending") and fits(creative, live, slot):
                 landing = self.landings.get(live.serial)
                 if creative.kind == "passback" or (landing is not None and landing.parts is not None):
                     entries.append(Entry(creative, live, slot, self.render))
@@ -293,7 +294,7 @@ def _bookings(
     return bookings
 
 
-def _fits(creative: Creative, content: Content, slot: Slot) -> bool:
+def fits(creative: Creative, content: Content, slot: Slot) -> bool:
     """Whether what has a size has one of the slot's, and is light enough for it."""
     if creative.kind == "text" or (creative.kind == "passback" and not content.width):
         return True

@@ -42,7 +42,7 @@ def _furthest(view: View, request: SlotRequest, page: PageView | None, standing:
         left &= passing
         if not left:
             return reason
-    return Reason.LOWER_TIER
+    return Reason.PACING  # a share goal whose turn it was not, or who may serve again from the next second on
 
 
 def gates(view: View, request: SlotRequest, page: PageView | None, standing: Standing, now: int) -> Iterator[Gate]:

@@ -17,8 +17,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from adserve.core.shares import Lags, Share
+from adserve.core.shares import Lags, Parts, Share, turn
 
+Turn = tuple[int, Parts]
+"""A point, and what of the circle was whose turn."""
 BLOCK = 8
 """Points shuffled together; more would be less predictable and less even."""
 _SHUFFLE_BITS = 24
@@ -93,8 +95,8 @@ class Draws:
         self._lags = Lags()
         self.point = 0
         """What was drawn last, for a set."""
-        self.turn: int | None = None
-        """The place of the share whose turn it was last, None when it was none's."""
+        self.turns: tuple[Turn, ...] = ()
+        """What was drawn for share goals. Whoever begins a decision that may need them empties it."""
 
     def __len__(self) -> int:
         return len(self._pools) + len(self._rests)
@@ -123,13 +125,21 @@ class Draws:
         """The place of the share goal whose turn it is, of those in the set `able`."""
         name = hash((slot, len(shares), -1))
         point = next(self._pools.get(name) or self._recall(name)) if countable else self._bits(64)
-        self.turn = self._lags.turn(slot, shares, able, point, countable=countable)
-        return self.turn
+        parts = self._lags.parts(slot, shares, able, countable=countable)
+        self.turns += ((point, parts),)
+        return turn(parts, point)
 
     def shared(self, slot: int, serial: int, *, countable: bool) -> None:
         """Counts a serve of a share goal."""
         if countable:
             self._lags.served(slot, serial)
+
+    def apart(self, slot: int) -> Draws:
+        """Draws by the same chance for a decision about a slot, by its serial, that is only tried: nothing here
+        moves."""
+        found = Draws(self._chance, remembered=2)
+        found._lags = self._lags.apart(slot)
+        return found
 
     def _recall(self, pool: int) -> EvenSequence:
         found = self._pools.get(pool)

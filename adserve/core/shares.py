@@ -13,6 +13,8 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 EIGHTHS = 8
+WHOLE = 100 * EIGHTHS
+Parts = tuple[tuple[int, int], ...]
 MOST_LAG = 800
 """Eight serves, ahead or behind."""
 REMEMBERED = 10_000
@@ -45,18 +47,34 @@ class Lags:
         key = (slot, serial)
         self._lags[key] = max(self._lags.get(key, 0) - 100, -MOST_LAG)
 
-    def turn(self, slot: int, shares: Iterable[Share], able: int, point: int, *, countable: bool) -> int | None:
-        """The place of the share whose turn it is at a point of `[0, 2**64)`, of those in the set `able`; None when it
-        is none's. What is not countable goes by the percentage alone."""
+    def apart(self, slot: int) -> Lags:
+        """The lags of a slot as they are now, to go on with by themselves."""
+        found = Lags()
+        found._lags = {key: lag for key, lag in self._lags.items() if key[0] == slot}
+        return found
+
+    def parts(self, slot: int, shares: Iterable[Share], able: int, *, countable: bool) -> Parts:
+        """How many of 800 parts of the slot's requests go to each share goal of the set `able`, by its place. What is
+        not countable goes by the percentage alone."""
         can = [share for share in shares if able >> share.place & 1]
         lags = countable and sum(share.percent for share in can) < 100  # else all of them lag behind for ever
         parts = []
         for place, serial, percent in can:
             lag = self._lags.get((slot, serial), 0) if lags else 0
-            parts.append((place, min(max(percent * EIGHTHS + lag, 0), 100 * EIGHTHS)))
-        number = point * max(100 * EIGHTHS, sum(part for _, part in parts)) >> 64
-        for place, part in parts:
-            if number < part:
-                return place
-            number -= part
-        return None
+            parts.append((place, min(max(percent * EIGHTHS + lag, 0), WHOLE)))
+        return tuple(parts)
+
+
+def turn(parts: Parts, point: int) -> int | None:
+    """The place of the share whose turn it is at a point of `[0, 2**64)`; None when it is none's."""
+    number = point * whole(parts) >> 64
+    for place, part in parts:
+        if number < part:
+            return place
+        number -= part
+    return None
+
+
+def whole(parts: Parts) -> int:
+    """What the parts are of."""
+    return max(WHOLE, sum(part for _, part in parts))

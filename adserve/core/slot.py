@@ -172,7 +172,7 @@ class CompiledSlot:
 
     __slots__ = (
         "_asked", "_masks", "_moment", "_moments", "_outlines", "_pools", "_tiers", "_views", "_widths", "barred",
-        "capped", "even", "live", "plain", "shares", "site", "slot", "tiers",
+        "capped", "even", "live", "plain", "shares", "site", "slot", "steady", "tiers",
     )  # fmt: skip
 
     def __init__(
@@ -194,6 +194,7 @@ class CompiledSlot:
         block = site.unlabelled == "block"
         self._masks = [Masks(tier, block_unlabelled=block) for tier in self._tiers if tier.candidates]
         self.plain = all(masks.targeting.plain for masks in self._masks)
+        self.steady = all(masks.steady for masks in self._masks)
         self.capped = any(masks.capped for masks in self._masks)
         self.shares: tuple[Share, ...] = tuple(share for masks in self._masks for share in masks.shares)
         self._moment = -1

@@ -32,7 +32,7 @@ from typing import Any, NamedTuple
 from adserve.errors import BadToken
 
 VERSION = 1
-LENGTH = 48
+LENGTH, ID_LENGTH = 48, 36
 KINDS = "ivc"
 FLAG_SERVED_COUNTS = 1
 _PAYLOAD = struct.Struct(">BBBIIIBHIIB")
@@ -129,30 +129,67 @@ class Signer:
         except ValueError:
             raise BadToken("not a token") from None
         payload, given = raw[:27], raw[27:]
-        first, key_id, top, bottom, ordinal, issued, high, low, revision, grant, last = _PAYLOAD.unpack(payload)
-        if first >> 4 != VERSION:
+        if payload[0] >> 4 != VERSION:
             raise BadToken("not a token of this version")
         place = KINDS.index(kind) * _MAC
         for key in self._keys:
-            if key.id != key_id:
+            if key.id != payload[1]:
                 continue
             mac = key.mac(payload)
             if hmac.compare_digest(mac[place : place + _MAC], given):
-                return Serve(
-                    top << 32 | bottom,
-                    ordinal,
-                    issued,
-                    high << 16 | low,
-                    revision,
-                    grant,
-                    last >> 4,
-                    first >> 2 & 3,
-                    first & 3,
-                    last & 15,
-                )
+                return _read(payload)
         raise BadToken("not our token")
 
 
 def decision_id(token: str) -> str:
     """The public id of a serve: the payload of its tokens, without any MAC."""
     return token[:36]
+
+
+def empty_id(incarnation: int, number: int, moment: int, slot: int, tag: int, device: int) -> str:
+    """The public id of a decision without a serve, of the form of all others: it stands for no bit of the ledger, so it
+    has revision 0, and `number` counts the decisions of this kind that the worker made."""
+    payload = _PAYLOAD.pack(
+        VERSION << 4 | device,
+        0,
+        incarnation >> 32,
+        incarnation & 0xFFFFFFFF,
+        number & 0xFFFFFFFF,
+        moment,
+        slot >> 16,
+        slot & 0xFFFF,
+        0,
+        0,
+        tag << 4,
+    )
+    return binascii.b2a_base64(payload, newline=False).translate(_URL_SAFE).decode("ascii")
+
+
+def read_decision(id_: str) -> Serve:
+    """What the public id of a decision says. BadToken when it cannot be one; whoever looks it up must not believe it
+    beyond that, for an id carries no MAC."""
+    if len(id_) != ID_LENGTH or not id_.isascii() or "+" in id_ or "/" in id_:
+        raise BadToken("not a decision")
+    try:
+        payload = binascii.a2b_base64(id_.encode().translate(_PLAIN), strict_mode=True)
+    except ValueError:
+        raise BadToken("not a decision") from None
+    if payload[0] >> 4 != VERSION:
+        raise BadToken("not a decision of this version")
+    return _read(payload)
+
+
+def _read(payload: bytes) -> Serve:
+    first, _, top, bottom, ordinal, issued, high, low, revision, grant, last = _PAYLOAD.unpack(payload)
+    return Serve(
+        top << 32 | bottom,
+        ordinal,
+        issued,
+        high << 16 | low,
+        revision,
+        grant,
+        last >> 4,
+        first >> 2 & 3,
+        first & 3,
+        last & 15,
+    )

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
+from typing import TypeVar
 
 from adserve.core.catalog import Catalog
 from adserve.core.compile import Steps, recompile
@@ -19,6 +20,7 @@ from adserve.flows.worker import Worker
 from adserve.snippet import compile_snippet
 from adserve.store.catalog import CatalogStore
 
+T = TypeVar("T")
 STEP_S, LONGEST_S = 0.002, 0.005
 """How long the loop is kept from its other work at a time: as long as that took, within these bounds, so that a change
 comes through on a worker that has a lot to do."""
@@ -49,19 +51,20 @@ class Loader:
                 gc.freeze()
                 self._loose = 0
             self._worker.catalog = made
+            self._worker.journal.renew(made)
         finally:
             if rests:
                 gc.enable()
 
 
-async def in_steps(steps: Steps[Catalog]) -> Catalog:
-    """Runs a compilation to its end."""
+async def in_steps(steps: Steps[T]) -> T:
+    """Runs a compilation, or whatever else yields between its steps, to its end."""
     until = time.perf_counter() + STEP_S
     while True:
         try:
             next(steps)
         except StopIteration as done:
-            found: Catalog = done.value
+            found: T = done.value
             return found
         paused = time.perf_counter()
         if paused >= until:

@@ -14,10 +14,11 @@ from adserve.core.context import Context
 from adserve.core.decide import Choice, PageView, decide
 from adserve.core.explain import why_empty
 from adserve.core.frequency import Sight
-from adserve.core.model import DEVICES
+from adserve.core.journal import Decision, Stood, copied
+from adserve.core.model import DEVICES, Slot
 from adserve.core.report_cells import Where
 from adserve.core.slot import SlotRequest
-from adserve.core.token import FLAG_SERVED_COUNTS, Serve, decision_id
+from adserve.core.token import FLAG_SERVED_COUNTS, Serve, decision_id, empty_id
 from adserve.core.visitor import sealed
 from adserve.flows.frequency import NOBODY, TOLD_NOTHING, Reading, Who, look, told
 from adserve.flows.worker import Worker
@@ -95,20 +96,30 @@ class Filled(Struct, frozen=True, gc=False):
 
 
 class Empty(Struct, frozen=True, gc=False):
-    """A decision without an ad. `fallback`: a passback was chosen, so the page shows its own."""
+    """A decision without an ad. `number`, `made` and the rest make its id. `fallback`: a passback was chosen, so the
+    page shows its own."""
 
-    slot: str
+    slot: Slot
     page_view: str | None
+    incarnation: int
+    number: int
+    made: int
+    device: int
     fallback: bool = False
     told: Mapping[str, str] = TOLD_NOTHING
 
+    @property
+    def id(self) -> str:
+        """There is nothing to count for it, but it can be explained."""
+        serial = self.slot.serial
+        return empty_id(self.incarnation, self.number, self.made, serial, tag_of(serial), self.device)
+
     def as_json(self) -> dict[str, Any]:
-        """Its id is random: there is nothing to count for it later."""
         return {
-            "slot": self.slot,
+            "slot": self.slot.name,
             "filled": False,
             **({"fallback": True} if self.fallback else {}),
-            "decision": secrets.token_urlsafe(12),
+            "decision": self.id,
             "html": "",
             "page_view": self.page_view or new_page_view(),
             **self.told,
@@ -145,23 +156,36 @@ def serve_slot(
     found, to which the serve is added."""
     now = int(worker.clock())
     request = request_of(reader, sight)
-    choice = decide(slot, request, page, worker.standing, now, worker.draws)
-    ledger, serial = worker.ledger, slot.slot.serial
-    if choice is None:
-        ledger.counts.stayed_empty(serial, reader.device, why_empty(slot, request, page, worker.standing, now), now)
-        return Empty(slot.slot.name, reader.page_view, told=TOLD_NOTHING if sight is None else told(worker, sight))
-    if choice.entry.creative.kind == "passback":  # nothing of its campaign stands on the page, so no `page.add`
-        where = Where(serial, choice.entry.content.serial, choice.tier, reader.device)
-        ledger.counts.passed_back(choice.campaign.serial, where, now)
+    ledger, serial, draws = worker.ledger, slot.slot.serial, worker.draws
+    before = copied(page) if page is not None and page.beside else None
+    draws.turns = ()
+    choice = decide(slot, request, page, worker.standing, now, draws)
+    stood = None if slot.steady else Stood.now(slot, request, worker.standing, now)
+    if choice is None or choice.entry.creative.kind == "passback":
+        if choice is None:
+            why = why_empty(slot, request, page, worker.standing, now)
+            ledger.counts.stayed_empty(serial, reader.device, why, now)
+        else:  # nothing of its campaign stands on the page, so no `page.add`
+            where = Where(serial, choice.entry.content.serial, choice.tier, reader.device)
+            ledger.counts.passed_back(choice.campaign.serial, where, now)
+        incarnation, number = ledger.spaces.incarnation, worker.journal.number()
+        worker.journal.add(
+            Decision(slot, request, before, stood, now, draws.point, draws.turns, choice, incarnation, number, now)
+        )
         said = TOLD_NOTHING if sight is None else told(worker, sight)
-        return Empty(slot.slot.name, reader.page_view, fallback=True, told=said)
+        fallback = choice is not None
+        return Empty(slot.slot, reader.page_view, incarnation, number, now, reader.device, fallback, said)
     if page is not None:
         page.add(choice)
     tag = tag_of(choice.campaign.serial)
     issued, ordinal = ledger.spaces.take(tag, now)
+    incarnation = ledger.spaces.incarnation
+    worker.journal.add(
+        Decision(slot, request, before, stood, now, draws.point, draws.turns, choice, incarnation, ordinal, issued)
+    )
     at_serve = slot.slot.count_on == "serve"
     serve = Serve(
-        ledger.spaces.incarnation,
+        incarnation,
         ordinal,
         issued,
         serial,

@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 
 from adserve.core.catalog import Catalog
 from adserve.core.figures import Figures
+from adserve.core.journal import Journal
 from adserve.core.rotation import Draws
 from adserve.core.standing import Standing
 from adserve.core.token import Key, Signer
 from adserve.core.traffic import Network, TrafficRules
 from adserve.core.visitor import digests
+from adserve.flows.curves import Curves
 from adserve.store.clock import StoreClock
 from adserve.store.frequency import Frequencies
 from adserve.store.ledger import Ledger
@@ -47,6 +49,8 @@ class Worker:
     draws: Draws = field(default_factory=lambda: Draws(random.Random(secrets.randbits(128))))  # noqa: S311
     standing: Standing = field(default_factory=Standing)
     """How campaigns with goals and caps stand."""
+    journal: Journal = field(default_factory=Journal)
+    """What it decided last."""
     catalog: Catalog | None = None
     catch_up: Callable[[], Awaitable[bool]] | None = None
     """Loads what changed in the catalog just now; False when the store does not answer in a moment."""
@@ -55,6 +59,7 @@ class Worker:
     frequencies: Frequencies | None = None
     """What visitors have seen; without it, campaigns with a frequency are shown to none of them."""
     figures: Figures = field(default_factory=Figures)
+    curves: Curves = field(default_factory=Curves)
     malformed: int = 0
     """Malformed query parameters that were ignored."""
     clock_skew: int = 0

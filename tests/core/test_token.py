@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adserve.core.token import KINDS, LENGTH, Key, Serve, Signer, decision_id
+from adserve.core.token import KINDS, LENGTH, Key, Serve, Signer, decision_id, read_decision
 from adserve.errors import BadToken
 
 KEY = Key.derive(b"a first secret of more than thirty-two bytes")
@@ -90,3 +90,11 @@ def test_the_decision_id_gives_no_mac_away() -> None:
     token = Signer([KEY]).mint(SERVE)[0]
     assert token.startswith(decision_id(token))
     assert len(decision_id(token)) == 36
+
+
+@pytest.mark.parametrize(
+    "text", ["", "x", "A" * 36, "EAAA" * 8, "EAAA" * 10, "EAA+" * 9, "EAA=" * 9, "é" * 36, "EAA\n" * 9, "EA/A" * 9]
+)
+def test_a_text_that_is_no_decision_is_refused(text: str) -> None:
+    with pytest.raises(BadToken):
+        read_decision(text)

@@ -1,0 +1,102 @@
+"""How likely each creative was to be chosen by a decision: exactly, over every point that could have been drawn.
+
+What `core.decide` does with one draw is done here with all of them; a test holds them together, draw by draw.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Collection, Iterator, Mapping
+from fractions import Fraction
+
+from adserve.core.compile import Steps
+from adserve.core.journal import Decision
+from adserve.core.pool import HOUSE, Entry, Pool
+from adserve.core.shares import Lags, whole
+from adserve.core.standing import Standing
+
+PIECE = 250
+"""Members of a pool between two yields."""
+Chances = dict[int, Fraction]
+"""By serial of a creative."""
+
+
+def chances(decision: Decision, standing: Standing) -> Steps[tuple[Chances, Fraction, frozenset[int]]]:
+    """The chance of each creative that had one, that of an empty slot, and the tiers that could be reached."""
+    slot, request, page, now = decision.slot, decision.request, decision.page, decision.now
+    found: Chances = {}
+    left = Fraction(1)
+    reached: set[int] = set()
+    if not slot.live:
+        return found, left, frozenset()
+    turns = list(reversed(decision.turns))
+    for view in slot.views(request, now).able:
+        reached.add(view.masks.tier.at)
+        offer = view.offer(standing, now) or view.make(view.open(standing, now), standing)
+        shown: Mapping[int, Collection[int]] = {}
+        if page is not None:
+            if slot.slot.repeat != "any" and view.masks.tier.at != HOUSE:
+                shown = page.shown
+            offer = view.without(offer, view.masks.beside(page.beside), standing)
+        out = frozenset((*(request.tired or ()), *offer.out))
+        if offer.shares:
+            parts = turns.pop()[1] if turns else Lags().parts(0, view.masks.shares, offer.shares, countable=False)
+            of, taken = whole(parts), 0
+            for place, part in parts:
+                members = _Members(slot.pool(view, 1 << place), shown, out, whole=slot.slot.repeat == "never")
+                if part and members.total:
+                    yield from members.spread(left * part / of, found)
+                    taken += part
+            left = left * (of - taken) / of
+        for pool in (offer.goals, offer.rest):
+            if pool is not None and left:
+                members = _Members(pool, shown, out, whole=slot.slot.repeat == "never")
+                if members.total:
+                    yield from members.spread(left, found)
+                    left = Fraction(0)
+        if not left:
+            break
+    return found, left, frozenset(reached)
+
+
+class _Members:
+    """What is left of a pool when a page and a reader have taken out theirs."""
+
+    def __init__(self, pool: Pool, shown: Mapping[int, Collection[int]], out: Collection[int], *, whole: bool) -> None:
+        self._pool, self._shown = pool, shown
+        self._whole = whole
+        self._out = {*out}
+        self.total = pool.total
+        for serial in {*shown, *out}:
+            place = _place(pool, serial)
+            if place is not None and not self._entries(place):
+                self._out.add(serial)
+                self.total -= pool.weight(place)
+
+    def _entries(self, place: int) -> list[Entry]:
+        """The creatives of a member that can be chosen."""
+        pool, serial = self._pool, self._pool.serials[place]
+        if serial in self._out or (self._whole and serial in self._shown):
+            return []
+        barred = self._shown.get(serial, ())
+        able = (one for one in pool.members[place].entries if one.serves(pool.moment, pool.width))
+        return [one for one in able if one.creative.serial not in barred]
+
+    def spread(self, chance: Fraction, found: Chances) -> Iterator[None]:
+        """Adds to `found` what each creative has of a chance."""
+        each = chance / self.total
+        for place in range(len(self._pool.members)):
+            entries = self._entries(place)
+            if entries:
+                part = each * self._pool.weight(place) / sum(one.creative.weight for one in entries)
+                for one in entries:
+                    serial = one.creative.serial
+                    found[serial] = found.get(serial, Fraction(0)) + part * one.creative.weight
+            if place % PIECE == PIECE - 1:
+                yield
+
+
+def _place(pool: Pool, serial: int) -> int | None:
+    """Where a campaign stands in a pool; None when it is not there."""
+    place = bisect_left(pool.serials, serial)
+    return place if place < len(pool.serials) and pool.serials[place] == serial else None
