@@ -19,6 +19,10 @@ from adserve.core.slot import CompiledSlot, Offer, SlotRequest, View
 from adserve.core.standing import Standing
 from adserve.core.sticky import stick
 
+TRIES = 3
+"""Draws of a large pool before those that went out since it was made are taken out of its numbers, which takes
+longer."""
+_NOBODY: frozenset[int] = frozenset()
 _NONE: Mapping[int, Collection[int]] = {}
 Beside = tuple[tuple[str, ...], tuple[str, ...]]
 """Tags of a campaign, and what it excludes."""
@@ -78,19 +82,22 @@ def decide(
             if request.countable and choice.campaign.goal is not None and choice.campaign.goal.share is not None:
                 draws.shared(slot.slot.serial, choice.campaign.serial, countable=True)
             return choice
-    tired = request.tired or ()
+    tired = request.tired or _NOBODY
     whole = slot.slot.repeat == "never"
     parted = apart(slot, page) if slot.sets else _NONE
     plain = request.sticky is None and not parted
     for view in slot.views(request, now).able:
         offer = view.offer(standing, now)
         shown = page.shown if page is not None and slot.slot.repeat != "any" and view.masks.tier.at != HOUSE else _NONE
-        out = (*tired, *offer.out) if tired or offer.out else ()
         if page is not None and (page.excluding or (page.beside and view.masks.excluding)):
             offer = view.without(offer, view.masks.beside(page.beside), standing)
-        if plain and offer.rest is not None and not (shown or out or offer.goals or offer.shares):
-            return offer.rest.pick(draws.even if even else draws.random)
-        choice = _choose(view, offer, request, Less(shown, out, parted, whole), draws, even=even)
+        if plain and not (shown or tired or offer.shares):
+            pool = offer.goals or offer.rest
+            if pool is not None:
+                likely = pool.pick(draws.even if even else draws.random)
+                if not offer.out or likely.campaign.serial not in offer.out:
+                    return likely
+        choice = _choose(view, offer, request, Less(shown, tired, parted, whole), draws, even=even)
         if choice is not None:
             return choice
     return None
@@ -150,10 +157,15 @@ def _choose(
         if pool is None:
             return None
         if request.sticky is not None:
-            return stick(pool, request.sticky, draws.stuck, less)
-        if not (less.shown or less.out or less.apart):
-            return pool.pick(draws.even if even else draws.random)
-        return pool.pick_beside(draws.even_rest if even else draws.random, less)
+            return stick(pool, request.sticky, draws.stuck, less._replace(out=less.out | offer.out))
+        for _ in range(TRIES):
+            if less.shown or less.out or less.apart:
+                choice = pool.pick_beside(draws.even_rest if even else draws.random, less)
+            else:
+                choice = pool.pick(draws.even if even else draws.random)
+            if choice is None or choice.campaign.serial not in offer.out:
+                return choice
+        return pool.pick_beside(draws.even_rest if even else draws.random, less._replace(out=less.out | offer.out))
 
     if offer.shares:
         place = draws.share(view.slot.slot.serial, view.masks.shares, offer.shares, countable=request.countable)

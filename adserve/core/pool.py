@@ -17,15 +17,15 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterable, Mapping
-from functools import cache, lru_cache
+from functools import lru_cache
 from itertools import accumulate, compress
-from operator import itemgetter
 from typing import Any, NamedTuple
 
 from msgspec import Struct
 
 from adserve.core.bits import flags_of
 from adserve.core.model import TIERS, Campaign, Content, Creative, Slot
+from adserve.core.parts import Snippet as Snippet
 
 HOUSE = TIERS.index("house")
 FOR_EVER = 1 << 60
@@ -33,25 +33,6 @@ ANY_WIDTH = 1 << 30
 NO_MATES: frozenset[int] = frozenset()
 Draw = Callable[[int], int]
 """The next point of the circle, `[0, 2**64)`, for the set of a name."""
-
-
-class Snippet(Struct, frozen=True, gc=False):
-    """Static text and holes in turn: `holes` are indexes into the values of `fill`, one for each of `parts[1::2]`."""
-
-    parts: tuple[str, ...]
-    holes: tuple[int, ...]
-
-    def fill(self, decision: str, view: str, click: str, base: str) -> str:
-        """The HTML of one serve. All four values are made by us and need no escaping."""
-        pieces = list(self.parts)
-        pieces[1::2] = _values_of(self.holes)((decision, view, click, base))[:-2]
-        return "".join(pieces)
-
-
-@cache
-def _values_of(holes: tuple[int, ...]) -> Callable[[tuple[str, ...]], tuple[str, ...]]:
-    """Takes the values for the holes, and two more: of one alone it would make no tuple."""
-    return itemgetter(*holes, 0, 0)
 
 
 Render = Callable[[str, Content, Slot], Snippet]
@@ -99,7 +80,7 @@ class Less(NamedTuple):
     which are kept `apart`, by campaign too."""
 
     shown: Mapping[int, Collection[int]]
-    out: Collection[int]
+    out: frozenset[int]
     apart: Mapping[int, Collection[int]]
     whole: bool
 
@@ -202,15 +183,23 @@ class Pool:
     order of their campaigns' serials."""
 
     __slots__ = (
-        "chosen", "goals", "marks", "mask", "members", "moment", "name", "serials", "slot", "sums", "tier", "total",
-        "width",
+        "_found", "_of", "chosen", "goals", "marks", "mask", "members", "moment", "name", "serials", "slot", "sums",
+        "tier", "total", "width",
     )  # fmt: skip
 
     def __init__(
-        self, slot: int, of: Tier, mask: int, moment: int, width: int, needs: Mapping[int, int] | None = None
+        self,
+        slot: int,
+        of: Tier,
+        mask: int,
+        moment: int,
+        width: int,
+        found: list[Chosen | None],
+        needs: Mapping[int, int] | None = None,
     ) -> None:
-        """`needs`: by serial of a campaign what it counts for, instead of its weight; one that is missing counts as
-        1."""
+        """`found`: for each candidate of the tier the creatives that this moment and width leave, where some pool has
+        looked already; `needs`: by serial of a campaign what it counts for, instead of its weight; one that is missing
+        counts as 1."""
         self.slot, self.tier, self.mask, self.moment, self.width = slot, of.at, mask, moment, width
         flags = flags_of(mask, len(of.candidates))
         self.members = tuple(compress(of.candidates, flags))
@@ -223,13 +212,9 @@ class Pool:
         self.total = self.sums[-1]
         self.marks = sum(compress(of.marks, flags))
         self.name = self.name_of(self.marks)
-        self.chosen: list[Chosen | None] = [None] * len(self.members)
+        self.chosen: list[Chosen | None] = list(compress(found, flags))
         """The creatives of each member, found when it is chosen first."""
-
-    def take_over(self, earlier: Pool) -> None:
-        """What was chosen of a pool of the same tier, moment and width, before a change."""
-        known = dict(zip(earlier.members, earlier.chosen, strict=True))
-        self.chosen = [known.get(member) for member in self.members]
+        self._of, self._found = of, found
 
     def name_of(self, marks: int) -> int:
         return hash((self.slot, self.tier, self.goals, marks))
@@ -293,6 +278,9 @@ class Pool:
         found = self.chosen[place]
         if found is None:
             found = self.chosen[place] = self.members[place].choose(self.moment, self.width)
+            at = self._of.place(self.serials[place])
+            if at is not None:
+                self._found[at] = found
         return found
 
     def _pick(self, chosen: Chosen, place: int, point: int) -> Choice:
