@@ -73,10 +73,11 @@ class Asking(Struct, frozen=True):
 class Rendering:
     """What one page view shows and plans, by place."""
 
-    __slots__ = ("_page", "_parted", "held")
+    __slots__ = ("_catalog", "_page", "_parted", "held")
 
     def __init__(self, catalog: Catalog, entries: Iterable[Placed] = ()) -> None:
         self.held: dict[Key, Held] = {(one.slot, one.instance): _held(catalog, one) for one in entries}
+        self._catalog = catalog
         self._page: PageView | None = None
         self._parted: set[int] = set()
 
@@ -101,13 +102,29 @@ class Rendering:
         held = self.held.get(key)
         return None if held is None or held.served else (held.serial, held.creative)
 
-    def holds(self, place: Place, asking: Asking) -> bool:
-        """Whether what is planned for a place, if it is of a companion set, may serve there now."""
-        held = self.held[place.key]
-        if not held.mates:
+    def holds(self, key: Key, asking: Asking) -> bool:
+        """Whether what is planned for a place may stand there as far as its companion set goes: until one of the set is
+        served, all that is planned of it has to be able to serve."""
+        mates = [(key, self.held[key]), *self._mates(key)]
+        if len(mates) == 1 or any(one.served for _, one in mates):
             return True
-        request = asking.of(place.slot)._replace(planned=(held.serial, held.creative))
-        return as_planned(place.slot, request, self.page(place.key), asking.standing, asking.now) is not None
+        return all(self._able(other, one, asking) for other, one in mates)
+
+    def _able(self, key: Key, held: Held, asking: Asking) -> bool:
+        slot = self._catalog.slot_serials.get(key[0])
+        if slot is None:
+            return False
+        request = asking.of(slot)._replace(planned=(held.serial, held.creative))
+        return as_planned(slot, request, self.page(key), asking.standing, asking.now) is not None
+
+    def _mates(self, key: Key) -> list[tuple[Key, Held]]:
+        """The other places of the companion set of which one member is held in a place."""
+        own = self.held[key]
+        return [
+            (other, one)
+            for other, one in (self.held.items() if own.mates else ())
+            if one.serial == own.serial and one.creative in own.mates and other != key
+        ]
 
     def put(self, key: Key, choice: Choice, *, served: bool) -> None:
         """`choice` stands there now, or is planned."""
@@ -120,17 +137,13 @@ class Rendering:
 
     def drop(self, key: Key) -> None:
         """Nothing stands there any more. Of a set of which nothing is served yet nothing is planned any more either."""
-        gone = self.held.pop(key, None)
-        if gone is None:
+        if key not in self.held:
             return
         self._page = None
-        mates = [
-            other
-            for other, one in self.held.items()
-            if one.serial == gone.serial and one.creative in gone.mates and one.creative != gone.creative
-        ]
-        if not any(self.held[other].served for other in mates):
-            for other in mates:
+        mates = self._mates(key)
+        del self.held[key]
+        if not any(one.served for _, one in mates):
+            for other, _ in mates:
                 del self.held[other]
 
     def give_way(self, key: Key, asked: Collection[Key]) -> None:

@@ -103,7 +103,7 @@ def _serve(
     not hold any more."""
     key, slot = place.key, place.slot
     planned = rendering.planned(key)
-    if planned is None or not rendering.holds(place, asking):
+    if planned is None or not rendering.holds(key, asking):
         rendering.drop(key)
         planned = None
     gave = False
