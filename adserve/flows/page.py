@@ -37,6 +37,37 @@ class Served(NamedTuple):
     page_view: str
 
 
+class Several(NamedTuple):
+    """What became of the instances of one slot, in their order."""
+
+    made: list[Filled | Empty]
+    page_view: str
+    kept: dict[str, Any]
+
+    @property
+    def filled(self) -> list[Filled]:
+        return [one for one in self.made if isinstance(one, Filled)]
+
+    @property
+    def fallback(self) -> bool:
+        """Whether the page shows its own: a passback was chosen, and nothing else."""
+        return not self.filled and any(isinstance(one, Empty) and one.fallback for one in self.made)
+
+    def as_json(self) -> dict[str, Any]:
+        """One ad is a decision as ever."""
+        if len(self.made) == 1:
+            return self.made[0].as_json(self.page_view)
+        first = self.made[0]
+        return {
+            "slot": first.slot.name if isinstance(first, Empty) else first.slot.slot.name,
+            "filled": bool(self.filled),
+            **({"fallback": True} if self.fallback else {}),
+            "ads": [one.as_json(self.page_view) for one in self.filled],
+            "page_view": self.page_view,
+            **self.kept,
+        }
+
+
 def serve_places(
     worker: Worker,
     catalog: Catalog,
@@ -191,5 +222,23 @@ def serve_page(
         else:
             figures.page_slots_empty += 1
         answers[name] = one.as_json(page_view)
-    kept = {"seen": told(worker, sight)["seen"]} if sight.mode == "device" else {}
-    return {"page_view": page_view, "slots": answers, **kept}
+    return {"page_view": page_view, "slots": answers, **kept(worker, sight)}
+
+
+def serve_several(
+    worker: Worker,
+    catalog: Catalog,
+    asked: Sequence[Place],
+    page: Sequence[Place],
+    reader: Reader,
+    sight: Sight | None = None,
+) -> Several:
+    """Several ads for one slot, or one on a page view."""
+    sight = sight or Sight()
+    made, page_view = serve_places(worker, catalog, asked, page, reader, sight)
+    return Several([made[one.key] for one in asked], page_view, kept(worker, sight))
+
+
+def kept(worker: Worker, sight: Sight) -> dict[str, Any]:
+    """What a device is to keep of a whole call."""
+    return {"seen": told(worker, sight)["seen"]} if sight.mode == "device" else {}

@@ -20,7 +20,7 @@ from adserve.core.frequency import Sight
 from adserve.core.page import Key, Place
 from adserve.core.plan import Plan
 from adserve.flows.frequency import Reading
-from adserve.flows.page import alone, places_after, serve_page, serve_places
+from adserve.flows.page import alone, places_after, serve_page, serve_several
 from adserve.flows.serve import Empty, Filled, Reader, serve_slot, sight_of
 from adserve.flows.worker import Worker
 from adserve.web.answers import COMMON, HTML, TEXT, Answer, Head, Waiting, on_the_wire
@@ -172,21 +172,13 @@ class Delivery:
         sight = sight_of(self.worker, {one.slot.slot.id: one.slot for one in (*page, place)}.values(), reader)
 
         def answer(seen: Sight | None) -> Answer:
-            served, page_view = serve_places(self.worker, offers, asked, page, reader, seen)
-            made = [served[one.key] for one in asked]
-            for one in made:
+            served = serve_several(self.worker, offers, asked, page, reader, seen)
+            for one in served.made:
                 self._counted(one)
-            filled = [one for one in made if isinstance(one, Filled)]
-            fallback = not filled and any(isinstance(one, Empty) and one.fallback for one in made)
-            if as_json and len(asked) == 1:
-                return _JSON, _encode(made[0].as_json(page_view))
             if as_json:
-                answers = {"slot": place.slot.slot.name, "filled": bool(filled)}
-                answers |= {"fallback": True} if fallback else {}
-                ads = [one.as_json(page_view) for one in filled]
-                return _JSON, _encode({**answers, "ads": ads, "page_view": page_view})
-            head = _FILLED if filled else _PASSBACK if fallback else _EMPTY
-            return head, "".join(one.page_html for one in filled).encode()
+                return _JSON, _encode(served.as_json())
+            head = _FILLED if served.filled else _PASSBACK if served.fallback else _EMPTY
+            return head, "".join(one.page_html for one in served.filled).encode()
 
         return _when_read(sight, answer) if isinstance(sight, Reading) else answer(sight)
 
