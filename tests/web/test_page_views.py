@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from adserve.core.explanation import Explained, explain
 from adserve.core.plan import LIFETIME_S, PREFIX
 from tests.conftest import Api, Clock
 
@@ -343,3 +344,50 @@ async def test_a_visitor_of_a_sticky_slot_keeps_its_campaign(api: Api) -> None:
     after = {visitor: (await api.decide(visitor=visitor))["campaign"] for visitor in got}
     assert all(after[visitor] in (got[visitor], "c0") for visitor in got)
     assert after != got
+
+
+def explained(api: Api) -> list[Explained]:
+    """All decisions of the worker, made again."""
+    worker = api.held.worker
+    catalog = worker.catalog
+    assert catalog is not None
+    found = []
+    for decision in worker.journal:
+        steps = explain(decision, catalog.things)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as done:
+                found.append(done.value)
+                break
+    return found
+
+
+async def test_decisions_of_page_views_can_be_made_again(api: Api) -> None:
+    """What was planned, what was decided anew, what took the place of something planned, by an id, sticky, and of
+    companion sets: each comes out as it did, and what was planned had no alternative."""
+    await booked(api, 6)
+    await api.make("PATCH", "/sites/news/slots/top", {"rotation": "sticky"})
+    for _ in range(2):
+        made = await api.creative("duo")
+        await api.make("PATCH", f"/creatives/{made}", {"companions": "spring"})
+    await api.creative("half", goal={"share": 50})
+    for n in range(10):
+        first = await page(api, "footer")
+        await page(api, *SLOTS[:2], pv=first["page_view"], visitor=f"reader-{n}")
+        await page(api, "footer", pv=first["page_view"])
+        await api.decide("top", pv=f"page-view-{n}")
+        await api.decide("sidebar", pv=f"page-view-{n}", visitor=f"reader-{n}")
+        await api.decide("header")
+        await api.decide("header", count="3")
+    found = explained(api)
+    assert len(found) == 10 * 10
+    assert all(one.same for one in found)
+    alone = [one for one in found if one.rows and one.rows[0].share == 1]
+    assert len(alone) >= 10 * 4
+    for name in ("c0", "c1", "c2", "c3", "c4", "c5", "duo"):
+        await api.make("PATCH", f"/campaigns/{name}", {"state": "paused"})
+    await page(api, "footer")
+    await page(api, "header", "footer")
+    again = explained(api)
+    assert all(one.same for one in again)
