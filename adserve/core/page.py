@@ -36,10 +36,11 @@ class Place(NamedTuple):
 
     slot: CompiledSlot
     instance: int
+    key: Key
 
-    @property
-    def key(self) -> Key:
-        return self.slot.slot.serial, self.instance
+    @classmethod
+    def of(cls, slot: CompiledSlot, instance: int = 0) -> Place:
+        return cls(slot, instance, (slot.slot.serial, instance))
 
 
 def in_rank(places: Iterable[Place]) -> list[Place]:
@@ -88,10 +89,6 @@ class Rendering:
         if self._page is None:
             self._page = self._view(key, ())
         return self._page
-
-    def any_planned(self, asked: Collection[Key]) -> bool:
-        """Whether anything is planned for a place that nobody asked for."""
-        return any(not one.served and key not in asked for key, one in self.held.items())
 
     def spare(self, key: Key, asked: Collection[Key]) -> PageView:
         """The same without what is only planned for places that nobody asked for."""
@@ -177,11 +174,12 @@ class Rendering:
 
     def entries(self) -> tuple[Placed, ...]:
         """For a plan."""
-        found = [
-            Placed(slot, instance, one.serial, one.revision, one.house, one.served)
-            for (slot, instance), one in self.held.items()
-        ]
-        return tuple(sorted(found, key=lambda one: not one.served))
+        served: list[Placed] = []
+        planned: list[Placed] = []
+        for (slot, instance), one in self.held.items():
+            placed = Placed(slot, instance, one.serial, one.revision, one.house, one.served)
+            (served if one.served else planned).append(placed)
+        return (*served, *planned)
 
     def _view(self, key: Key, without: Collection[Key]) -> PageView:
         page = PageView()

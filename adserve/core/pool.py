@@ -238,16 +238,19 @@ class Pool:
         left: dict[int, Chosen] = {}
         gone: list[tuple[int, int]] = []
         marks, total = self.marks, self.total
-        for serial in sorted({*less.shown, *less.out, *less.apart}):
-            place = self.place(serial)
-            if place is None:
+        shown, out, apart, whole = less
+        serials, sums = self.serials, self.sums
+        for serial in sorted({*shown, *out, *apart} if out or apart else shown):
+            place = bisect_left(serials, serial)
+            if place == len(serials) or serials[place] != serial:
                 continue
-            some = self.left(place, less)
+            some = None if whole and serial in shown else self.left(place, less)
             if some is not None:
                 left[place] = some
             else:
-                weight = self.weight(place)
-                gone.append((self.sums[place] - weight, weight))
+                low = sums[place - 1] if place else 0
+                weight = sums[place] - low
+                gone.append((low, weight))
                 marks, total = marks - self.members[place].mark, total - weight
         if not total:
             return None

@@ -83,29 +83,31 @@ def serve_places(
         return Served(_by_id(worker, catalog, in_rank(asked), page, reader, sight, given), given)
     begins = given is None
     plan = Plan(secrets.randbits(64), int(worker.clock())) if given is None else given
-    plan = plan.told(reader.context.labels)
-    labels = reader.context.labels.union(plan.labels)
-    reader = replace(reader, page_view=plan, context=replace(reader.context, labels=labels))
+    plan, context = plan.told(reader.context.labels), reader.context
+    if plan.labels:
+        context = replace(context, labels=context.labels.union(plan.labels))
+    reader = replace(reader, page_view=plan, context=context)
     rendering = Rendering(catalog, plan.entries)
     wanted = {one.key for one in asked}
     made: dict[Key, Filled | Empty] = {}
-    order = in_rank({one.key: one for one in (*page, *asked)}.values()) if begins else in_rank(asked)
+    others = [one for one in page if one.key not in wanted] if begins else []
+    order = in_rank((*others, *asked))
     asking = _asking(worker, reader, sight)
     ahead: Draws | None = None
     for at, place in enumerate(order):
         key = place.key
-        if begins and page and key not in rendering.held and (key not in wanted or place.slot.sets):
+        if begins and page and (place.slot.sets or key not in wanted) and key not in rendering.held:
             ahead = ahead or Ahead(worker.draws)
             rendering.plan(place, order[at + 1 :], asking, ahead)
         if key in wanted:
-            made[key] = _serve(worker, rendering, place, wanted, reader, sight, asking, begins=begins)
+            made[key] = _serve(worker, rendering, place, wanted, reader, sight, asking, takes=bool(others))
     return Served(made, worker.plans.seal(replace(plan, entries=rendering.entries())))
 
 
 def places_after(place: Place, count: int) -> list[Place]:
     """The next instances of a slot; there is no number 1, because the first has it."""
     first = max(2, place.instance + 1)
-    return [Place(place.slot, instance) for instance in range(first, first + count)]
+    return [Place.of(place.slot, instance) for instance in range(first, first + count)]
 
 
 def alone(worker: Worker, place: Place, made: Filled | Empty, reader: Reader) -> str:
@@ -128,10 +130,11 @@ def _serve(
     sight: Sight | None,
     asking: Asking,
     *,
-    begins: bool,
+    takes: bool,
 ) -> Filled | Empty:
     """Serves a place: what is planned there, or anew beside everything else, if it is filled already or the plan does
-    not hold any more."""
+    not hold any more. `takes`: rather than staying empty it may take what is planned for a place that nobody asked
+    for."""
     key, slot = place.key, place.slot
     planned = rendering.planned(key)
     if planned is None or not rendering.holds(key, asking):
@@ -144,8 +147,7 @@ def _serve(
         gave = True
         return rendering.spare(key, wanted)
 
-    takes = spare if begins and rendering.any_planned(wanted) else None
-    made = serve_slot(worker, slot, reader, rendering.page(key), sight, planned, takes)
+    made = serve_slot(worker, slot, reader, rendering.page(key), sight, planned, spare if takes else None)
     if isinstance(made, Filled):
         rendering.put(key, made.choice, served=True)
         if gave:
@@ -172,7 +174,7 @@ def _by_id(
     others = {one.key: one for one in asked if one.key not in known}
     for place in asked:
         for instance in (0, *range(2, min(place.instance, MOST_BEFORE))):
-            one = Place(place.slot, instance)
+            one = Place.of(place.slot, instance)
             if place.instance and one.key not in known:
                 others.setdefault(one.key, one)
     order = [*in_rank(page), *in_rank(others.values())]

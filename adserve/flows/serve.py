@@ -153,7 +153,7 @@ def sight_of(worker: Worker, slots: Iterable[CompiledSlot], reader: Reader) -> S
     if reader.who is NOBODY:
         return None
     request = request_of(reader)
-    return look(worker, reader.who, [(slot, request) for slot in slots])
+    return look(worker, reader.who, [(slot, request) for slot in dict.fromkeys(slots)])
 
 
 def serve_slot(

@@ -145,7 +145,7 @@ class Delivery:
             return _not_found("unknown_slot") if as_json else (_UNKNOWN, b"")
         query = parameters(ask.query)
         reader = reader_of(self.worker, ask, query, clients=slot.site.clients)
-        place = Place(slot, instance)
+        place = Place.of(slot, instance)
         if reader.page_view is None and b"count" not in query:
             sight = sight_of(self.worker, (slot,), reader)
             if isinstance(sight, Reading):
@@ -169,7 +169,7 @@ class Delivery:
         page: list[Place] = []
         if isinstance(reader.page_view, str):
             page = self._places(offers, site, query, b"plan")
-        sight = sight_of(self.worker, {one.slot.slot.id: one.slot for one in (*page, place)}.values(), reader)
+        sight = sight_of(self.worker, (one.slot for one in (*page, place)), reader)
 
         def answer(seen: Sight | None) -> Answer:
             served = serve_several(self.worker, offers, asked, page, reader, seen)
@@ -214,8 +214,8 @@ class Delivery:
         reader = reader_of(self.worker, ask, query, clients=known[0].site.clients if known else "browser")
         names = self._names(offers, site, query, b"slots")
         page = [] if isinstance(reader.page_view, Plan) else self._places(offers, site, query, b"plan")
-        slots = {place.slot.slot.id: place.slot for place in (*page, *(one for _, one in names)) if place is not None}
-        sight = sight_of(self.worker, slots.values(), reader)
+        places = (*page, *(one for _, one in names if one is not None))
+        sight = sight_of(self.worker, (one.slot for one in places), reader)
         if isinstance(sight, Reading):
             return _when_read(sight, lambda seen: self._page(offers, names, page, reader, seen))
         return self._page(offers, names, page, reader, sight)
@@ -238,7 +238,7 @@ class Delivery:
         `name` and `name:1` are the same instance, unless both are listed."""
         wanted = text(query, parameter)
         if wanted is None:
-            return [(one.slot.name, Place(one, 0)) for one in offers.pages[site]]
+            return [(one.slot.name, Place.of(one, 0)) for one in offers.pages[site]]
         names = list(dict.fromkeys(name for name in wanted.split(",") if name))
         self.worker.malformed += len(names) > MAX_INSTANCES
         found: Names = []
@@ -250,9 +250,9 @@ class Delivery:
             if match is None or slot is None:
                 found.append((name, None))
                 continue
-            place = Place(slot, _number(match[2]))
+            place = Place.of(slot, _number(match[2]))
             while place.key in taken:
-                place = Place(slot, max(2, place.instance + 1))
+                place = Place.of(slot, max(2, place.instance + 1))
             taken.add(place.key)
             found.append((name, place))
         return found

@@ -21,8 +21,8 @@ def page(api: Api, *slots: str, labels: tuple[str, ...] = (), view: Plan | None 
     catalog = worker.catalog
     assert catalog is not None
     context = Context(labels=frozenset(map(label_number, labels)))
-    names = [(slot, Place(catalog.slots[f"news/{slot}"], 0)) for slot in slots]
-    whole = [Place(catalog.slots[f"news/{slot}"], 0) for slot in SLOTS]
+    names = [(slot, Place.of(catalog.slots[f"news/{slot}"])) for slot in slots]
+    whole = [Place.of(catalog.slots[f"news/{slot}"]) for slot in SLOTS]
     answer = serve_page(worker, catalog, names, whole, Reader(None, 1, None, view, "http://x", context))
     plan = worker.plans.open(answer["page_view"], int(worker.clock()))
     return {slot: one.get("campaign") for slot, one in answer["slots"].items()}, plan
