@@ -121,6 +121,21 @@ async def test_no_slot_stays_empty_for_one_that_nobody_asked_for(api: Api) -> No
     assert (await page(api, "header", "footer"))["slots"]["header"]["filled"]
 
 
+async def test_what_gave_way_is_planned_no_more(api: Api) -> None:
+    """Neither the same campaign nor what excludes it keeps anything else from the page any longer."""
+    await api.world(slots=SLOTS[:2])
+    await api.creative("shy", slots=["news/header"], excludes=["category:cars"])
+    await api.creative("cars", slots=["news/top"], categories=["cars"])
+    for _ in range(2):
+        first = await page(api, "top")
+        assert campaigns(first) == ["cars"]
+        worker = api.held.worker
+        plan = worker.plans.open(first["page_view"], int(worker.clock()))
+        assert [entry.served for entry in plan.entries] == [True]
+        await api.make("PATCH", "/campaigns/shy", {"slots": ["news/top"], "state": "paused"})
+        await api.make("PATCH", "/campaigns/cars", {"slots": ["news/*"]})
+
+
 async def test_a_page_says_which_slots_it_has(api: Api) -> None:
     """`plan` keeps campaigns for these alone: with two of them each gets one, whichever comes first."""
     await booked(api, 2)
