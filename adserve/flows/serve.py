@@ -191,7 +191,7 @@ def serve_slot(
         issued,
         serial,
         choice.entry.content.serial,
-        0,
+        worker.allowances.use(choice.campaign, now) if request.countable else 0,
         tag,
         choice.tier,
         reader.device,
