@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from adserve import following, signing
+from adserve import following, signing, wiring
 from adserve.core.token import Key, Serve, Signer
 from adserve.errors import BadToken, SettingsError
 from adserve.flows.admit import knows_secret
