@@ -19,7 +19,7 @@ from adserve.core.globs import page_address
 from adserve.core.target_checks import COUNTRY, KV_NAME, LANGUAGE, LONGEST_LANGUAGE, LONGEST_WORD
 from adserve.core.targeting import label_number
 from adserve.core.words import folded_word
-from adserve.web.parameters import Query, unquoted
+from adserve.web.parameters import Pairs, Query, unquoted
 
 MAX_LABELS = 50
 MAX_NAMES = 20
@@ -30,22 +30,15 @@ LONGEST_REMEMBERED = 1024
 """Bytes of all that a context is made of."""
 LONGEST_HEADER = 256
 """Bytes of an Accept-Language that are looked at: what a reader prefers stands first."""
-Pairs = tuple[tuple[bytes, bytes], ...]
-"""The parameters that say something of a page: names with their values as they were sent."""
 _WEIGHT = re.compile(r"(0(\.[0-9]{0,3})?|1(\.0{0,3})?)")
-_NAMES = (b"labels", b"url", b"lang")
 
 
 def context_of(query: Query, device: int, country: str | None, accept_language: bytes) -> tuple[Context, int]:
     """The context, and how many malformed values were left out of it. `country`: as it is said elsewhere, see
     `adserve.web.client`; `accept_language`: the header."""
-    said: Pairs = ()
-    if query:
-        said = tuple((name, value) for name, value in query.items() if name in _NAMES or name.startswith(b"kv."))
-    languages = accept_language[:LONGEST_HEADER]
-    if said and sum(len(name) + len(value) for name, value in said) > LONGEST_REMEMBERED:
-        return _make(said, device, country, languages)
-    return _remembered(said, device, country, languages)
+    said, languages = query.page, accept_language[:LONGEST_HEADER]
+    long = said and sum([len(name) + len(value) for name, value in said]) > LONGEST_REMEMBERED
+    return (_make if long else _remembered)(said, device, country, languages)
 
 
 def country_of(text: str) -> str | None:

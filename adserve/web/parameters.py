@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 MAX_PARAMETERS = 100
 LONGEST_REMEMBERED = 512
 """Bytes of a query: what is long costs memory."""
-Query = Mapping[bytes, bytes]
-_NO_QUERY: Query = {}
+Pairs = tuple[tuple[bytes, bytes], ...]
+_OF_A_PAGE = frozenset((b"labels", b"url", b"lang"))
+
+
+class Query(dict[bytes, bytes]):
+    """The parameters of a request by name, as they were sent: see `text`. `page` is those of them that say something
+    of the page or its reader, see `adserve.web.context`."""
+
+    __slots__ = ("page",)
+
+    def __init__(self, found: dict[bytes, bytes]) -> None:
+        super().__init__(found)
+        pairs = ((name, value) for name, value in found.items() if name in _OF_A_PAGE or name.startswith(b"kv."))
+        self.page: Pairs = tuple(pairs)
+
+
+_NO_QUERY = Query({})
 
 
 def parameters(query: bytes) -> Query:
-    """The first value of each query parameter, at most 100, as it was sent: see `text`."""
+    """The first value of each query parameter, at most 100."""
     if not query:
         return _NO_QUERY
     if len(query) > LONGEST_REMEMBERED or b"visitor=" in query or b"seen=" in query:
@@ -27,7 +41,7 @@ def _parse(query: bytes) -> Query:
     for pair in query.split(b"&", MAX_PARAMETERS)[:MAX_PARAMETERS]:
         name, _, value = pair.partition(b"=")
         found.setdefault(unquoted(name), value)
-    return found
+    return Query(found)
 
 
 _remembered = lru_cache(maxsize=4_096)(_parse)

@@ -15,7 +15,7 @@ from adserve.core.targeting import label_number
 from adserve.settings import load
 from adserve.web.client import Ask, reader_of
 from adserve.web.context import context_of, fallbacks, preferred
-from adserve.web.parameters import parameters
+from adserve.web.parameters import Query, parameters
 from adserve.wiring import running
 from tests.conftest import ADMIN, BROWSER, Api, Clock
 
@@ -134,9 +134,9 @@ def test_a_header_gives_the_language_that_a_reader_likes_best(header: bytes, exp
 )
 def test_no_request_breaks_it(value: bytes, name: bytes, header: bytes) -> None:
     """Whatever bytes a caller sends; asked again it is the same."""
-    query = {name: value, b"other": b"1"}
+    query = Query({name: value, b"other": b"1"})
     found = context_of(query, 2, "IN", header)
-    assert found == context_of(dict(query), 2, "IN", header)
+    assert found == context_of(Query(query), 2, "IN", header)
     assert (found[0].device, found[0].country) == (2, "IN")
     assert found[1] >= 0
 
