@@ -87,6 +87,7 @@ async def running(
             settings.public_url,
             f"http://{_link_host(settings.host)}:{settings.port}",
             settings.trusted_proxies,
+            (settings.country_header or "").encode(),
             lifetimes,
             workers=settings.workers,
         )
