@@ -8,8 +8,7 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Mapping
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -18,6 +17,7 @@ from adserve.core.model import Campaign
 from adserve.core.pool import Candidate
 from adserve.core.seen import write
 from adserve.core.slot import CompiledSlot, SlotRequest
+from adserve.core.token import Key
 from adserve.flows.worker import Worker
 from adserve.store.frequency import Found
 
@@ -37,7 +37,7 @@ class Who(Struct, frozen=True, gc=False):
 
 NOBODY = Who()
 PRIVATE = Who(private=True)
-TOLD_NOTHING: Mapping[str, str] = MappingProxyType({"frequency": "none"})
+_TOLD: dict[str, Mapping[str, str]] = {mode: {"frequency": mode} for mode in ("visitor", "none")}
 Wanted = Collection[tuple[CompiledSlot, SlotRequest]]
 
 
@@ -101,8 +101,10 @@ def _serial(candidate: Candidate) -> int:
     return candidate.campaign.serial
 
 
-def told(worker: Worker, sight: Sight) -> Mapping[str, Any]:
-    """What a decision says of it: by what the reader was known, and what its device is to keep."""
+def told(sight: Sight | None, key: Key | None) -> Mapping[str, str]:
+    """What a decision says of it: by what the reader was known, and what its device is to keep, signed."""
+    if sight is None or key is None:
+        return _TOLD["none"]
     if sight.mode == "device":
-        return {"frequency": "device", "seen": write(sight.shown, worker.keys[0])}
-    return {"frequency": sight.mode}
+        return {"frequency": "device", "seen": write(sight.shown, key)}
+    return _TOLD[sight.mode]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from msgspec import Struct
@@ -18,9 +18,9 @@ from adserve.core.journal import Decision, Stood, copied
 from adserve.core.model import DEVICES, Slot
 from adserve.core.report_cells import Where
 from adserve.core.slot import SlotRequest
-from adserve.core.token import FLAG_SERVED_COUNTS, Serve, decision_id, empty_id
+from adserve.core.token import FLAG_SERVED_COUNTS, Key, Serve, decision_id, empty_id
 from adserve.core.visitor import sealed
-from adserve.flows.frequency import NOBODY, TOLD_NOTHING, Reading, Who, look, told
+from adserve.flows.frequency import NOBODY, Reading, Who, look, told
 from adserve.flows.worker import Worker
 from adserve.snippet import impression_image
 from adserve.store.keys import tag_of
@@ -58,7 +58,9 @@ class Filled(Struct, frozen=True, gc=False):
     page_view: str | None
     counts_on: str = ""
     """The query of its impression and view, when they count for a visitor."""
-    told: Mapping[str, str] = TOLD_NOTHING
+    sight: Sight | None = None
+    key: Key | None = None
+    """What is known of the reader, and what signs that for its device."""
 
     @property
     def html(self) -> str:
@@ -91,7 +93,7 @@ class Filled(Struct, frozen=True, gc=False):
             "view_url": f"{self.base}/e/v/{view}{self.counts_on}",
             "label": slot.label,
             "page_view": self.page_view or new_page_view(),
-            **self.told,
+            **told(self.sight, self.key),
         }
 
 
@@ -106,7 +108,8 @@ class Empty(Struct, frozen=True, gc=False):
     made: int
     device: int
     fallback: bool = False
-    told: Mapping[str, str] = TOLD_NOTHING
+    sight: Sight | None = None
+    key: Key | None = None
 
     @property
     def id(self) -> str:
@@ -122,7 +125,7 @@ class Empty(Struct, frozen=True, gc=False):
             "decision": self.id,
             "html": "",
             "page_view": self.page_view or new_page_view(),
-            **self.told,
+            **told(self.sight, self.key),
         }
 
 
@@ -172,9 +175,8 @@ def serve_slot(
         worker.journal.add(
             Decision(slot, request, before, stood, now, draws.point, draws.turns, choice, incarnation, number, now)
         )
-        said = TOLD_NOTHING if sight is None else told(worker, sight)
-        fallback = choice is not None
-        return Empty(slot.slot, reader.page_view, incarnation, number, now, reader.device, fallback, said)
+        fallback, key = choice is not None, worker.keys[0]
+        return Empty(slot.slot, reader.page_view, incarnation, number, now, reader.device, fallback, sight, key)
     if page is not None:
         page.add(choice)
     tag = tag_of(choice.campaign.serial)
@@ -208,9 +210,9 @@ def serve_slot(
         event = Event("i", serve, verdict, *money, campaign=counted, reader=visitor, window_s=window_s)
         ledger.enqueue(event, now)
     tokens = worker.signer.mint(serve)
-    counts_on = f"?f={sealed(visitor, tokens[0], worker.keys[0])}" if visitor else ""
-    said = TOLD_NOTHING if sight is None else told(worker, sight)
-    return Filled(slot, choice, decision_id(tokens[0]), tokens, reader.base, reader.page_view, counts_on, said)
+    key = worker.keys[0]
+    counts_on = f"?f={sealed(visitor, tokens[0], key)}" if visitor else ""
+    return Filled(slot, choice, decision_id(tokens[0]), tokens, reader.base, reader.page_view, counts_on, sight, key)
 
 
 def money_of(campaign: Any) -> tuple[str, str]:
@@ -246,5 +248,5 @@ def serve_page(
             figures.page_slots_empty += 1
         answers[name] = made.as_json()
     found = {name: answers.get(name) or {"slot": name, "filled": False, "error": "unknown_slot"} for name, _ in slots}
-    kept = {"seen": told(worker, sight)["seen"]} if sight.mode == "device" else {}
+    kept = {"seen": told(sight, worker.keys[0])["seen"]} if sight.mode == "device" else {}
     return {"page_view": reader.page_view, "slots": found, **kept}
