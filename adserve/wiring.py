@@ -153,7 +153,7 @@ async def running(
             return True
 
         worker.catch_up = catch_up
-        replay = Replay(ledger, keys.prefix, clock, lambda serve: price_later(worker, refresh, serve))
+        replay = Replay(ledger, keys.prefix, clock, lambda event: price_later(worker, refresh, event))
         try:
             await (admission.keep() if patient else admission.ask())
             await refresh()

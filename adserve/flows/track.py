@@ -66,13 +66,18 @@ def put_by(worker: Worker, seen: Seen, kind: str, verdict: str | None, reader: s
     return worker.ledger.defer(event, int(worker.clock()))
 
 
-async def price_later(worker: Worker, refresh: Callable[[], Awaitable[None]], serve: Serve) -> tuple[str, str]:
-    """What an impression and a click of a serve earn, as fields for the event script, when that could not be told as
-    they came. Raises what `refresh` does when the store is away still."""
-    if worker.catalog is None or serve.revision not in worker.catalog.landings:
+async def price_later(worker: Worker, refresh: Callable[[], Awaitable[None]], event: Event) -> Event:
+    """An event with what its creative tells (what it earns, the window of its reader), when that could not be told as
+    it came. Raises what `refresh` does when the store is away still."""
+    revision = event.serve.revision
+    if worker.catalog is None or revision not in worker.catalog.landings:
         await refresh()
-    landing = worker.catalog.landings.get(serve.revision) if worker.catalog else None
-    return money_of(landing.campaign) if landing else ("", "")
+    landing = worker.catalog.landings.get(revision) if worker.catalog else None
+    if landing is None:
+        return event._replace(cpm="", cpc="")
+    cpm, cpc = money_of(landing.campaign)
+    window_s = window_of(landing.campaign) if event.reader else 0
+    return event._replace(cpm=cpm, cpc=cpc, campaign=landing.campaign.serial, window_s=window_s)
 
 
 def window_of(campaign: Campaign) -> int:

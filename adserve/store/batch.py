@@ -31,7 +31,7 @@ class Space(NamedTuple):
 class Batch:
     """The events of one call of `event.lua`."""
 
-    __slots__ = ("_clients", "_groups", "_keys", "_lines", "_spaces", "places")
+    __slots__ = ("_behind", "_groups", "_keys", "_lines", "_spaces", "places")
 
     def __init__(self) -> None:
         self.places: list[int] = []
@@ -39,11 +39,12 @@ class Batch:
         self._keys: list[Words] = []
         self._spaces: list[str] = []
         self._lines: list[str] = []
-        self._clients: list[tuple[int, str]] = []
+        self._behind: list[tuple[bool, int, str]] = []
+        """Whether it is a reader's or a click list, its tag and digest."""
 
     def add(self, place: int, item: Item, space_of: Callable[[int, int, int], Space]) -> None:
         """Takes an event, whose answer belongs to `place`; `space_of` gives that of an incarnation, tag, bucket."""
-        kind, serve, verdict, cpm, cpc, client = item.event[:6]
+        kind, serve, verdict, cpm, cpc, client, campaign, _, _, reader, window_s = item.event
         issued = serve.issued
         name = (serve.incarnation, serve.tag, issued - issued % BUCKET_S)
         group = self._groups.get(name)
@@ -54,13 +55,21 @@ class Batch:
             group = self._groups[name] = len(self._groups) + 1
         self.places.append(place)
         if client:
-            self._clients.append((serve.tag, client))
+            self._behind.append((False, serve.tag, client))
+        list_ = len(self._behind) if client else 0
+        whom = "0 0 0"
+        if reader and window_s:
+            self._behind.append((True, serve.tag, reader))
+            whom = f"{len(self._behind)} {campaign} {window_s}"
         self._lines.append(
             f"{group} {kind} {serve.ordinal} {verdict} {cell_prefix(serve)} {cpm or '-'} {cpc or '-'} "
-            f"{len(self._clients) if client else 0} {item.arrival} {int(item.again)}\n"
+            f"{list_} {item.arrival} {int(item.again)} {whom}\n"
         )
 
     def call(self, now: int, keys: Keys) -> Call:
         """All of it as of `now` (epoch seconds); the script answers with a word for each of `places`."""
-        clients = Words.of(keys.click_rate(*one) for one in self._clients)
-        return Call([*self._keys, clients], Words.of((now, "".join(self._spaces), "".join(self._lines))))
+        behind = [
+            keys.reader(tag, digest) if of_reader else keys.click_rate(tag, digest)
+            for of_reader, tag, digest in self._behind
+        ]
+        return Call([*self._keys, Words.of(behind)], Words.of((now, "".join(self._spaces), "".join(self._lines))))

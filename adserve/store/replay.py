@@ -7,7 +7,6 @@ import contextlib
 import os
 from collections.abc import Awaitable, Callable, Iterable
 
-from adserve.core.token import Serve
 from adserve.errors import StoreUnavailable
 from adserve.store.batch import Item
 from adserve.store.client import REPLY_ERRORS
@@ -15,17 +14,14 @@ from adserve.store.ledger import BATCH, FAILED, Ledger
 from adserve.store.spool import UNPRICED, Event, Flush, Record, Replayable, SpooledEvent
 
 EVERY_S = 0.5
-Money = tuple[str, str]
-"""What an impression and a click earn, as fields for the event script; empty: nothing."""
+Price = Callable[[Event], Awaitable[Event]]
+"""Puts into an event what its creative tells; raises one of REPLY_ERRORS when that cannot be told yet."""
 
 
 class Replay:
-    """The replaying side of a worker. `run` is its task. `price`: what an event of a serve earns, as its fields; raises
-    one of REPLY_ERRORS when that cannot be told yet."""
+    """The replaying side of a worker. `run` is its task."""
 
-    def __init__(
-        self, ledger: Ledger, prefix: str, clock: Callable[[], float], price: Callable[[Serve], Awaitable[Money]]
-    ) -> None:
+    def __init__(self, ledger: Ledger, prefix: str, clock: Callable[[], float], price: Price) -> None:
         self._ledger, self._prefix, self._clock, self._price = ledger, prefix, clock, price
 
     async def run(self) -> None:
@@ -101,10 +97,7 @@ class Replay:
         self._ledger.breaker.succeeded()
 
     async def _priced(self, event: Event) -> Event:
-        if event.cpm != UNPRICED:
-            return event
-        cpm, cpc = await self._price(event.serve)
-        return event._replace(cpm=cpm, cpc=cpc)
+        return await self._price(event) if event.cpm == UNPRICED else event
 
 
 def _chunks(records: Iterable[Record]) -> Iterable[list[Record]]:

@@ -2,12 +2,13 @@
 -- A group is a ledger space and a quarter-hour of it. KEYS, 16 a group:
 --      1-12 bitmaps: valid, set aside, prefetch, late of impression, view, click (in that order);
 --      13 counters of the bucket; 14 index of buckets; 15 how far served counts were flushed;
---      16 serves proven before their flush; then, behind all groups, click lists for the rate rule.
+--      16 serves proven before their flush; then, behind all groups, click lists for the rate rule and what readers
+--      have seen.
 -- ARGV 1 now (epoch s); 2 a line a group: when its bitmaps expire (epoch s), its bucket; 3 a line an event:
 --      group (from 1), kind i|v|c, ordinal, verdict count|late|<reason to set aside>, cell prefix
 --      "SLOT.REV.TIER.DEVICE.", impression money, click money (each "m.CUR:micros" or -), number of its click list
 --      (from 1) or 0, arrival (epoch s), 1 when this very event may have been here before, so that its bit is no
---      duplicate, else 0.
+--      duplicate, else 0; number of its reader's key or 0, serial of its campaign, seconds of its window.
 -- Returns one word an event: counted, duplicate, late, filtered:<reason>, failed (a key of another type), or
 -- expired (the bitmaps are gone: whether it was counted cannot be told any more, so it is not).
 local WIDTH = 16
@@ -15,7 +16,7 @@ local START = { i = 0, v = 4, c = 8 }
 local VALID, ASIDE, PREFETCH, LATE = 1, 2, 3, 4
 local RATE_LIMIT, RATE_WINDOW_S = 10, 60
 local groups, fresh = {}, {}
-local number, base, group = 0, nil, nil
+local number, base, group, reader = 0, nil, nil, nil
 
 local function spoilt(problem)
   local text = type(problem) == 'table' and problem['err'] or tostring(problem)
@@ -77,6 +78,19 @@ local function prove(n, cell)
   end
 end
 
+-- Counts an impression for its reader, in a window that begins with the first one. A key of another type keeps no
+-- event from being counted.
+local function shown()
+  if not reader or reader.over <= tonumber(ARGV[1]) then return end
+  local had = redis.pcall('HGET', reader.key, reader.campaign)
+  if type(had) == 'table' then return end
+  local times, start = (had or ''):match('^(%d+):(%d+)$')
+  if not times or reader.now >= tonumber(start) + reader.window then times, start = 0, reader.now end
+  redis.call('HSET', reader.key, reader.campaign, string.format('%d:%d', times + 1, start))
+  local left = start + reader.window - ARGV[1]
+  if redis.call('TTL', reader.key) < left then redis.call('EXPIRE', reader.key, string.format('%d', left)) end
+end
+
 -- Makes an impression valid. What was set aside before for another reason than prefetching stays so, and never
 -- comes here.
 local function impression(n, cell, cpm)
@@ -84,6 +98,7 @@ local function impression(n, cell, cpm)
   add(cell .. 'i', 1)
   money(cell, cpm)
   if bit('c', VALID, n) then add(cell .. 'u', -1) end
+  shown()
 end
 
 -- Takes back that an event was set aside for prefetching.
@@ -159,9 +174,20 @@ for expires, bucket in ARGV[2]:gmatch('(%d+) (%d+)\n') do
   end
 end
 
-local answers, events = {}, ARGV[3]:gmatch('(%d+) (%a) (%d+) (%S+) (%S+) (%S+) (%S+) (%d+) (%d+) (%d)\n')
-for its_group, kind, ordinal, verdict, cell, cpm, cpc, list, arrival, again in events do
-  group = groups[tonumber(its_group)]
+-- What an event says of its reader: the number of the key, the campaign's serial, the seconds of the window.
+local function reader_of(words, arrival)
+  local key, campaign, window = words:match('(%d+) (%d+) (%d+)')
+  if key == '0' then return nil end
+  local now = tonumber(arrival)
+  local found = { key = KEYS[number * WIDTH + key], campaign = campaign, window = tonumber(window), now = now }
+  found.over = now + found.window
+  return found
+end
+
+local answers = {}
+local events = ARGV[3]:gmatch('(%d+) (%a) (%d+) (%S+) (%S+) (%S+) (%S+) (%d+) (%d+) (%d) (%d+ %d+ %d+)\n')
+for its_group, kind, ordinal, verdict, cell, cpm, cpc, list, arrival, again, whom in events do
+  group, reader = groups[tonumber(its_group)], reader_of(whom, arrival)
   base = group.at
   local answer = group.word
   if not answer then
