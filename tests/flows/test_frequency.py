@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from adserve.core.seen import read
 from adserve.core.token import Key
+from adserve.flows.frequency import Reading, Who
+from adserve.flows.serve import Reader, sight_of
 from adserve.settings import Settings
 from adserve.store.batch import Item
 from adserve.store.embedded import EmbeddedStore
@@ -414,3 +417,21 @@ async def test_a_spoilt_key_of_a_reader_keeps_no_event_from_being_counted(capped
     assert await client.hgetall(key) == {field: f"1:{int(capped.held.worker.clock())}"}
     assert (await capped.decide(visitor="reader-1"))["filled"]
     assert (await capped.totals())["impressions"] == 3
+
+
+async def test_what_can_serve_only_since_the_store_was_asked_is_left_out(capped: Api, clock: Clock) -> None:
+    """Nobody has looked how often it was seen."""
+    starts = datetime.fromtimestamp(clock.now + 5, UTC).isoformat()
+    await capped.creative("later", starts=starts, frequency={"limit": 2, "window": "day"})
+    worker = capped.held.worker
+    assert worker.catalog is not None
+    slot = worker.catalog.slots["news/top"]
+    reader = Reader(None, 1, None, None, "", who=Who("reader-1"))
+    reading = sight_of(worker, [slot], reader)
+    assert isinstance(reading, Reading)
+    found = await reading.found
+    clock.now += 5
+    (one, later) = [worker.catalog.things[f"campaign:{name}"] for name in ("one", "later")]
+    assert later.serial not in found
+    assert reading.sight(found).tired == frozenset({later.serial})
+    assert one.serial in found
