@@ -69,10 +69,13 @@ def _look_up(worker: Worker, visitor: str, wanted: Wanted, now: int) -> Sight | 
     if worker.frequencies is None:
         return Sight.of_visitor(digests, asked.values(), {}, now)
 
+    stood = worker.standing.version
+
     def sight(found: Found) -> Sight:
         then = int(worker.clock())
         made = Sight.of_visitor(digests, asked.values(), found, then)
-        made.leave_out(_capped(worker, wanted, then).keys() - asked.keys())  # what can serve only since a moment ago
+        if then != now or worker.standing.version != stood:
+            made.leave_out(_capped(worker, wanted, then).keys() - asked.keys())  # what can serve only since then
         return made
 
     return Reading(worker.frequencies.read(digests, list(asked)), sight)

@@ -144,11 +144,15 @@ def request_of(reader: Reader, sight: Sight | None = None) -> SlotRequest:
     return SlotRequest(width, reader.context, countable, sight.known, sight.tired)
 
 
+_KNOWN = Sight(known=True)
+"""Of a reader who has seen nothing: whatever could serve is looked up."""
+
+
 def sight_of(worker: Worker, slots: Iterable[CompiledSlot], reader: Reader) -> Sight | Reading | None:
     """What is known of the reader of a call, for all the slots that it asks for; None when there is nothing to know."""
     if reader.who is NOBODY:
         return None
-    request = request_of(reader)
+    request = request_of(reader, _KNOWN)
     return look(worker, reader.who, [(slot, request) for slot in slots])
 
 

@@ -76,7 +76,7 @@ async def price_later(worker: Worker, refresh: Callable[[], Awaitable[None]], ev
     if landing is None:
         return event._replace(cpm="", cpc="")
     cpm, cpc = money_of(landing.campaign)
-    window_s = 0
+    window_s = window_of(landing.campaign) if event.reader else 0
     return event._replace(cpm=cpm, cpc=cpc, campaign=landing.campaign.serial, window_s=window_s)
 
 
