@@ -22,7 +22,7 @@ from adserve.flows.curves import follow as follow_traffic
 from adserve.flows.load import Loader
 from adserve.flows.report import roll_up_old
 from adserve.flows.services import Services
-from adserve.flows.track import price_later
+from adserve.flows.track import terms_later
 from adserve.flows.worker import Lifetimes, Worker
 from adserve.settings import Settings
 from adserve.signing import Stamp, make_secret, proofs, signing_keys, stamp_of
@@ -153,7 +153,7 @@ async def running(
             return True
 
         worker.catch_up = catch_up
-        replay = Replay(ledger, keys.prefix, clock, lambda event: price_later(worker, refresh, event))
+        replay = Replay(ledger, keys.prefix, clock, lambda serve: terms_later(worker, refresh, serve))
         try:
             await (admission.keep() if patient else admission.ask())
             await refresh()
