@@ -83,10 +83,8 @@ def serve_places(
         return Served(_by_id(worker, catalog, in_rank(asked), page, reader, sight, given), given)
     begins = given is None
     plan = Plan(secrets.randbits(64), int(worker.clock())) if given is None else given
-    plan, context = plan.told(reader.context.labels), reader.context
-    if plan.labels:
-        context = replace(context, labels=context.labels.union(plan.labels))
-    reader = replace(reader, page_view=plan, context=context)
+    plan = plan.told(reader.context.labels)
+    reader = replace(reader, page_view=plan)
     rendering = Rendering(catalog, plan.entries)
     wanted = {one.key for one in asked}
     made: dict[Key, Filled | Empty] = {}
@@ -243,4 +241,4 @@ def serve_several(
 
 def kept(worker: Worker, sight: Sight) -> dict[str, Any]:
     """What a device is to keep of a whole call."""
-    return {"seen": told(worker, sight)["seen"]} if sight.mode == "device" else {}
+    return {"seen": told(sight, worker.keys[0])["seen"]} if sight.mode == "device" else {}

@@ -128,7 +128,9 @@ async def test_a_set_that_goes_keeps_nothing_of_its_campaign_from_the_page(api: 
     first = await page(api, "header")
     assert creatives([await page(api, "top", "below-post", pv=first["page_view"])]) == sorted(made)
     await api.make("POST", f"/creatives/{made[1]}/pause")
-    assert creatives([await page(api, "top", "below-post", pv=first["page_view"])]) == [free]
+    then = await page(api, "top", "below-post", pv=first["page_view"])
+    assert then["slots"]["top"]["creative"] == free
+    assert creatives([then]) == [free]
 
 
 async def test_companions_change_without_review(api: Api) -> None:
