@@ -142,6 +142,10 @@ def request_of(reader: Reader, sight: Sight | None = None, slot: CompiledSlot | 
     return SlotRequest(width, reader.context, countable, sight.known, sight.tired)
 
 
+_KNOWN = Sight(known=True)
+"""Of a reader who has seen nothing: whatever could serve is looked up."""
+
+
 def sticky_key(reader: Reader) -> int | None:
     """What always gets the same of a sticky slot: the visitor, or else the page view."""
     if reader.who.visitor is not None:
@@ -149,10 +153,6 @@ def sticky_key(reader: Reader) -> int | None:
     if isinstance(reader.page_view, str):
         return key_of(f"p{reader.page_view}")
     return None if reader.page_view is None else reader.page_view.id
-
-
-_KNOWN = Sight(known=True)
-"""Of a reader who has seen nothing: whatever could serve is looked up."""
 
 
 def sight_of(worker: Worker, slots: Iterable[CompiledSlot], reader: Reader) -> Sight | Reading | None:

@@ -76,9 +76,9 @@ class Worker:
     clicks_uncounted: int = 0
     """Clicks that were sent on while the store could not count them."""
     signer: Signer = field(init=False)
-    plans: Sealer = field(init=False)
     is_proxy: Callable[[str], bool] = field(init=False)
     """Whether an address is one of the trusted proxies."""
+    plans: Sealer = field(init=False)
 
     def __post_init__(self) -> None:
         self.use_keys(self.keys)

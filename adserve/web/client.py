@@ -123,6 +123,12 @@ def reader_of(worker: Worker, ask: Ask, query: Query, *, clients: str) -> Reader
     return Reader(verdict, device, width, page_view, base_url(worker, ask), context, who)
 
 
+def proxied_country(worker: Worker, ask: Ask) -> str | None:
+    """The country that a trusted proxy found, where one is to be asked."""
+    sent = ask.headers.get(worker.country_header) if worker.country_header else None
+    return country_of(sent.decode("latin-1").strip()) if sent is not None and worker.is_proxy(ask.peer) else None
+
+
 def page_view_of(worker: Worker, query: Query) -> Plan | str | None:
     """The plan that an earlier call handed out, or an id of the caller's own making. What is neither, or a plan that is
     altered or too old, is ignored and counted: the page starts anew."""
@@ -136,12 +142,6 @@ def page_view_of(worker: Worker, query: Query) -> Plan | str | None:
             pass
     worker.malformed += given != ""
     return None
-
-
-def proxied_country(worker: Worker, ask: Ask) -> str | None:
-    """The country that a trusted proxy found, where one is to be asked."""
-    sent = ask.headers.get(worker.country_header) if worker.country_header else None
-    return country_of(sent.decode("latin-1").strip()) if sent is not None and worker.is_proxy(ask.peer) else None
 
 
 def who_of(worker: Worker, query: Query) -> Who:

@@ -68,6 +68,9 @@ async def test_a_page_view_keeps_fifty_labels(api: Api) -> None:
 
 async def test_caps_of_a_visitor_hold_for_what_earlier_labels_open(api: Api) -> None:
     """What can serve by the labels of an earlier call is looked up like anything else."""
+    frequencies = api.held.worker.frequencies
+    assert frequencies is not None
+    frequencies.patience_s = 20
     await world(api)
     await api.make("PATCH", "/campaigns/tea", {"slots": ["news/footer"], "frequency": {"limit": 1, "window": "day"}})
     first = await page(api, "header", labels="tea", visitor="reader-1")
