@@ -18,6 +18,7 @@ from adserve import __version__
 from adserve.core.traffic import TrafficRules
 from adserve.errors import AdserveError, OtherSchema, SettingsError, StoreError, UnfitStore
 from adserve.flows.admit import Admission, knows_secret
+from adserve.flows.explain import answer_others
 from adserve.flows.load import Loader
 from adserve.flows.report import roll_up_old
 from adserve.flows.services import Services
@@ -125,6 +126,7 @@ async def running(
         worker.frequencies = Frequencies(brief, keys, ledger.breaker.refuses, clock)
         stack.push_async_callback(worker.frequencies.close)
         services = _services(settings, client, keys, clock, refresh)
+        services.worker = worker
         loader = Loader(worker, services.catalog)
         stack.push_async_callback(services.accounts.close)
 
@@ -172,6 +174,7 @@ async def running(
                 lambda: _keep_house(held),
                 services.accounts.follow,
                 lambda: _follow_secret(held, secret_stamp),
+                lambda: answer_others(services, lambda: held.store_up and held.failure is None),
                 replay.run,
             )
         ]

@@ -1,9 +1,9 @@
 """A decision explained: every creative that might have stood in the slot, its chance, or the first rule that it failed.
 
-DESIGN. What serves a page and what explains it are the same functions on the same arguments: the decision is made again by
-`core.decide` and compared, its masks come from the slot that it was made on, its chances from the pools that it drew from.
-Only what never became a candidate (paused, waiting for review, of no size that fits) is looked up in the catalog of
-that time. All of it yields between pieces: of 10,000 campaigns an explanation takes a tenth of a second.
+DESIGN. What serves a page and what explains it are the same functions on the same arguments: the decision is made again
+by `core.decide` and compared, its masks come from the slot that it was made on, its chances from the pools that it drew
+from. Only what never became a candidate (paused, waiting for review, of no size that fits) is looked up in the catalog
+of that time. All of it yields between pieces: of 10,000 campaigns an explanation takes a tenth of a second.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from adserve.core.bits import flags_of
-from adserve.core.chances import Chances, chances
+from adserve.core.chances import chances
 from adserve.core.compile import PIECE, Steps, fits
 from adserve.core.decide import decide
 from adserve.core.explain import gates, why_empty
@@ -174,8 +174,8 @@ def _why(
         return Reason.OUT_OF_HOURS
     entry = place.entries.get(creative.serial) if place is not None else None
     if place is None or entry is None:
-        approved = creative.live is not None and creative.state in ("approved", "pending")
-        return Reason.SIZE if approved and not fits(creative, creative.live, slot.slot) else Reason.NOT_APPROVED
+        live = creative.live if creative.state in ("approved", "pending") else None
+        return Reason.NOT_APPROVED if live is None or fits(creative, live, slot.slot) else Reason.SIZE
     width = decision.request.width
     if entry.content.width > (ANY_WIDTH if width is None else width):
         return Reason.SIZE

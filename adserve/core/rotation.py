@@ -135,7 +135,8 @@ class Draws:
             self._lags.served(slot, serial)
 
     def apart(self, slot: int) -> Draws:
-        """Draws by the same chance for a decision about a slot, by its serial, that is only tried: nothing here moves."""
+        """Draws by the same chance for a decision about a slot, by its serial, that is only tried: nothing here
+        moves."""
         found = Draws(self._chance, remembered=2)
         found._lags = self._lags.apart(slot)
         return found

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from adserve.store.once import Once
+from adserve.store.questions import Questions
 
 if TYPE_CHECKING:
+    from adserve.flows.worker import Worker
     from adserve.store.accounts import Accounts
     from adserve.store.catalog import CatalogStore
     from adserve.store.client import Redis
@@ -33,8 +35,13 @@ class Services:
     click_lifetime_s: int = 86_400
     keep_buckets_s: int = 35 * 86_400
     max_upload_bytes: int = 5_000_000
+    worker: Worker | None = None
+    """The serving side of this process; the command line has none."""
     once: Once = field(init=False)
     """What was sent with an Idempotency-Key."""
+    questions: Questions = field(init=False)
+    """To and from other workers."""
 
     def __post_init__(self) -> None:
         self.once = Once(self.client, self.keys, self.clock)
+        self.questions = Questions(self.client, self.keys)

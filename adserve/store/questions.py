@@ -1,11 +1,11 @@
 """Questions from one worker to another, which may sit on another host.
 
-DESIGN. What a worker decided it alone remembers, and whoever is asked about it is another one as likely as not. The store
-is what all of them reach: a question waits in a list of the worker's incarnation for a fifth of a second, until that one
-looks, and the answer under an id of its own. A worker notes that it lives whenever it looks, so that a question to one that
-is gone is answered at once. Everything is gone by itself after seconds, and all of it has one hash tag, so that each side
-is one call. Not chosen: a subscription (a connection more for each worker, and who missed a message never hears of it),
-a port of its own for each worker (which nothing outside of a host reaches).
+DESIGN. What a worker decided it alone remembers, and whoever is asked about it is another one as likely as not. The
+store is what all of them reach: a question waits in a list of the worker's incarnation for a fifth of a second, until
+that one looks, and the answer under an id of its own. A worker notes that it lives whenever it looks, so that a
+question to one that is gone is answered at once. Everything is gone by itself after seconds, and all of it has one hash
+tag, so that each side is one call. Not chosen: a subscription (a connection more for each worker, and who missed a
+message never hears of it), a port of its own for each worker (which nothing outside of a host reaches).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from adserve.errors import NotFound, StoreUnavailable
+from adserve.errors import StoreUnavailable
 from adserve.store.client import Redis, Script, understood
 from adserve.store.keys import Keys
 
@@ -50,8 +50,8 @@ class Questions:
         self._client, self._keys = client, keys
         self._ask, self._take = Script("question"), Script("questions")
 
-    async def ask(self, worker: str, what: dict[str, str], *, patience_s: float = PATIENCE_S) -> bytes:
-        """The answer of a worker, an incarnation in hexadecimal or ANYONE. NotFound when no such worker lives;
+    async def ask(self, worker: str, what: dict[str, str], *, patience_s: float = PATIENCE_S) -> bytes | None:
+        """The answer of a worker, an incarnation in hexadecimal or ANYONE; None when no such worker lives.
         StoreUnavailable when it does not answer in time, or has enough to do."""
         question = Question(secrets.token_hex(16), what)
         text = msgspec.json.encode(question)
@@ -59,7 +59,7 @@ class Questions:
             raise StoreUnavailable("the question is too long for another worker")
         said = await self._put(worker, text)
         if said == "nobody":
-            raise NotFound("no worker that lives has this decision any more")
+            return None
         if said != "asked":
             raise StoreUnavailable("too many questions wait for this worker; try again")
         until = asyncio.get_running_loop().time() + patience_s
@@ -82,7 +82,7 @@ class Questions:
 
     @understood
     async def take(self, names: Iterable[str]) -> list[Question]:
-        """What is asked of a worker under its names, each for this worker to answer. What is no question is left out."""
+        """What is asked of a worker under its names, for it alone to answer. What is no question is left out."""
         keys = [key for name in names for key in (self._keys.alive(name), self._keys.questions(name))]
         found = []
         for text in await self._take.call(self._client, keys, [ALIVE_S, AT_ONCE]):
