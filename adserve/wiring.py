@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -18,9 +19,10 @@ from adserve import __version__
 from adserve.core.traffic import TrafficRules
 from adserve.errors import AdserveError, OtherSchema, SettingsError, StoreError, UnfitStore
 from adserve.flows.admit import Admission, knows_secret
-from adserve.flows.explain import answer_others
+from adserve.flows.curves import follow as follow_traffic
+from adserve.flows.explain import answer_others, explain_here
 from adserve.flows.load import Loader
-from adserve.flows.report import roll_up_old
+from adserve.flows.report import keep_rolled_up
 from adserve.flows.services import Services
 from adserve.flows.track import price_later
 from adserve.flows.worker import Lifetimes, Worker
@@ -45,7 +47,6 @@ POLL_S = 0.2
 """How often a worker asks for the catalog's version: a change is live everywhere within a second."""
 DRAIN_S, BARRED_S = 3.0, 0.2
 """How long the end of a worker waits for its store, and when it may not touch it. The spool keeps the rest."""
-ROLL_UP_S = 3600
 GO_ON_S = 1.0
 CATCH_UP_S = 0.25
 CLOCK_OFF_S = 2.0
@@ -126,7 +127,7 @@ async def running(
         worker.frequencies = Frequencies(brief, keys, ledger.breaker.refuses, clock)
         stack.push_async_callback(worker.frequencies.close)
         services = _services(settings, client, keys, clock, refresh)
-        services.worker = worker
+        services.explain = partial(explain_here, worker)
         loader = Loader(worker, services.catalog)
         stack.push_async_callback(services.accounts.close)
 
@@ -171,10 +172,11 @@ async def running(
         tasks = [
             asyncio.create_task(_go_on(work))
             for work in (
-                lambda: _keep_house(held),
+                lambda: keep_rolled_up(services, lambda: worker.catalog if admission.given else None),
+                lambda: follow_traffic(services, worker.curves, lambda: worker.catalog if admission.given else None),
                 services.accounts.follow,
                 lambda: _follow_secret(held, secret_stamp),
-                lambda: answer_others(services, lambda: held.store_up and held.failure is None),
+                lambda: answer_others(worker, services.questions, lambda: held.store_up and held.failure is None),
                 replay.run,
             )
         ]
@@ -302,17 +304,6 @@ async def _follow(held: Running, store: CatalogStore, load: Together) -> None:
             await recover(held.services.client)
             silent_s = time.monotonic() - held.last_contact
             held.worker.stale = silent_s > held.settings.stale_limit_s
-
-
-async def _keep_house(held: Running) -> None:
-    """Rolls quarter-hours older than the limit up to site-local days."""
-    while True:
-        try:
-            if held.worker.catalog is not None and held.admission.given:
-                await roll_up_old(held.services, held.worker.catalog.things)
-        except REPLY_ERRORS:
-            log.warning("roll_up_postponed")
-        await asyncio.sleep(ROLL_UP_S)
 
 
 def _link_host(host: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from adserve.bench import decision
+from adserve.bench import catalog, decision
 from adserve.bench.calls import CASES, ON_ALL_CORES, Cores, Row, Say, bench_calls
 from adserve.bench.generator import CONNECTIONS
 from adserve.bench.ledger import bench_ledger
@@ -36,7 +36,7 @@ def bench(*, rounds: int, count: int, parts: Sequence[str], say: Say) -> dict[st
     if "decisions" in parts:
         found["decisions"] = decision.decisions(say=say)
     if "catalog" in parts:
-        found["catalog"] = decision.catalog(say=say)
+        found["catalog"] = catalog.catalog(say=say)
     if "ledger" in parts:
         say("the ledger of an hour")
         found["ledger"] = bench_ledger()
@@ -55,7 +55,7 @@ def render(result: dict[str, Any]) -> str:
         "calls": ("One worker on one core, the generator on another", _calls),
         "workers": ("On all cores, which the generator and the store use too", _calls),
         "decisions": ("The decision alone", _rows),
-        "catalog": (f"A catalog of {decision.CAMPAIGNS} campaigns, while pages are decided", _rows),
+        "catalog": (f"A catalog of {catalog.CAMPAIGNS} campaigns, while pages are decided", _rows),
         "ledger": ("The ledger of an hour", _ledger),
     }
     for part, (title, table) in titles.items():

@@ -246,7 +246,7 @@ def _slots(
             found += [one for one in new.values() if TIERS.index(one.campaign.tier) == at]
             tiers.append(tuple(sorted(found, key=lambda one: one.campaign.serial)))
         yield
-        made = CompiledSlot(site, slot, tuple(tiers), barred)
+        made = yield from CompiledSlot.steps(site, slot, tuple(tiers), barred)
         yield
         if earlier is not None:
             yield from made.prepare(earlier)

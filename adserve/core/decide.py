@@ -17,6 +17,10 @@ from adserve.core.rotation import Draws
 from adserve.core.slot import CompiledSlot, Offer, SlotRequest, View
 from adserve.core.standing import Standing
 
+TRIES = 3
+"""Draws of a large pool before those that went out since it was made are taken out of its numbers, which takes
+longer."""
+_NOBODY: frozenset[int] = frozenset()
 _NONE: Mapping[int, Collection[int]] = {}
 Beside = tuple[tuple[str, ...], tuple[str, ...]]
 """Tags of a campaign, and what it excludes."""
@@ -49,17 +53,16 @@ def decide(
     even = slot.even and request.countable
     if slot.shares and request.countable:
         draws.asked(slot.slot.serial, slot.shares)
-    tired = request.tired or ()
+    tired = request.tired or _NOBODY
     whole = slot.slot.repeat == "never"
     for view in slot.views(request, now).able:
         offer = view.offer(standing, now)
         shown = page.shown if page is not None and slot.slot.repeat != "any" and view.masks.tier.at != HOUSE else _NONE
-        out = (*tired, *offer.out) if tired or offer.out else ()
         if page is not None and (page.excluding or (page.beside and view.masks.excluding)):
             offer = view.without(offer, view.masks.beside(page.beside), standing)
-        if offer.rest is not None and not (shown or out or offer.goals or offer.shares):
+        if offer.rest is not None and not (shown or tired or offer.out or offer.goals or offer.shares):
             return offer.rest.pick(draws.even if even else draws.random)
-        choice = _choose(view, offer, request, shown, out, draws, even=even, whole=whole)
+        choice = _choose(view, offer, request, shown, tired, draws, even=even, whole=whole)
         if choice is not None:
             return choice
     return None
@@ -70,7 +73,7 @@ def _choose(
     offer: Offer,
     request: SlotRequest,
     shown: Mapping[int, Collection[int]],
-    out: Collection[int],
+    tired: frozenset[int],
     draws: Draws,
     *,
     even: bool,
@@ -81,9 +84,14 @@ def _choose(
     def pick(pool: Pool | None) -> Choice | None:
         if pool is None:
             return None
-        if not (shown or out):
-            return pool.pick(draws.even if even else draws.random)
-        return pool.pick_beside(draws.even_rest if even else draws.random, shown, out, whole=whole)
+        for _ in range(TRIES):
+            if shown or tired:
+                choice = pool.pick_beside(draws.even_rest if even else draws.random, shown, tired, whole=whole)
+            else:
+                choice = pool.pick(draws.even if even else draws.random)
+            if choice is None or choice.campaign.serial not in offer.out:
+                return choice
+        return pool.pick_beside(draws.even_rest if even else draws.random, shown, tired | offer.out, whole=whole)
 
     if offer.shares:
         place = draws.share(view.slot.slot.serial, view.masks.shares, offer.shares, countable=request.countable)

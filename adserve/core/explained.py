@@ -15,6 +15,8 @@ from adserve.core.schedule import utc_label
 
 OTHER = "other"
 """The row of everybody else's creatives, and why an advertiser's slot shows none of its own."""
+WORKER, CATALOG = "worker", "catalog"
+"""Who explains: a running worker, which knows how goals and caps stand, or the stored catalog alone."""
 KNOWS = ("known", "unknown", "unanswered")
 _ORDER = {reason: at for at, reason in enumerate(Reason)}
 

@@ -6,7 +6,7 @@ A window begins with its first impression and is over `window_s` later; the next
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Literal, NamedTuple
 
 from adserve.core.model import Campaign, Frequency
@@ -20,10 +20,11 @@ NOBODY_TIRED: frozenset[int] = frozenset()
 
 
 class Shown(NamedTuple):
-    """Impressions in a window, and when it began (epoch s)."""
+    """Impressions in a window, and when it began (epoch s); `window_s` is its length as it was then, 0 unknown."""
 
     times: int
     start: int
+    window_s: int = 0
 
     def is_open(self, frequency: Frequency, now: int) -> bool:
         """Whether its window is not over."""
@@ -34,7 +35,7 @@ def stored(text: str) -> Shown:
     """What the store has of a reader and a campaign. ValueError when it is none of that.
 
     >>> stored("2:1800000000")
-    Shown(times=2, start=1800000000)
+    Shown(times=2, start=1800000000, window_s=0)
     """
     found = _STORED.fullmatch(text)
     if found is None:
@@ -54,25 +55,30 @@ class Sight:
         """Whether anything is known of the reader; when not, campaigns decide by their `unknown`."""
         self.private = private
         """Nothing may be known of the reader, nor be handed out to be kept."""
-        self.tired = NOBODY_TIRED
-        """Serials of the campaigns that the reader has seen often enough, or of which that could not be told."""
+        self.tired: frozenset[int] | None = NOBODY_TIRED
+        """Serials of the campaigns that the reader has seen often enough, or of which that could not be told; None when
+        it could be told of none."""
         self.shown: dict[int, Shown] = {}
         """By the serial of a campaign; open windows alone."""
         self._digests: tuple[str, ...] = ()
         self._places: dict[int, int] = {}
 
     @classmethod
-    def of_device(cls, seen: Mapping[int, Shown], campaigns: Mapping[int, Campaign], now: int, *, known: bool) -> Sight:
-        """By what a device brings along. Windows that are over, and campaigns that are gone or without a limit by
-        now, are forgotten. `campaigns` by serial."""
+    def of_device(
+        cls, seen: Mapping[int, Shown], campaign_of: Callable[[int], Campaign | None], now: int, *, known: bool
+    ) -> Sight:
+        """By what a device brings along. Windows that are over, and campaigns that have no limit any more, are
+        forgotten. `campaign_of` tells the campaigns of the slots that are asked for, by serial."""
         sight = cls("device", known=known)
         tired = []
         for serial, shown in seen.items():
-            campaign = campaigns.get(serial)
-            frequency = campaign.frequency if campaign is not None else None
-            if frequency is not None and shown.is_open(frequency, now):
+            campaign = campaign_of(serial)
+            if campaign is None:
+                if now < shown.start + shown.window_s:
+                    sight.shown[serial] = shown
+            elif campaign.frequency is not None and shown.is_open(campaign.frequency, now):
                 sight.shown[serial] = shown
-                if shown.times >= frequency.limit:
+                if shown.times >= campaign.frequency.limit:
                     tired.append(serial)
         sight.tired = frozenset(tired)
         return sight
@@ -90,6 +96,10 @@ class Sight:
         sight = cls("visitor", known=True)
         sight._digests = digests
         tired = []
+        campaigns = list(campaigns)
+        if campaigns and not found:
+            sight.tired = None
+            return sight
         for campaign in campaigns:
             frequency, serial = campaign.frequency, campaign.serial
             if frequency is None:
@@ -126,10 +136,11 @@ class Sight:
         shown = self.shown.get(serial)
         if shown is None or not shown.is_open(frequency, now):
             shown = Shown(0, now)
-        self.shown[serial] = shown = Shown(shown.times + 1, shown.start)
-        if shown.times >= frequency.limit:
+        self.shown[serial] = shown = Shown(shown.times + 1, shown.start, frequency.window_s)
+        if shown.times >= frequency.limit and self.tired is not None:
             self.tired |= {serial}
 
-    def without(self, campaigns: Iterable[Campaign]) -> None:
-        """Campaigns of which nothing was asked are out."""
-        self.tired |= {campaign.serial for campaign in campaigns}
+    def leave_out(self, serials: Iterable[int]) -> None:
+        """Campaigns of which nothing was asked."""
+        if self.tired is not None:
+            self.tired = self.tired.union(serials)

@@ -164,7 +164,7 @@ class Rule(Struct, frozen=True, omit_defaults=True):
 
 
 class Target(Struct, frozen=True, omit_defaults=True):
-    """Where a campaign may serve; `hours` as `core.schedule` reads them, in its zone."""
+    """Where a campaign may serve; `hours` as `core.hours` reads them, in its zone."""
 
     labels: Rule = Rule()
     urls: Rule = Rule()

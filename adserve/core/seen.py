@@ -2,7 +2,8 @@
 
     byte  0       version
           1-      entries of 9 bytes, in the order of their serials:
-                  serial of the campaign (3) | impressions (2) | beginning of the window, epoch seconds (4)
+                  serial of the campaign (3) | window (2 bits: 1 hour, 2 day, 3 week), impressions (14 bits)
+                  | beginning of the window, epoch seconds (4)
           last 11 MAC: keyed BLAKE2b over all before it
 
 12 bytes and 9 an entry are always whole groups of base64url, so there is one text for each content. At most 64
@@ -29,7 +30,8 @@ _VERSION = b"\x01"
 _MAC = 11
 MAX_LENGTH = (1 + MAX_ENTRIES * _ENTRY.size + _MAC) // 3 * 4
 """Characters."""
-_MOST = 0xFFFF
+_MOST = 0x3FFF
+_WINDOWS_S = (0, 3_600, 86_400, 7 * 86_400)
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 _PLAIN = bytes.maketrans(b"-_", b"+/")
 
@@ -38,7 +40,13 @@ def write(shown: Mapping[int, Shown], key: Key) -> str:
     """A text of what was shown, by the serials of campaigns."""
     newest = sorted(shown.items(), key=lambda entry: (-entry[1].start, entry[0]))[:MAX_ENTRIES]
     entries = b"".join(
-        _ENTRY.pack(serial >> 16, serial & 0xFFFF, min(one.times, _MOST), one.start) for serial, one in sorted(newest)
+        _ENTRY.pack(
+            serial >> 16,
+            serial & 0xFFFF,
+            _WINDOWS_S.index(one.window_s) << 14 | min(one.times, _MOST),
+            one.start,
+        )
+        for serial, one in sorted(newest)
     )
     payload = _VERSION + entries
     text = binascii.b2a_base64(payload + _mac(payload, key), newline=False)
@@ -56,7 +64,10 @@ def read(text: str, keys: Iterable[Key]) -> dict[int, Shown] | None:
     payload, mac = raw[:-_MAC], raw[-_MAC:]
     if payload[:1] != _VERSION or not any(hmac.compare_digest(mac, _mac(payload, key)) for key in keys):
         return None
-    return {high << 16 | low: Shown(times, start) for high, low, times, start in _ENTRY.iter_unpack(payload[1:])}
+    return {
+        high << 16 | low: Shown(times & _MOST, start, _WINDOWS_S[times >> 14])
+        for high, low, times, start in _ENTRY.iter_unpack(payload[1:])
+    }
 
 
 def _mac(payload: bytes, key: Key) -> bytes:

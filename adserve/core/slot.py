@@ -13,10 +13,10 @@ out of (as many trees as views, and every change in each of them).
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from typing import NamedTuple
 
-from adserve.core.bits import mask_of, places_of
+from adserve.core.bits import mask_of_flags, places_of
 from adserve.core.context import Context
 from adserve.core.masks import Masks
 from adserve.core.model import Campaign, Site, Slot
@@ -61,7 +61,7 @@ class Offer(NamedTuple):
     goals: Pool | None
     shares: int
     rest: Pool | None
-    out: tuple[int, ...] = ()
+    out: frozenset[int] = frozenset()
 
 
 NOTHING = Offer(0, None, 0, None)
@@ -104,7 +104,7 @@ class View:
             lost = offer.mask & ~mask
             if offer.mask != lost and lost.bit_count() <= FEW:
                 serials = self.masks.tier.serials
-                out = (*offer.out, *(serials[at] for at in places_of(lost)))
+                out = offer.out.union([serials[at] for at in places_of(lost)])
                 offer = offer._replace(mask=offer.mask & ~lost, shares=offer.shares & ~lost, out=out)
                 if len(out) <= FEW:
                     return self._keep(offer, standing, now, self._second)
@@ -182,17 +182,41 @@ class CompiledSlot:
         tiers: tuple[tuple[Candidate, ...], ...],
         barred: Mapping[str, Reason] | None = None,
     ) -> None:
+        """All in one go; see `steps`."""
+        for _ in self._make(site, slot, tiers, barred):
+            pass
+
+    @classmethod
+    def steps(
+        cls, site: Site, slot: Slot, tiers: tuple[tuple[Candidate, ...], ...], barred: Mapping[str, Reason]
+    ) -> Generator[None, None, CompiledSlot]:
+        """The same in steps of a millisecond or two, for who may not wait longer."""
+        made = cls.__new__(cls)
+        yield from made._make(site, slot, tiers, barred)
+        return made
+
+    def _make(
+        self,
+        site: Site,
+        slot: Slot,
+        tiers: tuple[tuple[Candidate, ...], ...],
+        barred: Mapping[str, Reason] | None,
+    ) -> Generator[None, None, None]:
         self.site, self.slot, self.tiers, self.barred = site, slot, tiers, barred or {}
         self.live = site.state == "active" and slot.state == "active"
         self.even = slot.rotation != "random"
         numbers: dict[int, int] = {}
         self._tiers = [Tier(at, tier, numbers) for at, tier in enumerate(tiers)]
+        yield
         outlines = {id(one.outline): one.outline for tier in tiers for one in tier}
         self._outlines = [outlines[which] for which in numbers]
         self._moments = sorted({moment for outline in self._outlines for moment in outline.moments})
         self._widths = sorted({width for outline in self._outlines for width in outline.widths})
         block = site.unlabelled == "block"
-        self._masks = [Masks(tier, block_unlabelled=block) for tier in self._tiers if tier.candidates]
+        self._masks: list[Masks] = []
+        for tier in self._tiers:
+            if tier.candidates:
+                self._masks.append((yield from Masks.steps(tier, block_unlabelled=block)))
         self.plain = all(masks.targeting.plain for masks in self._masks)
         self.steady = all(masks.steady for masks in self._masks)
         self.capped = any(masks.capped for masks in self._masks)
@@ -227,7 +251,7 @@ class CompiledSlot:
             serves = [outline.serves(now, widest) for outline in self._outlines]
             every = []
             for masks, passing in zip(self._masks, stages, strict=True):
-                serving = mask_of([serves[outline] for outline in masks.tier.outlines])
+                serving = mask_of_flags([serves[outline] for outline in masks.tier.outlines])
                 every.append(View(self, masks, serving, passing, knows, now, widest))
             found = Views(request, now, tuple(every), tuple(view for view in every if view.mask))
             self._views[fitting, knows, stages] = found

@@ -22,7 +22,7 @@ from adserve.core.asking import MOST, request_of
 from adserve.core.catalog import Catalog
 from adserve.core.compile import recompile
 from adserve.core.decide import decide
-from adserve.core.explained import as_json
+from adserve.core.explained import CATALOG, WORKER, as_json
 from adserve.core.explanation import explain
 from adserve.core.journal import Decision, Stood, things_of
 from adserve.core.model import Thing
@@ -35,25 +35,18 @@ from adserve.flows.services import Services
 from adserve.flows.worker import Worker
 from adserve.snippet import compile_snippet
 from adserve.store.client import REPLY_ERRORS
-from adserve.store.questions import ANYONE
+from adserve.store.questions import ANYONE, Questions
 
 log = structlog.get_logger("adserve")
 Params = Mapping[str, str]
 EVERY_S = 0.2
-WORKER, CATALOG = "worker", "catalog"
-"""Who explains: a running worker, which knows how goals and caps stand, or the stored catalog alone."""
 
 
 async def explain_live(services: Services, account: Account, params: Params) -> dict[str, Any]:
     """What a request would get now, and why. `params` have passed the checks of `core.asking`, and name site and slot.
     NotFound for a slot that is not there for the account."""
-    worker = services.worker
-    if worker is not None:
-        catalog = worker.offers
-        if catalog is None:
-            raise StoreUnavailable("this worker has no catalog to choose from yet")
-        return await _try(catalog, worker.draws, worker.standing, int(worker.clock()), account, params, WORKER)
-    told = await _ask(services, ANYONE, account, params)
+    asked = services.explain(account, params) if services.explain else _ask(services, ANYONE, account, params)
+    told = await asked
     if told is not None:
         return told
     version, things = await services.catalog.load_all()
@@ -66,25 +59,35 @@ async def explain_past(services: Services, account: Account, id_: str, params: P
     """What a decision was made of, and that it comes out the same. NotFound when nobody remembers it, or when its slot
     is not there for the account."""
     try:
-        wanted = read_decision(id_)
+        worker = f"{read_decision(id_).incarnation:x}"
     except BadToken:
         raise NotFound("this is no id of a decision") from None
-    worker = services.worker
-    if worker is None or wanted.incarnation not in names(worker):
-        told = await _ask(services, f"{wanted.incarnation:x}", account, {**params, DECISION: id_})
-        if told is None:
-            raise NotFound(FORGOTTEN)
-        return told
-    found, catalog = worker.journal.find(wanted), worker.catalog
-    if found is None or catalog is None:
+    params = {**params, DECISION: id_}
+    told = None if services.explain is None else await services.explain(account, params)
+    if told is None:
+        told = await _ask(services, worker, account, params)
+    if told is None:
         raise NotFound(FORGOTTEN)
-    things = things_of(catalog.things, found.replaced)
-    if not sees(account, catalog.things, found.decision.slot.slot):
+    return told
+
+
+async def explain_here(worker: Worker, account: Account, params: Params) -> dict[str, Any] | None:
+    """The same by a worker: about the decision that `params` name, or else live. None when it was another worker's."""
+    catalog = worker.offers
+    if catalog is None:
+        raise StoreUnavailable("this worker has no catalog to choose from")
+    if DECISION not in params:
+        return await _try(catalog, worker.draws, worker.standing, int(worker.clock()), account, params, WORKER)
+    wanted = read_decision(params[DECISION])
+    if wanted.incarnation not in names(worker):
+        return None
+    found = worker.journal.find(wanted)
+    if found is None or not sees(account, catalog.things, found.decision.slot.slot):
         raise NotFound(FORGOTTEN)
-    known = await _tell(found.decision, things, account, params)
-    if not known["same"]:
-        log.error("decision_differs", decision=id_, slot=known["slot"])
-    return {**known, "decision": id_, "catalog_version": found.version, "by": WORKER}
+    told = await _tell(found.decision, things_of(catalog.things, found.replaced), account, params)
+    if not told["same"]:
+        log.error("decision_differs", decision=params[DECISION], slot=told["slot"])
+    return {**told, "decision": params[DECISION], "catalog_version": found.version, "by": WORKER}
 
 
 DECISION, ADVERTISER = "decision", "advertiser"
@@ -130,27 +133,24 @@ async def _ask(services: Services, worker: str, account: Account, what: Params) 
     raise (NotFound if found["code"] == NotFound.code else StoreUnavailable)(found["detail"])
 
 
-async def answer_others(services: Services, may: Callable[[], bool]) -> None:
+async def answer_others(worker: Worker, questions: Questions, may: Callable[[], bool]) -> None:
     """Answers for ever, while it may, what others ask this worker."""
-    worker, questions = services.worker, services.questions
-    while worker is not None:
+    while True:
         if may() and worker.offers is not None:
             with contextlib.suppress(*REPLY_ERRORS):
                 for question in await questions.take([*(f"{one:x}" for one in names(worker)), ANYONE]):
-                    await questions.answer(question, await answer(services, question.what))
+                    await questions.answer(question, await _answer(worker, question.what))
         await asyncio.sleep(EVERY_S)
 
 
-async def answer(services: Services, what: Params) -> bytes:
-    """The answer to another worker's question."""
-    bound = what[ADVERTISER]
+async def _answer(worker: Worker, what: Params) -> bytes:
+    """What another worker or a command is told."""
+    bound = what.get(ADVERTISER)
     account = Account("another worker", "advertiser", "", advertiser=bound) if bound else OPERATOR
-    params = {name: value for name, value in what.items() if name not in (DECISION, ADVERTISER)}
     try:
-        if DECISION in what:
-            told = await explain_past(services, account, what[DECISION], params)
-        else:
-            told = await explain_live(services, account, params)
+        told = await explain_here(worker, account, {name: value for name, value in what.items() if name != ADVERTISER})
+        if told is None:
+            raise NotFound(FORGOTTEN)
     except AdserveError as problem:
         return msgspec.json.encode({"code": problem.code, "detail": str(problem)})
     return msgspec.json.encode({"told": told})

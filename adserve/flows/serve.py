@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from msgspec import Struct
@@ -12,11 +13,14 @@ from adserve.core.catalog import CompiledSlot
 from adserve.core.context import Context
 from adserve.core.decide import Choice, PageView, decide
 from adserve.core.explain import why_empty
+from adserve.core.frequency import Sight
 from adserve.core.journal import Decision, Stood, copied
 from adserve.core.model import DEVICES, Slot
 from adserve.core.report_cells import Where
 from adserve.core.slot import SlotRequest
 from adserve.core.token import FLAG_SERVED_COUNTS, Serve, decision_id, empty_id
+from adserve.core.visitor import sealed
+from adserve.flows.frequency import NOBODY, TOLD_NOTHING, Reading, Who, look, told
 from adserve.flows.worker import Worker
 from adserve.snippet import impression_image
 from adserve.store.keys import tag_of
@@ -39,6 +43,8 @@ class Reader(Struct, frozen=True, gc=False):
     """The origin that links point to."""
     context: Context = Context()
     """What it says of its page and itself, as targeting looks at it."""
+    who: Who = NOBODY
+    """What it says of the reader, so that campaigns are shown no more often than they may be."""
 
 
 class Filled(Struct, frozen=True, gc=False):
@@ -50,17 +56,21 @@ class Filled(Struct, frozen=True, gc=False):
     tokens: tuple[str, str, str]
     base: str
     page_view: str | None
+    counts_on: str = ""
+    """The query of its impression and view, when they count for a visitor."""
+    told: Mapping[str, str] = TOLD_NOTHING
 
     @property
     def html(self) -> str:
         """The snippet as JSON callers get it: the caller fires the impression."""
         _, view, click = self.tokens
-        return self.choice.entry.snippet.fill(self.id, f"{self.base}/e/v/{view}", f"{self.base}/c/{click}", self.base)
+        view_url = f"{self.base}/e/v/{view}{self.counts_on}"
+        return self.choice.entry.snippet.fill(self.id, view_url, f"{self.base}/c/{click}", self.base)
 
     @property
     def page_html(self) -> str:
         """The snippet as HTML callers get it, with its own impression image."""
-        return self.html + impression_image(f"{self.base}/e/i/{self.tokens[0]}")
+        return self.html + impression_image(f"{self.base}/e/i/{self.tokens[0]}{self.counts_on}")
 
     def as_json(self) -> dict[str, Any]:
         slot, entry = self.slot.slot, self.choice.entry
@@ -77,10 +87,11 @@ class Filled(Struct, frozen=True, gc=False):
             "creative": entry.creative.id,
             "revision": entry.content.revision,
             "click_url": f"{self.base}/c/{click}",
-            "impression_url": f"{self.base}/e/i/{impression}",
-            "view_url": f"{self.base}/e/v/{view}",
+            "impression_url": f"{self.base}/e/i/{impression}{self.counts_on}",
+            "view_url": f"{self.base}/e/v/{view}{self.counts_on}",
             "label": slot.label,
             "page_view": self.page_view or new_page_view(),
+            **self.told,
         }
 
 
@@ -95,6 +106,7 @@ class Empty(Struct, frozen=True, gc=False):
     made: int
     device: int
     fallback: bool = False
+    told: Mapping[str, str] = TOLD_NOTHING
 
     @property
     def id(self) -> str:
@@ -110,6 +122,7 @@ class Empty(Struct, frozen=True, gc=False):
             "decision": self.id,
             "html": "",
             "page_view": self.page_view or new_page_view(),
+            **self.told,
         }
 
 
@@ -117,14 +130,32 @@ def new_page_view() -> str:
     return secrets.token_urlsafe(12)
 
 
-def serve_slot(worker: Worker, slot: CompiledSlot, reader: Reader, page: PageView | None = None) -> Filled | Empty:
-    """Decides for one slot, counts the request and the serve, mints the tokens. Never waits."""
-    now = int(worker.clock())
+def request_of(reader: Reader, sight: Sight | None = None) -> SlotRequest:
+    """What a reader asks of a slot."""
     width = reader.width
     if width is None and DEVICES[reader.device] == "mobile":
         width = MOBILE_WIDTH
     countable = reader.verdict not in ("bot", "prefetch")
-    request = SlotRequest(width, reader.context, countable)
+    if sight is None:
+        return SlotRequest(width, reader.context, countable)
+    return SlotRequest(width, reader.context, countable, sight.known, sight.tired)
+
+
+def sight_of(worker: Worker, slots: Iterable[CompiledSlot], reader: Reader) -> Sight | Reading | None:
+    """What is known of the reader of a call, for all the slots that it asks for; None when there is nothing to know."""
+    if reader.who is NOBODY:
+        return None
+    request = request_of(reader)
+    return look(worker, reader.who, [(slot, request) for slot in slots])
+
+
+def serve_slot(
+    worker: Worker, slot: CompiledSlot, reader: Reader, page: PageView | None = None, sight: Sight | None = None
+) -> Filled | Empty:
+    """Decides for one slot, counts the request and the serve, mints the tokens. Never waits. `sight`: what `sight_of`
+    found, to which the serve is added."""
+    now = int(worker.clock())
+    request = request_of(reader, sight)
     ledger, serial, draws = worker.ledger, slot.slot.serial, worker.draws
     before = copied(page) if page is not None and page.beside else None
     draws.turns = ()
@@ -141,7 +172,9 @@ def serve_slot(worker: Worker, slot: CompiledSlot, reader: Reader, page: PageVie
         worker.journal.add(
             Decision(slot, request, before, stood, now, draws.point, draws.turns, choice, incarnation, number, now)
         )
-        return Empty(slot.slot, reader.page_view, incarnation, number, now, reader.device, choice is not None)
+        said = TOLD_NOTHING if sight is None else told(worker, sight)
+        fallback = choice is not None
+        return Empty(slot.slot, reader.page_view, incarnation, number, now, reader.device, fallback, said)
     if page is not None:
         page.add(choice)
     tag = tag_of(choice.campaign.serial)
@@ -164,11 +197,19 @@ def serve_slot(worker: Worker, slot: CompiledSlot, reader: Reader, page: PageVie
         FLAG_SERVED_COUNTS if at_serve else 0,
     )
     ledger.counts.served(serve)
+    visitor, window_s = "", 0
+    if choice.campaign.frequency is not None:
+        sight = sight or Sight()
+        sight.serve(choice.campaign, now)
+        visitor, window_s = sight.counts_on(choice.campaign.serial), choice.campaign.frequency.window_s
     if at_serve:
         verdict = reader.verdict or "count"
-        ledger.enqueue(Event("i", serve, verdict, *money_of(choice.campaign)), now)
+        event = Event("i", serve, verdict, *money_of(choice.campaign), reader=visitor, window_s=window_s)
+        ledger.enqueue(event, now)
     tokens = worker.signer.mint(serve)
-    return Filled(slot, choice, decision_id(tokens[0]), tokens, reader.base, reader.page_view)
+    counts_on = f"?f={sealed(visitor, tokens[0], worker.keys[0])}" if visitor else ""
+    said = TOLD_NOTHING if sight is None else told(worker, sight)
+    return Filled(slot, choice, decision_id(tokens[0]), tokens, reader.base, reader.page_view, counts_on, said)
 
 
 def money_of(campaign: Any) -> tuple[str, str]:
@@ -182,9 +223,12 @@ def money_of(campaign: Any) -> tuple[str, str]:
     return "", f"{field}:{price.micros}"
 
 
-def serve_page(worker: Worker, slots: list[tuple[str, CompiledSlot | None]], reader: Reader) -> dict[str, Any]:
+def serve_page(
+    worker: Worker, slots: list[tuple[str, CompiledSlot | None]], reader: Reader, sight: Sight | None = None
+) -> dict[str, Any]:
     """A page: its `page_view`, and its decisions by requested name in `slots`. The slots choose in the
     order of their rank, whatever the order of the request; an unknown one fails alone."""
+    sight = sight or Sight()
     if reader.page_view is None:
         reader = replace(reader, page_view=new_page_view())
     page, figures = PageView(), worker.figures
@@ -192,7 +236,7 @@ def serve_page(worker: Worker, slots: list[tuple[str, CompiledSlot | None]], rea
     known = [(name, slot) for name, slot in slots if slot is not None]
     figures.page_slots_unknown += len(slots) - len(known)
     for name, slot in sorted(known, key=lambda one: (one[1].slot.rank, one[1].slot.serial)):
-        made = serve_slot(worker, slot, reader, page)
+        made = serve_slot(worker, slot, reader, page, sight)
         if isinstance(made, Filled):
             figures.page_slots_filled += 1
         elif made.fallback:
@@ -201,4 +245,5 @@ def serve_page(worker: Worker, slots: list[tuple[str, CompiledSlot | None]], rea
             figures.page_slots_empty += 1
         answers[name] = made.as_json()
     found = {name: answers.get(name) or {"slot": name, "filled": False, "error": "unknown_slot"} for name, _ in slots}
-    return {"page_view": reader.page_view, "slots": found}
+    kept = {"seen": told(worker, sight)["seen"]} if sight.mode == "device" else {}
+    return {"page_view": reader.page_view, "slots": found, **kept}

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from msgspec import Struct
 
 from adserve.core.catalog import Landing
+from adserve.core.model import Campaign
 from adserve.core.schedule import LATE_S
 from adserve.core.token import SKEW_S, Serve
 from adserve.core.traffic import Address, client_network
@@ -46,18 +47,21 @@ def is_known(worker: Worker, seen: Seen) -> bool:
     return worker.catalog is not None and seen.serve.revision in worker.catalog.landings
 
 
-def count(worker: Worker, seen: Seen, kind: str, verdict: str | None) -> asyncio.Future[str]:
+def count(worker: Worker, seen: Seen, kind: str, verdict: str | None, reader: str = "") -> asyncio.Future[str]:
     """Sends an impression or a view to its commit: the future outcome, or StoreUnavailable when it can be neither
-    counted nor spooled. `verdict`: why it is set aside, or None."""
+    counted nor spooled. `verdict`: why it is set aside, or None. `reader`: what stands for the visitor, if one is
+    known."""
     landing = worker.catalog.landings.get(seen.serve.revision) if worker.catalog else None
     money = money_of(landing.campaign) if landing else ("", "")
-    event = Event(kind, seen.serve, "late" if seen.late else verdict or "count", *money)
+    window_s = window_of(landing.campaign) if landing and reader else 0
+    word = "late" if seen.late else verdict or "count"
+    event = Event(kind, seen.serve, word, *money, reader=reader, window_s=window_s)
     return worker.ledger.enqueue(event, int(worker.clock()))
 
 
-def put_by(worker: Worker, seen: Seen, kind: str, verdict: str | None) -> asyncio.Future[str]:
+def put_by(worker: Worker, seen: Seen, kind: str, verdict: str | None, reader: str = "") -> asyncio.Future[str]:
     """The same for a creative that the store does not tell of now: it is counted, and priced, later."""
-    event = Event(kind, seen.serve, "late" if seen.late else verdict or "count", UNPRICED)
+    event = Event(kind, seen.serve, "late" if seen.late else verdict or "count", UNPRICED, reader=reader)
     return worker.ledger.defer(event, int(worker.clock()))
 
 
@@ -68,6 +72,11 @@ async def price_later(worker: Worker, refresh: Callable[[], Awaitable[None]], se
         await refresh()
     landing = worker.catalog.landings.get(serve.revision) if worker.catalog else None
     return money_of(landing.campaign) if landing else ("", "")
+
+
+def window_of(campaign: Campaign) -> int:
+    """The seconds of its window; 0 when it may be seen any number of times."""
+    return campaign.frequency.window_s if campaign.frequency is not None else 0
 
 
 class Way(Struct, frozen=True):

@@ -16,6 +16,7 @@ from adserve.core.standing import Standing
 from adserve.core.token import Key, Signer
 from adserve.core.traffic import Network, TrafficRules
 from adserve.core.visitor import digests
+from adserve.flows.curves import Curves
 from adserve.store.clock import StoreClock
 from adserve.store.frequency import Frequencies
 from adserve.store.ledger import Ledger
@@ -58,6 +59,7 @@ class Worker:
     frequencies: Frequencies | None = None
     """What visitors have seen; without it, campaigns with a frequency are shown to none of them."""
     figures: Figures = field(default_factory=Figures)
+    curves: Curves = field(default_factory=Curves)
     malformed: int = 0
     """Malformed query parameters that were ignored."""
     clock_skew: int = 0

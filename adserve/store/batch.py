@@ -43,7 +43,7 @@ class Batch:
 
     def add(self, place: int, item: Item, space_of: Callable[[int, int, int], Space]) -> None:
         """Takes an event, whose answer belongs to `place`; `space_of` gives that of an incarnation, tag, bucket."""
-        kind, serve, verdict, cpm, cpc, client = item.event
+        kind, serve, verdict, cpm, cpc, client = item.event[:6]
         issued = serve.issued
         name = (serve.incarnation, serve.tag, issued - issued % BUCKET_S)
         group = self._groups.get(name)

@@ -16,11 +16,14 @@ keys, never text from outside; names stand in hash *fields* at most.
 | `{cat}:schema` | number of the form of all this, `1`, or `1>2` while migrated | never | store.schema | every worker |
 | `{cat}:schema:by` | version of adserve that wrote that number | never | store.schema | store.schema |
 | `{cat}:secret` | check value of the secret, or `unfinished` | never | flows.admit, store.load | flows.admit |
+| `{cat}:curves` | hash, slot serial to a packed week of its requests | never | store.curves | every worker |
+| `{cat}:curves:at` | epoch second up to which they were learned | never | store.curves | every worker |
+| `{cat}:curves:claim` | who learns just now | 60 s | store.curves | store.curves |
 | `{cat}:salt:WEEK` | 16 random bytes in hex, of visitors' digests | with the week after | store.salts | store.salts |
 | `{o:DIGEST}:once` | hash: fingerprint, id, claim, answer of a call | 24 h | once.lua, once_end.lua | once.lua |
 | `{ask}:alive:WORKER` | `1`: this worker lives | 5 s | questions.lua | question.lua |
 | `{ask}:q:WORKER` | list of questions to a worker, JSON | 10 s | question.lua | questions.lua |
-| `{ask}:answer:ID` | answer to a question, JSON | 10 s | store.questions | store.questions |
+| `{ask}:answer:QUESTION` | answer to a question, JSON | 10 s | store.questions | store.questions |
 | `{a:CALLER}:rate` | integer, until when a caller of the API used up its rate | then | gcra.lua | gcra.lua |
 | `{m:HASH}:media` | bytes of a picture | never | store.media | `GET /m/` |
 | `{sK}:l:WHAT:INCARNATION:HOUR` | bitmap, one bit a serve | last lifetime + 48 h | event.lua | event.lua |
@@ -108,6 +111,9 @@ class Keys:
         self.schema = f"{prefix}{{cat}}:schema"
         self.schema_by = f"{prefix}{{cat}}:schema:by"
         self.secret = f"{prefix}{{cat}}:secret"
+        self.curves = f"{prefix}{{cat}}:curves"
+        self.curves_at = f"{prefix}{{cat}}:curves:at"
+        self.curves_claim = f"{prefix}{{cat}}:curves:claim"
 
     def media(self, digest: str) -> str:
         return f"{self.prefix}{{m:{digest}}}:media"

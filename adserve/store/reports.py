@@ -97,6 +97,15 @@ async def last_day(client: Redis, keys: Keys, until: date) -> date | None:
     return max((day for day in found if day is not None), default=None)
 
 
+@understood
+async def first_quarter(client: Redis, keys: Keys, start: int) -> int | None:
+    """The first quarter-hour from `start` on in which anything was counted; None when there is none."""
+    replies = await _ask(
+        client, [("ZRANGEBYSCORE", keys.buckets(tag), start, "+inf", "LIMIT", 0, 1) for tag in range(TAGS)]
+    )
+    return min((int(name) for reply in replies for name in reply or () if _NUMBER.fullmatch(name)), default=None)
+
+
 async def roll_up(client: Redis, keys: Keys, *, now: int, keep_s: int, day_of: Callable[[int, int], str]) -> int:
     """Moves quarter-hours older than `keep_s` into days; how many this call moved. `day_of(slot
     serial, bucket)` is the `YYYYMMDD` of the slot's site. May run in many workers at once."""

@@ -44,6 +44,13 @@ class Event(NamedTuple):
     cpc: str = ""
     client: str = ""
     """Keyed hash of client and creative, for the click rate rule; empty: no rule."""
+    campaign: int = 0
+    day: int = 0
+    limits: str = ""
+    reader: str = ""
+    """Digest of the visitor on whom an impression counts; empty: on none."""
+    window_s: int = 0
+    """Of the campaign's frequency."""
 
 
 class Flush(NamedTuple):

@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from http import HTTPStatus
+from typing import Any
+
+from msgspec import Struct
 
 Headers = list[tuple[bytes, bytes]]
+
+COMMON: Headers = [
+    (b"cache-control", b"private, no-store"),
+    (b"access-control-allow-origin", b"*"),
+    (b"cross-origin-resource-policy", b"cross-origin"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+]
+HTML: Headers = [*COMMON, (b"content-type", b"text/html; charset=utf-8"), (b"vary", b"Accept")]
+TEXT: Headers = [*COMMON, (b"content-type", b"text/plain; charset=utf-8")]
 
 
 class Head:
@@ -25,6 +40,15 @@ class Head:
 
 
 Answer = tuple[Head, bytes]
+
+
+class Waiting(Struct, frozen=True):
+    """An answer that waits for the store, for a commit or a read: `answer` makes it of what `future` will have."""
+
+    future: asyncio.Future[Any]
+    answer: Callable[[asyncio.Future[Any]], Answer]
+    outcome: bool = True
+    """Whether that is what became of an event."""
 
 
 def on_the_wire(answer: Answer) -> bytes:

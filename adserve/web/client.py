@@ -13,7 +13,9 @@ from starlette.types import Scope
 from adserve.core.access import Account
 from adserve.core.context import Context
 from adserve.core.model import DEVICES
+from adserve.core.seen import read
 from adserve.core.traffic import Address, Agent, client_address
+from adserve.flows.frequency import NOBODY, PRIVATE, Who
 from adserve.flows.serve import Reader
 from adserve.flows.worker import Worker
 from adserve.web.bearer import bearer
@@ -21,6 +23,7 @@ from adserve.web.protocol import merged
 
 _LOOPBACK = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?\Z")
 _PAGE_VIEW = re.compile(r"[A-Za-z0-9_-]{8,64}\Z")
+_VISITOR = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 _WIDTH = re.compile(r"[0-9]{1,5}\Z")
 _COUNTRY = re.compile(r"[A-Za-z]{2}\Z")
 MAX_PARAMETERS = 100
@@ -53,7 +56,9 @@ def parameters(query: bytes) -> Query:
     """The first value of each query parameter, at most 100, as it was sent: see `text`."""
     if not query:
         return _NO_QUERY
-    return _remembered(query) if len(query) <= LONGEST_REMEMBERED else _parse(query)
+    if len(query) > LONGEST_REMEMBERED or b"visitor=" in query or b"seen=" in query:
+        return _parse(query)
+    return _remembered(query)
 
 
 def _parse(query: bytes) -> Query:
@@ -65,7 +70,7 @@ def _parse(query: bytes) -> Query:
 
 
 _remembered = lru_cache(maxsize=4_096)(_parse)
-"""A page asks the same for each of its readers."""
+"""A page asks the same for each of its readers. What is of one reader alone is forgotten at once."""
 
 
 def text(query: Query, name: bytes) -> str | None:
@@ -128,8 +133,10 @@ def reader_of(worker: Worker, ask: Ask, query: Query, *, clients: str) -> Reader
     """The reader of a delivery request. A malformed parameter is ignored and counted."""
     agent = agent_of(worker, ask)
     verdict = verdict_of(worker, ask, agent, query, clients=clients)
+    private = ask.headers.get(b"sec-gpc") == b"1"
     if not query:
-        return Reader(verdict, agent.device, None, None, base_url(worker, ask), _PLAIN[agent.device])
+        who = PRIVATE if private else NOBODY
+        return Reader(verdict, agent.device, None, None, base_url(worker, ask), _PLAIN[agent.device], who)
     device, width, page_view, country = agent.device, None, None, None
     if (asked := text(query, b"width")) is not None:
         if _WIDTH.match(asked):
@@ -150,4 +157,21 @@ def reader_of(worker: Worker, ask: Ask, query: Query, *, clients: str) -> Reader
             country = asked.upper()
         else:
             worker.malformed += 1
-    return Reader(verdict, device, width, page_view, base_url(worker, ask), Context(device=device, country=country))
+    who = PRIVATE if private else who_of(worker, query)
+    context = Context(device=device, country=country)
+    return Reader(verdict, device, width, page_view, base_url(worker, ask), context, who)
+
+
+def who_of(worker: Worker, query: Query) -> Who:
+    """What a call says of its reader; an id goes before what the device has seen."""
+    visitor = text(query, b"visitor")
+    if visitor is not None and _VISITOR.match(visitor):
+        return Who(visitor)
+    worker.malformed += bool(visitor) or (visitor is None and b"visitor" in query)
+    if b"seen" not in query:
+        return NOBODY
+    if not query[b"seen"]:
+        return Who(seen={})
+    kept = read(text(query, b"seen") or "", worker.keys)
+    worker.malformed += kept is None
+    return Who(seen=kept or {}, known=kept is not None)

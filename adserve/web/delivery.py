@@ -9,72 +9,39 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
-from msgspec import Struct
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from adserve.core.access import Account
 from adserve.core.catalog import Catalog, CompiledSlot
-from adserve.core.figures import Answers
-from adserve.errors import BadToken, StoreUnavailable
-from adserve.flows import track
-from adserve.flows.serve import Filled, serve_page, serve_slot
+from adserve.core.frequency import Sight
+from adserve.flows.frequency import Reading
+from adserve.flows.serve import Filled, Reader, serve_page, serve_slot, sight_of
 from adserve.flows.worker import Worker
-from adserve.web.answers import Answer, Head, Headers, on_the_wire
-from adserve.web.client import Ask, Query, agent_of, client_of, parameters, reader_of, text, verdict_of
-from adserve.web.protocol import LATER, Later, Write
+from adserve.web.answers import COMMON, HTML, TEXT, Answer, Head, Waiting, on_the_wire
+from adserve.web.client import Ask, Query, parameters, reader_of, text
+from adserve.web.events import Events
+from adserve.web.protocol import FAILED, LATER, Later, Write
 
-GIF = (
-    b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff!\xf9\x04\x01\x00\x00\x00\x00,"
-    b"\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"
-)
-"""A transparent pixel: 43 bytes."""
 MAX_INSTANCES = 100
 _INSTANCE = re.compile(r"([a-z0-9-]{1,64})(?::[0-9]{1,4})?")
 
-_COMMON: Headers = [
-    (b"cache-control", b"private, no-store"),
-    (b"access-control-allow-origin", b"*"),
-    (b"cross-origin-resource-policy", b"cross-origin"),
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-]
-_HTML: Headers = [*_COMMON, (b"content-type", b"text/html; charset=utf-8"), (b"vary", b"Accept")]
-_TEXT: Headers = [*_COMMON, (b"content-type", b"text/plain; charset=utf-8")]
-_FILLED = Head(200, [*_HTML, (b"adserve-fill", b"1")])
-_EMPTY = Head(200, [*_HTML, (b"adserve-fill", b"0")])
+_FILLED = Head(200, [*HTML, (b"adserve-fill", b"1")])
+_EMPTY = Head(200, [*HTML, (b"adserve-fill", b"0")])
 _PASSBACK = _EMPTY.also((b"adserve-reason", b"passback"))
 _UNKNOWN = _EMPTY.also((b"adserve-reason", b"unknown-slot"))
-_JSON = Head(200, [*_COMMON, (b"content-type", b"application/json"), (b"vary", b"Accept")])
-_NO_JSON = Head(404, [*_COMMON, (b"vary", b"Accept"), (b"content-type", b"application/problem+json")])
-_PIXEL: Answer = (Head(200, [*_COMMON, (b"content-type", b"image/gif")]), GIF)
-_TAKEN: Answer = (Head(204, _COMMON), b"")
-_NOT_OURS: Answer = (Head(400, _TEXT), b"not a token of ours\n")
-_LATE: Answer = (Head(410, _TEXT), b"too late\n")
-_NOT_NOW: Answer = (Head(503, [*_TEXT, (b"retry-after", b"2")]), b"cannot answer now\n")
-_ON = Head(302, _TEXT)
-_GONE: Answer = (
-    Head(410, _HTML),
-    b"<!doctype html><meta charset=utf-8><meta name=viewport content='width=device-width'>"
-    b"<title>Gone</title><p>This offer is no longer available.",
-)
+_JSON = Head(200, [*COMMON, (b"content-type", b"application/json"), (b"vary", b"Accept")])
+_NO_JSON = Head(404, [*COMMON, (b"vary", b"Accept"), (b"content-type", b"application/problem+json")])
 _encode = msgspec.json.Encoder().encode
 SLOTS = b"/v1/slots/"
 METHODS = {"s": ("GET",), "p": ("GET",), "i": ("GET", "POST"), "v": ("GET", "POST"), "c": ("GET", "HEAD")}
 """What a route takes: slot, page, impression, view, click."""
 _REFUSED: dict[str, Answer] = {
-    route: (Head(405, [*_TEXT, (b"allow", ", ".join(methods).encode())]), b"method not allowed\n")
+    route: (Head(405, [*TEXT, (b"allow", ", ".join(methods).encode())]), b"method not allowed\n")
     for route, methods in METHODS.items()
 }
-
-
-class Waiting(Struct, frozen=True):
-    """An answer that waits for a commit: `answer` makes it of the outcome that `future` will have."""
-
-    future: asyncio.Future[str]
-    answer: Callable[[asyncio.Future[str]], Answer]
 
 
 def route_of(path: str) -> tuple[str, str] | None:
@@ -96,6 +63,7 @@ class Delivery:
 
     def __init__(self, worker: Worker, app: ASGIApp, known: Callable[[str], Account | None]) -> None:
         self.worker, self.app, self.known = worker, app, known
+        self.events = Events(worker)
 
     def straight(
         self, method: bytes, target: bytes, headers: dict[bytes, bytes], peer: str, later: Callable[[], Write]
@@ -107,16 +75,16 @@ class Delivery:
         answer: Answer | Waiting | None
         if method == b"GET" and path.startswith(SLOTS):
             answer = self.slot(Ask("GET", query, headers, peer), path[len(SLOTS) :].decode())
-            return on_the_wire(answer)
-        found = route_of(path.decode())
-        if found is None or method not in (b"GET", b"POST"):
-            return None
-        answer = self.answer(Ask(method.decode(), query, headers, peer), *found)
+        else:
+            found = route_of(path.decode())
+            if found is None or method not in (b"GET", b"POST"):
+                return None
+            answer = self.answer(Ask(method.decode(), query, headers, peer), *found)
         if isinstance(answer, Waiting):
             future, finish = answer.future, answer.answer
             if not future.done():
                 write = later()
-                future.add_done_callback(lambda outcome: write(on_the_wire(finish(outcome))))
+                future.add_done_callback(lambda done: write(_finished(finish, done)))
                 return LATER
             answer = finish(future)
         return None if answer is None else on_the_wire(answer)
@@ -129,12 +97,12 @@ class Delivery:
         ask, (route, rest) = Ask.of(scope, self.known), found
         answer = self.answer(ask, route, rest)
         if answer is None:
-            answer = await self.unheard(ask, route, rest)
+            answer = await self.events.unheard(ask, route, rest)
         if isinstance(answer, Waiting):
             future, finish = answer.future, answer.answer
             await asyncio.wait([future])
             head, body = finish(future)
-            if ask.caller is not None and future.exception() is None:
+            if ask.caller is not None and answer.outcome and future.exception() is None:
                 head = head.also((b"adserve-counted", _said(future.result())))
         else:
             head, body = answer
@@ -146,16 +114,16 @@ class Delivery:
 
     def answer(self, ask: Ask, route: str, rest: str) -> Answer | Waiting | None:
         """The answer of a route, or what it waits for; None for an event of a creative that this worker has not
-        heard of (see `unheard`)."""
+        heard of (see `web.events`)."""
         if ask.method not in METHODS[route]:
             return _REFUSED[route]
         if route == "s":
             return self.slot(ask, rest)
         if route == "p":
             return self.page(ask, rest)
-        return self.event(ask, route, rest)
+        return self.events.answer(ask, route, rest)
 
-    def slot(self, ask: Ask, name: str) -> Answer:
+    def slot(self, ask: Ask, name: str) -> Answer | Waiting:
         """`GET /v1/slots/{site}/{slot}`."""
         offers, figures = self.worker.offers, self.worker.figures
         as_json = b"application/json" in ask.headers.get(b"accept", b"")
@@ -167,7 +135,14 @@ class Delivery:
             figures.slot_unknown += 1
             return _not_found("unknown_slot") if as_json else (_UNKNOWN, b"")
         reader = reader_of(self.worker, ask, parameters(ask.query), clients=slot.site.clients)
-        made = serve_slot(self.worker, slot, reader)
+        sight = sight_of(self.worker, (slot,), reader)
+        if isinstance(sight, Reading):
+            return _when_read(sight, lambda seen: self._slot(slot, reader, as_json, seen))
+        return self._slot(slot, reader, as_json, sight)
+
+    def _slot(self, slot: CompiledSlot, reader: Reader, as_json: bool, sight: Sight | None) -> Answer:
+        figures = self.worker.figures
+        made = serve_slot(self.worker, slot, reader, None, sight)
         if isinstance(made, Filled):
             figures.slot_filled += 1
             return (_JSON, _encode(made.as_json())) if as_json else (_FILLED, made.page_html.encode())
@@ -177,7 +152,7 @@ class Delivery:
             figures.slot_empty += 1
         return (_JSON, _encode(made.as_json())) if as_json else (_PASSBACK if made.fallback else _EMPTY, b"")
 
-    def page(self, ask: Ask, site: str) -> Answer:
+    def page(self, ask: Ask, site: str) -> Answer | Waiting:
         """`GET /v1/pages/{site}?slots=...`."""
         offers, figures = self.worker.offers, self.worker.figures
         if offers is None:
@@ -191,7 +166,13 @@ class Delivery:
         query = parameters(ask.query)
         reader = reader_of(self.worker, ask, query, clients=known[0].site.clients if known else "browser")
         slots = self._wanted(offers, site, known, query)
-        body = _encode(serve_page(self.worker, slots, reader))
+        sight = sight_of(self.worker, [slot for _, slot in slots if slot is not None], reader)
+        if isinstance(sight, Reading):
+            return _when_read(sight, lambda seen: self._page(slots, reader, seen))
+        return self._page(slots, reader, sight)
+
+    def _page(self, slots: list[tuple[str, CompiledSlot | None]], reader: Reader, sight: Sight | None) -> Answer:
+        body = _encode(serve_page(self.worker, slots, reader, sight))
         if any("<" in name for name, _ in slots):  # a name is the caller's: whatever takes this for HTML sees no tag
             body = body.replace(b"<", b"\\u003c")
         return _JSON, body
@@ -214,82 +195,18 @@ class Delivery:
             found.append((name, catalog.slots.get(f"{site}/{match[1]}") if match else None))
         return found
 
-    def event(self, ask: Ask, kind: str, token: str, *, heard: bool = False) -> Answer | Waiting | None:
-        """`GET|POST /e/i/{token}` and `/e/v/{token}`, and `GET /c/{token}`: a click goes to the stored landing URL
-        only, never to anything from the request. None when nobody has asked yet for a creative that is not known
-        here."""
-        worker, answers = self.worker, self.worker.figures.events[kind]
-        try:
-            seen = track.inspect(worker, token, kind)
-        except BadToken:
-            answers.bad_token += ask.method != "HEAD"
-            return _NOT_OURS
-        if not (heard or track.is_known(worker, seen)) and (seen.countable or kind == "c"):
-            return None
-        verdict = self._verdict(ask, seen, kind)
-        if kind == "c":
-            return self._click(ask, seen, token, verdict)
-        if not seen.countable:
-            answers.late += 1
-            return _LATE
-        return _tracked(ask, seen, track.count(worker, seen, kind, verdict), answers)
 
-    def _click(self, ask: Ask, seen: track.Seen, token: str, verdict: str | None) -> Answer | Waiting:
-        worker = self.worker
-        counts = ask.method == "GET" and seen.countable
-        way = track.click(worker, seen, token, verdict, (lambda: client_of(worker, ask)) if counts else None)
-        answers = worker.figures.events["c"]
-        if way.url is None:
-            answers.gone += ask.method == "GET"
-            return _GONE
-        on: Answer = (_ON.also((b"location", way.url.encode("ascii"))), b"")
-        if way.outcome is None:
-            answers.late += ask.method == "GET" and seen.late
-            return on
-
-        def sent_on(outcome: asyncio.Future[str]) -> Answer:
-            if outcome.exception() is None:
-                answers.add(outcome.result())
-            else:
-                worker.clicks_uncounted += 1
-            return on
-
-        return Waiting(way.outcome, sent_on)
-
-    async def unheard(self, ask: Ask, kind: str, token: str) -> Answer | Waiting:
-        """An event of a creative that this worker had not heard of: another one may have served it a moment ago."""
-        worker, answers = self.worker, self.worker.figures.events[kind]
-        seen = track.inspect(worker, token, kind)
-        try:
-            await track.hear_of(worker, seen.serve)
-        except StoreUnavailable as problem:
-            if kind != "c" and isinstance(problem, track.StillUnknown):
-                return _tracked(ask, seen, track.put_by(worker, seen, kind, self._verdict(ask, seen, kind)), answers)
-            answers.refused += ask.method != "HEAD"
-            return _NOT_NOW
-        answer = self.event(ask, kind, token, heard=True)
-        return _NOT_NOW if answer is None else answer
-
-    def _verdict(self, ask: Ask, seen: track.Seen, kind: str) -> str | None:
-        worker = self.worker
-        if kind == "i" and ask.headers.get(b"sec-fetch-dest") == b"document":
-            return "prefetch"  # somebody opened the beacon's address: nothing was rendered
-        slot = worker.catalog.slot_serials.get(seen.serve.slot) if worker.catalog else None
-        clients = slot.site.clients if slot else "browser"
-        return verdict_of(worker, ask, agent_of(worker, ask), parameters(ask.query), clients=clients)
+def _when_read(reading: Reading, answer: Callable[[Sight], Answer]) -> Waiting:
+    return Waiting(reading.found, lambda found: answer(reading.sight(found.result())), outcome=False)
 
 
-def _tracked(ask: Ask, seen: track.Seen, counting: asyncio.Future[str], answers: Answers) -> Waiting:
-    answer = _LATE if seen.late else _TAKEN if ask.method == "POST" else _PIXEL
-
-    def answered(outcome: asyncio.Future[str]) -> Answer:
-        if outcome.exception() is not None:
-            answers.refused += 1
-            return _NOT_NOW
-        answers.add(outcome.result())
-        return answer
-
-    return Waiting(counting, answered)
+def _finished(finish: Callable[[asyncio.Future[Any]], Answer], done: asyncio.Future[Any]) -> bytes:
+    """The bytes of an answer that waited. A defect is told to whoever waits, and to the log."""
+    try:
+        return on_the_wire(finish(done))
+    except Exception as problem:
+        asyncio.get_running_loop().call_exception_handler({"message": "answering failed", "exception": problem})
+        return FAILED
 
 
 def _said(outcome: str) -> bytes:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adserve.core.bits import flags_of, mask_of, places_of
+from adserve.core.bits import flags_of, mask_of_flags, places_of
 from adserve.core.decide import PageView, decide
 from adserve.core.explain import why_empty
 from adserve.core.masks import CLOSING
@@ -48,8 +48,8 @@ def shown(
 def test_a_set_is_the_same_however_it_is_written(places: set[int], count: int) -> None:
     """Flags to a mask, and back to flags and to places."""
     flags = [at in places for at in range(count)]
-    assert list(flags_of(mask_of(flags), count)) == [int(flag) for flag in flags]
-    assert list(places_of(mask_of(flags))) == sorted(places)
+    assert list(flags_of(mask_of_flags(flags), count)) == [int(flag) for flag in flags]
+    assert list(places_of(mask_of_flags(flags))) == sorted(places)
 
 
 def test_goals_behind_their_plan_come_before_weights() -> None:

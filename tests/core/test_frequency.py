@@ -26,15 +26,19 @@ def test_a_window_lasts_from_its_first_impression(window: Literal["hour", "day",
     one = campaign(limit=1, window=window)
     for age_s, tired in ((0, True), (length_s - 1, True), (length_s, False)):
         found = {1: (Shown(1, NOW - age_s),)}
-        assert (1 in Sight.of_visitor(("d",), [one], found, NOW).tired) is tired
-        assert (1 in Sight.of_device({1: Shown(1, NOW - age_s)}, {1: one}, NOW, known=True).tired) is tired
+        assert Sight.of_visitor(("d",), [one], found, NOW).tired == (frozenset({1}) if tired else frozenset())
+        device = Sight.of_device({1: Shown(1, NOW - age_s)}, {1: one}.get, NOW, known=True)
+        assert device.tired == (frozenset({1}) if tired else frozenset())
 
 
 def test_what_could_not_be_looked_up_is_out() -> None:
     """Showing one too often is worse than showing another; what has no limit is never looked up."""
     sight = Sight.of_visitor(("d",), [campaign(1), campaign(2), campaign(3, limit=0)], {2: (None,)}, NOW)
-    assert sight.tired == {1}
+    assert sight.tired == frozenset({1})
     assert sight.known
+    sight.leave_out([7])
+    assert sight.tired == frozenset({1, 7})
+    assert Sight.of_visitor(("d",), [], {}, NOW).tired == frozenset(), "nothing had to be looked up"
 
 
 def test_a_window_goes_on_under_the_digest_that_it_began_under() -> None:
@@ -50,7 +54,7 @@ def test_a_window_goes_on_under_the_digest_that_it_began_under() -> None:
     ]
     for found, digest, tired in cases:
         sight = Sight.of_visitor(("new", "old"), [one], {1: found}, NOW)
-        assert (sight.counts_on(1), 1 in sight.tired) == (digest, tired), found
+        assert (sight.counts_on(1), sight.tired) == (digest, frozenset({1}) if tired else frozenset()), found
 
 
 @given(st.integers(1, 6), st.integers(0, 6), st.integers(1, 8))
@@ -59,31 +63,34 @@ def test_a_call_shows_a_campaign_no_more_than_is_left(limit: int, before: int, s
     one = campaign(limit=limit)
     for sight in (
         Sight.of_visitor(("d",), [one], {1: (Shown(before, NOW - 5),)}, NOW),
-        Sight.of_device({1: Shown(before, NOW - 5)}, {1: one}, NOW, known=True),
+        Sight.of_device({1: Shown(before, NOW - 5)}, {1: one}.get, NOW, known=True),
     ):
         made = 0
         for _ in range(serves):
-            if 1 not in sight.tired:
+            if 1 not in (sight.tired or ()):
                 sight.serve(one, NOW)
                 made += 1
         assert made == min(serves, max(0, limit - before))
-        assert sight.shown[1] == Shown(before + made, NOW - 5)
+        assert sight.shown[1][:2] == (before + made, NOW - 5)
 
 
 def test_a_device_forgets_what_is_over() -> None:
-    """Windows that ended, campaigns that are gone, and those without a limit by now."""
-    seen = {1: Shown(1, NOW - DAY), 2: Shown(1, NOW - 5), 3: Shown(9, NOW - 5), 4: Shown(9, NOW - 5)}
-    sight = Sight.of_device(seen, {1: campaign(1), 2: campaign(2), 3: campaign(3, limit=0)}, NOW, known=True)
-    assert sight.shown == {2: Shown(1, NOW - 5)}
-    assert sight.tired == set()
+    """Windows that ended, and campaigns without a limit by now. Of campaigns that book none of the slots the window is
+    over as it was when it began."""
+    seen = {1: Shown(1, NOW - DAY), 2: Shown(1, NOW - 5), 3: Shown(9, NOW - 5)}
+    elsewhere = {4: Shown(9, NOW - 5, 3600), 5: Shown(9, NOW - 3600, 3600), 6: Shown(9, NOW - 5)}
+    here = {1: campaign(1), 2: campaign(2), 3: campaign(3, limit=0)}
+    sight = Sight.of_device(seen | elsewhere, here.get, NOW, known=True)
+    assert sight.shown == {2: Shown(1, NOW - 5), 4: Shown(9, NOW - 5, 3600)}
+    assert sight.tired == frozenset()
 
 
 def test_a_new_window_begins_with_a_serve_after_the_end_of_the_last() -> None:
     """Of a page that is open across it."""
     one = campaign(limit=2)
-    sight = Sight.of_device({1: Shown(1, NOW - DAY + 1)}, {1: one}, NOW, known=True)
+    sight = Sight.of_device({1: Shown(1, NOW - DAY + 1)}, {1: one}.get, NOW, known=True)
     sight.serve(one, NOW + 1)
-    assert sight.shown == {1: Shown(1, NOW + 1)}
+    assert sight.shown == {1: Shown(1, NOW + 1, DAY)}
 
 
 def test_a_device_begins_to_remember_when_nothing_is_known() -> None:
@@ -92,10 +99,10 @@ def test_a_device_begins_to_remember_when_nothing_is_known() -> None:
     sight.serve(campaign(3, limit=0), NOW)
     assert (sight.mode, sight.shown) == ("none", {})
     sight.serve(campaign(1), NOW)
-    assert (sight.mode, sight.known, sight.shown) == ("device", False, {1: Shown(1, NOW)})
+    assert (sight.mode, sight.known, sight.shown) == ("device", False, {1: Shown(1, NOW, DAY)})
     private = Sight(private=True)
     private.serve(campaign(1, limit=1), NOW)
-    assert (private.mode, private.shown, len(private.tired), private.counts_on(1)) == ("none", {}, 0, "")
+    assert (private.mode, private.shown, private.tired, private.counts_on(1)) == ("none", {}, frozenset(), "")
 
 
 @pytest.mark.parametrize("text", ["", "1", "1:", ":1", "a:1", "1:b", "-1:2", "1:2:3", " 1:2", "1:2\n", "1.5:2", "९:1"])
@@ -103,3 +110,13 @@ def test_what_is_spoilt_is_told(text: str) -> None:
     """It must not pass for a count."""
     with pytest.raises(ValueError, match="COUNT:START"):
         stored(text)
+
+
+def test_a_store_that_told_nothing_leaves_out_every_campaign_with_a_limit() -> None:
+    """None, which the decision takes for that; what is served all the same is without a limit."""
+    sight = Sight.of_visitor(("d",), [campaign(1)], {}, NOW)
+    assert sight.tired is None
+    sight.leave_out([7])
+    sight.serve(campaign(1), NOW)
+    assert sight.tired is None
+    assert sight.known

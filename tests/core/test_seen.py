@@ -19,7 +19,9 @@ NOW = 1_800_000_000
 SOME = {7: Shown(2, NOW), 2**24 - 1: Shown(1, NOW - 5)}
 
 shown = st.dictionaries(
-    st.integers(0, 2**24 - 1), st.builds(Shown, st.integers(0, 2**16 - 1), st.integers(0, 2**32 - 1)), max_size=80
+    st.integers(0, 2**24 - 1),
+    st.builds(Shown, st.integers(0, 2**14 - 1), st.integers(0, 2**32 - 1), st.sampled_from([0, 3600, 86_400, 604_800])),
+    max_size=80,
 )
 
 
@@ -45,7 +47,7 @@ def test_the_longest_text_is_that_of_64_campaigns() -> None:
 
 def test_more_than_there_is_room_for_is_the_most() -> None:
     """No count runs over into nothing."""
-    assert read(write({1: Shown(70_000, NOW)}, KEY), [KEY]) == {1: Shown(65_535, NOW)}
+    assert read(write({1: Shown(70_000, NOW, 3600)}, KEY), [KEY]) == {1: Shown(16_383, NOW, 3600)}
 
 
 def test_each_changed_character_is_refused() -> None:

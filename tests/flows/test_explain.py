@@ -14,6 +14,7 @@ from adserve.core.reasons import Reason
 from adserve.settings import Settings
 from tests.conftest import Api, Clock
 
+
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     """Callers may ask as often as they like."""
@@ -243,7 +244,7 @@ async def test_a_decision_that_comes_out_otherwise_is_reported(api: Api) -> None
     other = next(decision for decision in decisions if decision.choice != one.choice)
     decisions[-1] = replace(one, point=other.point)
     assert one.choice is not None
-    last = [id_ for id_ in made.values()]
+    last = list(made.values())
     with structlog.testing.capture_logs() as logs:
         told = [await replayed(api, id_) for id_ in last]
     assert [one["same"] for one in told].count(False) == 1

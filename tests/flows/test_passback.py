@@ -47,7 +47,7 @@ async def test_the_decision_says_that_the_page_shows_its_own(api: Api) -> None:
     decision = await api.decide()
     assert decision == {
         "slot": "top", "filled": False, "fallback": True, "decision": decision["decision"], "html": "",
-        "page_view": decision["page_view"],
+        "page_view": decision["page_view"], "frequency": "none",
     }  # fmt: skip
     page = await api.http.get("/v1/slots/news/top")
     assert (page.status_code, page.content) == (200, b"")

@@ -7,7 +7,7 @@ from typing import get_args, get_type_hints
 
 from adserve.core import members as m
 from adserve.core import validate as v
-from adserve.core.explained import KNOWS, OTHER
+from adserve.core.explained import CATALOG, KNOWS, OTHER, WORKER
 from adserve.core.explanation import CHOSEN, PASSBACK
 from adserve.core.form import Field, Fields, body_schema
 from adserve.core.model import DEVICES, TIERS, Creative
@@ -210,7 +210,7 @@ def _explanation() -> Schemas:
             same={"type": "boolean", "description": "Made again, the decision comes out as it did."},
             at=MOMENT,
             catalog_version=COUNT,
-            by={"enum": ["worker", "catalog"]},
+            by={"enum": [WORKER, CATALOG]},
             draw=or_null(TEXT),
             request={"anyOf": [request, {"type": "null"}]},
             page={**or_null(list_of(ID)), "description": "Campaigns that stood on the page."},
