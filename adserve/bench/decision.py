@@ -8,8 +8,8 @@ from __future__ import annotations
 import random
 import statistics
 import time
-from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from adserve.bench.samples import NOW, SITE, SLOTS, campaign, creatives
 from adserve.core.context import Context
@@ -28,8 +28,8 @@ Say = Callable[[str], None]
 CANDIDATES = (10, 100, 1_000, 10_000)
 SHARES = (1.0, 0.5, 0.1, 0.01)
 MOBILE = 360
-TURN = 500
-"""Decisions between two changes of what goals and caps let serve: at 25,000 decisions a second 50 changes."""
+TURN, TURNS_A_SECOND = 500, 50
+"""Decisions between two changes of what goals and caps let serve, and changes in a second of 25,000 decisions."""
 _PAGE = Context(labels=frozenset(map(label_number, ("politics", "world"))))
 
 
@@ -55,9 +55,11 @@ def _ruled(candidates: int, share: float, standing: Standing) -> CompiledSlot:
         {"goal": Goal(impressions=1_000_000)},
     )
     found = []
+    serving = 0
     for serial in range(1, candidates + 1):
         serves = serial % round(1 / share) == 0 or serial == candidates
-        fields = rules[serial % 3]
+        serving += serves
+        fields = rules[(serving + 1 if serves else serial) % 3]  # the first that serves has a goal
         if not serves and serial % 3 == 0:
             fields = {"target": Target(labels=Rule(any=("sport", f"sport-{serial}")))}
         elif not serves:
@@ -68,12 +70,21 @@ def _ruled(candidates: int, share: float, standing: Standing) -> CompiledSlot:
     return CompiledSlot(SITE, SLOTS[0], tuple(tuple(found) if tier == "standard" else () for tier in TIERS))
 
 
-class _Bench(NamedTuple):
+class _Bench:
     """A slot, and how its goals and caps stand. `turning`: goals that come and go all the time."""
 
-    slot: CompiledSlot
-    standing: Standing
-    turning: tuple[int, ...] = ()
+    def __init__(self, slot: CompiledSlot, standing: Standing, turning: Sequence[int] = ()) -> None:
+        self.slot, self.standing, self.turning = slot, standing, turning
+        self._turns, self._closed = 0, 0
+
+    def turn(self) -> int:
+        """Closes one goal, opens the one that was closed before; the moment it is."""
+        if len(self.turning) > 1:
+            self._turns += 1
+            self.standing.open(self._closed)
+            self._closed = self.turning[self._turns % len(self.turning)]
+            self.standing.close(self._closed, Reason.PACING)
+        return NOW + self._turns // TURNS_A_SECOND
 
 
 def decisions(*, rounds: int = 41, count: int = 1_000, say: Say = lambda _: None) -> list[Row]:
@@ -126,15 +137,11 @@ def _benched(candidates: int, share: float, barred: str) -> _Bench:
 
 def _timed(bench: _Bench, request: SlotRequest, draws: Draws, count: int) -> float:
     """Microseconds of this thread for one decision."""
-    slot, standing, turning = bench
-    now, closed = NOW, 0
+    slot, standing, now = bench.slot, bench.standing, NOW
     began = time.thread_time_ns()
     for at in range(count):
-        if turning and at % TURN == 0:
-            now += 1
-            standing.open(closed)
-            closed = turning[(now + at) % len(turning)]
-            standing.close(closed, Reason.PACING)
+        if at % TURN == 0:
+            now = bench.turn()
         decide(slot, request, None, standing, now, draws)
     return (time.thread_time_ns() - began) / count / 1000
 

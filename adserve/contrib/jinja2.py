@@ -17,7 +17,7 @@ gives) is not. What cannot be a slot's name prints nothing and is logged as a wa
 stands alone, so it can be copied into a project that does not install the server.
 
 The context of a call, all optional: `labels`, `url`, `lang`, `country`, `device`, `width`,
-`visitor`, `pv` and `kv` (a mapping) become query parameters; `headers` are the reader's request
+`visitor`, `seen`, `pv` and `kv` (a mapping) become query parameters; `headers` are the reader's request
 headers, of which those that the server judges by are forwarded (never cookies or credentials);
 `address` is the reader's; `size` goes into the tag's element. A page takes `sizes` and `fallbacks` by slot.
 """
@@ -56,6 +56,13 @@ _PIXEL = Markup('<img src="{}" width="1" height="1" alt=""{} style="position:abs
 _LAZY = Markup(' loading="lazy"')
 
 
+class Filled(dict[str, Markup]):
+    """The snippets of a page by slot. `seen`: what the reader's device is to keep and send with the next call, if the
+    page stores such things; see the documentation of `frequency`."""
+
+    seen: str | None = None
+
+
 class Slots:
     """What `install` puts into templates: `slot` and `page`, and `aslot` and `apage` for async ones. None raises."""
 
@@ -73,29 +80,30 @@ class Slots:
             return _tag(name, context)
         return Markup(answer) or _fallback(name, context)  # noqa: S704 (our own server's HTML)
 
-    def page(self, slots: Iterable[str] = (), **context: Any) -> dict[str, Markup]:
+    def page(self, slots: Iterable[str] = (), **context: Any) -> Filled:
         """One call for several slots, keyed as asked (`below-post:2` is a second of its kind); none named: all."""
         names = [slots] if isinstance(slots, str) else list(slots)
         asked = [name for name in names if _is_key(name)]
-        filled = {name: Markup("") for name in names if isinstance(name, str)}
-        filled |= {name: _tag(name, context) for name in asked}
+        filled = Filled({name: Markup("") for name in names if isinstance(name, str)})
+        filled.update({name: _tag(name, context) for name in asked})
         if names and not asked:
             return filled
         answer = self._ask(
             f"/v1/pages/{self._site}", {"slots": asked} if asked else {}, context, accept="application/json"
         )
         try:
-            decisions = json.loads(answer or "null")["slots"]
-            return filled | {
-                str(name): _snippet(decision) or _fallback(name, context) for name, decision in decisions.items()
-            }
+            found = json.loads(answer or "null")
+            decisions = found["slots"].items()
+            filled.update({str(name): _snippet(decision) or _fallback(name, context) for name, decision in decisions})
+            filled.seen = found["seen"] if isinstance(found.get("seen"), str) else None
+            return filled
         except (ValueError, TypeError, KeyError, AttributeError):
             return filled
 
     async def aslot(self, name: str, **context: Any) -> Markup:
         return await asyncio.to_thread(self.slot, name, **context)
 
-    async def apage(self, slots: Iterable[str] = (), **context: Any) -> dict[str, Markup]:
+    async def apage(self, slots: Iterable[str] = (), **context: Any) -> Filled:
         return await asyncio.to_thread(self.page, slots, **context)
 
     def _ask(self, path: str, query: dict[str, object], context: Mapping[str, Any], *, accept: str) -> str | None:

@@ -60,8 +60,12 @@ def decide(
         shown = page.shown if page is not None and slot.slot.repeat != "any" and view.masks.tier.at != HOUSE else _NONE
         if page is not None and (page.excluding or (page.beside and view.masks.excluding)):
             offer = view.without(offer, view.masks.beside(page.beside), standing)
-        if offer.rest is not None and not (shown or tired or offer.out or offer.goals or offer.shares):
-            return offer.rest.pick(draws.even if even else draws.random)
+        if not (shown or tired or offer.shares):
+            pool = offer.goals or offer.rest
+            if pool is not None:
+                likely = pool.pick(draws.even if even else draws.random)
+                if not offer.out or likely.campaign.serial not in offer.out:
+                    return likely
         choice = _choose(view, offer, request, shown, tired, draws, even=even, whole=whole)
         if choice is not None:
             return choice

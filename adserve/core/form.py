@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from adserve.core.schedule import parse_moment
-from adserve.core.validate import Check, NotSupported, Schema, members, pointer
+from adserve.core.validate import Check, NotSupported, Schema, Several, members, pointer
 from adserve.errors import Invalid, Problem
 
 T = TypeVar("T")
@@ -72,6 +72,9 @@ class Form:
             return default
         try:
             return check(value)
+        except Several as found:
+            self.problems += [Problem(pointer(name, *path), detail) for path, detail in found.problems]
+            return default
         except ValueError as problem:
             code = "not_supported" if isinstance(problem, NotSupported) else "invalid"
             self.problem(name, str(problem), code)

@@ -28,6 +28,7 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|//")
 _PORT = re.compile(r":[0-9]{0,5}\Z")
 _HOST = re.compile(r"\[[0-9A-Fa-f:.]+\]|[^\s\[\]:@%/?#\\<>\"]+")
 _ESCAPES = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _SLASHES = re.compile(r"/{2,}")
 _KEPT = frozenset("/?#%*\\")
 """What means something else when it is decoded."""
@@ -46,14 +47,14 @@ def pattern(text: str) -> str:
     if "?" in text or "#" in text:
         raise ValueError("takes no ? and no #: the query of a page is not looked at")
     found = _form(text, stars=True)
-    if found is None:
+    if found is None or len(found) > LONGEST:
         raise ValueError("takes patterns like news.example/world/* or *.example/*")
     return found
 
 
 def _form(url: str, *, stars: bool) -> str | None:
     url = unicodedata.normalize("NFC", url.strip())
-    if not url or len(url) > LONGEST:
+    if not url or len(url) > LONGEST or (not url.isascii() and _SURROGATE.search(url)):
         return None
     if match := _SCHEME.match(url):
         url = url[match.end() :]
@@ -63,7 +64,7 @@ def _form(url: str, *, stars: bool) -> str | None:
     if not _HOST.fullmatch(host) or (not stars and "*" in host):
         return None
     host = _host(host)
-    if not host:
+    if not _HOST.fullmatch(host) or not host.isprintable():
         return None
     if stars and not slash:
         return f"{host}/*"
@@ -97,6 +98,8 @@ def _letters(label: str) -> str:
 def _path(path: str, *, stars: bool) -> str:
     if not stars:
         path = path.replace("*", "%2A")
+    if " " in path or not path.isprintable():
+        path = "".join(one if one.isprintable() and one != " " else _escaped(one) for one in path)
     if "%" in path:
         path = unicodedata.normalize("NFC", _ESCAPES.sub(lambda found: _decoded(found[0]), path))
     path = _SLASHES.sub("/", path)

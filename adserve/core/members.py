@@ -6,7 +6,7 @@ are looked at in the flows.
 
 from __future__ import annotations
 
-from adserve.core import goals
+from adserve.core import goals, target_checks
 from adserve.core import validate as v
 from adserve.core.access import ROLES, SCOPES
 from adserve.core.form import Field, Fields, fields_of
@@ -62,6 +62,7 @@ CAMPAIGN: Fields = fields_of(
     caps=goals.caps.noted("Ceilings, in all and for a local day of its zone."),
     pacing=v.one_of("even", "asap").noted("Left out: `even` with a goal and an end, else `asap`."),
     frequency=goals.frequency.noted("What a reader is shown at most, in a window that starts at the first."),
+    target=target_checks.target.noted("What page and reader must be like, and at which hours of its zone."),
     categories=v.list_of(goals.word, 50).noted("Free words, beside those of its advertiser."),
     excludes=v.list_of(goals.exclusion, 50).noted("What may not stand beside it on a page view, in both directions."),
     price=v.price.noted("For 1,000 impressions, a click, or the flight. At most 3 decimals."),

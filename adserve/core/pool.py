@@ -179,15 +179,23 @@ class Pool:
     order of their campaigns' serials."""
 
     __slots__ = (
-        "chosen", "goals", "marks", "mask", "members", "moment", "name", "serials", "slot", "sums", "tier", "total",
-        "width",
+        "_found", "_of", "chosen", "goals", "marks", "mask", "members", "moment", "name", "serials", "slot", "sums",
+        "tier", "total", "width",
     )  # fmt: skip
 
     def __init__(
-        self, slot: int, of: Tier, mask: int, moment: int, width: int, needs: Mapping[int, int] | None = None
+        self,
+        slot: int,
+        of: Tier,
+        mask: int,
+        moment: int,
+        width: int,
+        found: list[Chosen | None],
+        needs: Mapping[int, int] | None = None,
     ) -> None:
-        """`needs`: by serial of a campaign what it counts for, instead of its weight; one that is missing counts as
-        1."""
+        """`found`: for each candidate of the tier the creatives that this moment and width leave, where some pool has
+        looked already; `needs`: by serial of a campaign what it counts for, instead of its weight; one that is missing
+        counts as 1."""
         self.slot, self.tier, self.mask, self.moment, self.width = slot, of.at, mask, moment, width
         flags = flags_of(mask, len(of.candidates))
         self.members = tuple(compress(of.candidates, flags))
@@ -200,13 +208,9 @@ class Pool:
         self.total = self.sums[-1]
         self.marks = sum(compress(of.marks, flags))
         self.name = self.name_of(self.marks)
-        self.chosen: list[Chosen | None] = [None] * len(self.members)
+        self.chosen: list[Chosen | None] = list(compress(found, flags))
         """The creatives of each member, found when it is chosen first."""
-
-    def take_over(self, earlier: Pool) -> None:
-        """What was chosen of a pool of the same tier, moment and width, before a change."""
-        known = dict(zip(earlier.members, earlier.chosen, strict=True))
-        self.chosen = [known.get(member) for member in self.members]
+        self._of, self._found = of, found
 
     def name_of(self, marks: int) -> int:
         return hash((self.slot, self.tier, self.goals, marks))
@@ -259,6 +263,9 @@ class Pool:
         found = self.chosen[place]
         if found is None:
             found = self.chosen[place] = self.members[place].choose(self.moment, self.width)
+            at = self._of.place(self.serials[place])
+            if at is not None:
+                self._found[at] = found
         return found
 
     def _pick(self, chosen: Chosen, place: int, point: int) -> Choice:

@@ -20,13 +20,13 @@ from adserve.core.bits import mask_of_flags, places_of
 from adserve.core.context import Context
 from adserve.core.masks import Masks
 from adserve.core.model import Campaign, Site, Slot
-from adserve.core.pool import ANY_WIDTH, Candidate, Pool, Tier
+from adserve.core.pool import ANY_WIDTH, Candidate, Chosen, Pool, Tier
 from adserve.core.reasons import Reason
 from adserve.core.shares import Share
 from adserve.core.standing import Standing
 
 LARGE = 256
-"""Candidates of a tier from which on its pools may be a second old, less at most FEW that went out since."""
+"""Candidates that can serve from which on their pools may be a second old, less at most FEW that went out since."""
 FEW = 32
 MOST_ASKED, MOST_VIEWS, MOST_POOLS, MOST_MEMBERS = 4_000, 1_000, 2_000, 1_000_000
 """Requests, views, pools and members of pools that a slot remembers. Beyond that it begins anew."""
@@ -100,9 +100,9 @@ class View:
             earlier: Offer = standing.past[self.masks.tier.at][0]
             return earlier
         mask = self.mask if steady else self.open(standing, now)
-        if offer is not None and mask != offer.mask and len(self.masks.tier.candidates) > LARGE and self._second == now:
+        if offer is not None and mask != offer.mask and self._second == now and offer.mask.bit_count() > LARGE:
             lost = offer.mask & ~mask
-            if offer.mask != lost and lost.bit_count() <= FEW:
+            if lost.bit_count() <= FEW:
                 serials = self.masks.tier.serials
                 out = offer.out.union([serials[at] for at in places_of(lost)])
                 offer = offer._replace(mask=offer.mask & ~lost, shares=offer.shares & ~lost, out=out)
@@ -111,6 +111,11 @@ class View:
         if offer is None or mask != offer.mask or offer.out or (offer.goals and self._epoch != standing.epoch):
             offer = self.make(mask, standing)
         return self._keep(offer, standing, now, now)
+
+    @property
+    def stood(self) -> Standing | None:
+        """The standing that it offered something for last."""
+        return self._standing
 
     def open(self, standing: Standing, now: int) -> int:
         """The set that the hours, goals and caps leave of it."""
@@ -139,18 +144,6 @@ class View:
             return offer
         return self.make(offer.mask & ~blocked, standing)._replace(out=offer.out)
 
-    def take_over(self, earlier: View) -> Iterator[None]:
-        """Makes the pools of what an earlier view offered, with what was chosen of them."""
-        offer, standing = earlier._offer, earlier._standing
-        if offer is None or standing is None:
-            return
-        made = self.offer(standing, earlier.moment)
-        yield
-        for before, pool in ((offer.goals, made.goals), (offer.rest, made.rest)):
-            if before is not None and pool is not None:
-                pool.take_over(before)
-                yield
-
     def _keep(self, offer: Offer, standing: Standing, now: int, second: int) -> Offer:
         self._offer, self._version, self._minute, self._second = offer, standing.version, now // 60, second
         self._standing, self._epoch = standing, standing.epoch
@@ -171,8 +164,8 @@ class CompiledSlot:
     nothing to show there at all, with the reason."""
 
     __slots__ = (
-        "_asked", "_masks", "_moment", "_moments", "_outlines", "_pools", "_tiers", "_views", "_widths", "barred",
-        "capped", "even", "live", "plain", "shares", "site", "slot", "steady", "tiers",
+        "_asked", "_found", "_masks", "_moment", "_moments", "_outlines", "_pools", "_tiers", "_views", "_widths",
+        "barred", "capped", "even", "live", "plain", "shares", "site", "slot", "steady", "tiers",
     )  # fmt: skip
 
     def __init__(
@@ -225,6 +218,7 @@ class CompiledSlot:
         self._asked: dict[tuple[object, ...], Views] = {}
         self._views: dict[tuple[object, ...], Views] = {}
         self._pools: dict[tuple[object, ...], tuple[int, Pool]] = {}
+        self._found: dict[tuple[int, int], list[Chosen | None]] = {}
 
     def views(self, request: SlotRequest, now: int) -> Views:
         """What requests like this one leave of each tier now."""
@@ -236,7 +230,7 @@ class CompiledSlot:
         found = self._asked.get(key)
         if found is None:
             if moment != self._moment or len(self._views) >= MOST_VIEWS:
-                self._moment, self._asked, self._views, self._pools = moment, {}, {}, {}
+                self._moment, self._asked, self._views, self._pools, self._found = moment, {}, {}, {}, {}
             elif len(self._asked) >= MOST_ASKED:
                 self._asked = {}
             found = self._asked[key] = self._look(request, fitting, knows, now)
@@ -263,25 +257,42 @@ class CompiledSlot:
         epoch = -1 if standing is None else standing.epoch
         found = self._pools.get(key)
         if found is None or found[0] != epoch:
-            needs = None if standing is None else standing.needs
-            made = Pool(self.slot.serial, view.masks.tier, mask, view.moment, view.width, needs)
-            if found is not None:
-                made.chosen = found[1].chosen  # the same members
+            needs, tier = None if standing is None else standing.needs, view.masks.tier
+            made = Pool(self.slot.serial, tier, mask, view.moment, view.width, self._found_of(tier, view.width), needs)
             if len(self._pools) * len(made.members) >= MOST_MEMBERS or len(self._pools) >= MOST_POOLS:
                 self._pools = {}
             found = self._pools[key] = epoch, made
         return found[1]
 
+    def _found_of(self, tier: Tier, width: int) -> list[Chosen | None]:
+        """For each candidate of a tier its creatives for a width, where they were looked for at this moment."""
+        found = self._found.get((tier.at, width))
+        if found is None:
+            found = self._found[tier.at, width] = [None] * len(tier.candidates)
+        return found
+
     def prepare(self, earlier: CompiledSlot) -> Iterator[None]:
         """Works out what `earlier`, the slot before a change, was asked for: the first requests after the change
         find it done. Yields between pieces of it."""
-        for one in list(earlier._views.values())[-PREPARED:]:
+        asked = list(earlier._views.values())[-PREPARED:]
+        for n, one in enumerate(asked):
             views = self.views(one.request, one.now)
             yield
+            if n == 0:
+                yield from self._find_again(earlier)
             for view in views.able:
                 before = [other for other in one.able if other.masks.tier.at == view.masks.tier.at]
-                if before:
-                    yield from view.take_over(before[0])
+                if before and (standing := before[0].stood) is not None:
+                    view.offer(standing, one.now)
+                    yield
+
+    def _find_again(self, earlier: CompiledSlot) -> Iterator[None]:
+        """Takes over what was found of candidates that are the same."""
+        for (at, width), found in list(earlier._found.items()):
+            known = dict(zip(earlier._tiers[at].candidates, found, strict=True))
+            yield
+            self._found[at, width] = [known.get(candidate) for candidate in self._tiers[at].candidates]
+            yield
 
     def snapshot(self, request: SlotRequest, now: int) -> dict[int, tuple[Offer | None, tuple[int, ...]]]:
         """What a decision just now saw of goals, caps and hours: by tier its offer and closed sets. Nothing of it

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from typing import Any, Generic, TypeVar
@@ -33,6 +33,14 @@ _JOINERS = "\u200c\u200d"
 
 class NotSupported(ValueError):
     """A value of the contract that this version has not built."""
+
+
+class Several(ValueError):
+    """What is wrong in the members of a value: for each the way to it and what it takes."""
+
+    def __init__(self, problems: Sequence[tuple[tuple[str | int, ...], str]]) -> None:
+        super().__init__("; ".join(f"{'.'.join(map(str, path))} {detail}".strip() for path, detail in problems))
+        self.problems = tuple(problems)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,6 @@ PAUSE_S, MAX_PAUSE_S = 0.004, 0.25
 """The first pause before that at most, doubled each time, and the longest. A random part of it is waited,
 so that a crowd of writers spreads; together at most 4 seconds."""
 HIDDEN = {"serial", "starts_at", "ends_at", "zone", "priced", "content", "live", "revisions"}
-LATER_CAMPAIGN = {"target": None}
 READ_ONLY = ("version", "accepts")
 
 
@@ -221,7 +220,7 @@ async def _slot(services: Services, id_: str, body: Any, before: Slot | None) ->
 
 
 async def _campaign(services: Services, id_: str, body: Any, before: Campaign | None) -> Campaign:
-    form = Form(body, not_supported=LATER_CAMPAIGN)
+    form = Form(body)
     form.same("id", id_, v.check_id)
     values = form.read(CAMPAIGN)
     advertiser, places, own = values["advertiser"], values["slots"], values["timezone"]

@@ -203,8 +203,9 @@ def serve_slot(
         sight.serve(choice.campaign, now)
         visitor, window_s = sight.counts_on(choice.campaign.serial), choice.campaign.frequency.window_s
     if at_serve:
-        verdict = reader.verdict or "count"
-        event = Event("i", serve, verdict, *money_of(choice.campaign), reader=visitor, window_s=window_s)
+        verdict, counted = reader.verdict or "count", choice.campaign.serial
+        money = money_of(choice.campaign)
+        event = Event("i", serve, verdict, *money, campaign=counted, reader=visitor, window_s=window_s)
         ledger.enqueue(event, now)
     tokens = worker.signer.mint(serve)
     counts_on = f"?f={sealed(visitor, tokens[0], worker.keys[0])}" if visitor else ""

@@ -55,7 +55,8 @@ def count(worker: Worker, seen: Seen, kind: str, verdict: str | None, reader: st
     money = money_of(landing.campaign) if landing else ("", "")
     window_s = window_of(landing.campaign) if landing and reader else 0
     word = "late" if seen.late else verdict or "count"
-    event = Event(kind, seen.serve, word, *money, reader=reader, window_s=window_s)
+    campaign = landing.campaign.serial if window_s and landing else 0
+    event = Event(kind, seen.serve, word, *money, campaign=campaign, reader=reader, window_s=window_s)
     return worker.ledger.enqueue(event, int(worker.clock()))
 
 

@@ -48,6 +48,12 @@ def _events(held: Running) -> dict[str, float]:
     return {**found, "click,gone": events["c"].gone, "click,uncounted": held.worker.clicks_uncounted}
 
 
+def _reads(held: Running) -> dict[str, float]:
+    found = held.worker.frequencies
+    reads, unanswered = (found.reads, found.unanswered) if found is not None else (0, 0)
+    return {"answered": reads - unanswered, "unanswered": unanswered}
+
+
 def _outcomes(prefix: str, *outcomes: str) -> Read:
     return lambda held: {outcome: getattr(held.worker.figures, f"{prefix}_{outcome}") for outcome in outcomes}
 
@@ -86,6 +92,8 @@ METRICS: tuple[Metric, ...] = (
     Metric("counter", "clock_skew", "Tokens from the future", _one(lambda held: held.worker.clock_skew)),
     Metric("counter", "api_requests", "Answers of the management API by the class of their status",
            lambda held: {f"{hundreds}xx": n for hundreds, n in held.worker.figures.api.items()}, ("status",)),
+    Metric("counter", "frequency_reads", "Calls that asked the store what their visitor has seen", _reads,
+           ("outcome",)),
     Metric("counter", "events_committed", "Events that the store has committed",
            _one(lambda held: held.worker.ledger.committed)),
     Metric("histogram", "store_commit_seconds", "How long the store took for a batch of what is counted", _commits),

@@ -40,7 +40,8 @@ FIGURES = (
 FREE = ("requests", "serves", "duplicates")
 """Figures that any walk over the routes may raise: slots are asked, good tokens are sent again."""
 MAX_LINE = 1_000
-LAST_MOMENT_S = 7 * 86_400 + 48 * 3600
+LAST_MOMENT_S = 14 * 86_400 + 3600
+"""When the last key goes that expires: the salt of this week."""
 KNOWN_FILES = re.compile(
     r"secret|(store|owner|users)\.lock|media/[0-9a-f]{40}\.\w+|spool/[0-9a-f]+-[0-9]+\.events|store/.*"
 )
@@ -57,6 +58,7 @@ class Declared(NamedTuple):
 _PARTS = {
     "HASH": r"[0-9a-f]{40}", "sK": r"s(?:\d|1[0-5])", "WHAT": r"[ivc][vfpl]", "INCARNATION": r"[0-9a-f]{1,10}",
     "HOUR": r"\d{6}", "BUCKET": r"\d{1,12}", "YYYYMMDD": r"\d{8}", "CLIENT": r"[0-9a-f]{24}",
+    "READER": r"[0-9a-f]{24}", "WEEK": r"\d{4}",
     "DIGEST": r"[0-9a-f]{32}", "CALLER": r"(?:bootstrap|k-[0-9a-f]{12}|[0-9a-f]{24})",
     "WORKER": r"(?:any|[0-9a-f]{1,10})", "QUESTION": r"[0-9a-f]{32}",
 }  # fmt: skip

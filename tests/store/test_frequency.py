@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
@@ -13,9 +13,12 @@ from adserve.store import frequency
 from adserve.store.client import Redis, connect
 from adserve.store.embedded import EmbeddedStore
 from adserve.store.frequency import Frequencies
-from adserve.store.keys import TAGS, Keys, tag_of
+from adserve.store.keys import HOUR_S, TAGS, Keys, tag_of
 from adserve.store.line import Call, Line
+from adserve.store.read import Found as Seen
+from adserve.store.read import Reader
 from adserve.store.salts import AHEAD_S, BEYOND_S, PERIOD_S, Salts
+from adserve.store.snapshot import Snapshot
 from tests.faults import Fault, Proxy, proxy
 
 NOW = 1_800_000_000
@@ -213,3 +216,27 @@ async def test_a_salt_that_is_spoilt_or_gone_is_not_used(client: Redis, keys: Ke
     await client.delete(keys.salt(WEEK))
     await salts.refresh(NOW)
     assert salts.alive(NOW) not in {before, ()}
+
+
+async def test_a_backup_has_nothing_of_visitors(client: Redis, keys: Keys, store_url: str) -> None:
+    """Neither digests nor salts: what is gone is gone. Nor do readers who come meanwhile hold it up."""
+    await Salts(client, keys).refresh(NOW)
+    await client.set(keys.version, 1)
+    raw = connect(store_url, decode=False)
+    snapshot = Snapshot(Reader(raw, keys.prefix), lambda: NOW, retained_s=HOUR_S, keep_s=35 * 86_400)
+    number, found = 0, []
+    real = Reader.at_once
+
+    async def at_once(self: Reader, names: Sequence[bytes]) -> list[Seen]:
+        nonlocal number
+        number += 1
+        for serial in range(TAGS):
+            await put(client, keys, f"{number:024}", serial, f"1:{NOW}")
+        return await real(self, names)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Reader, "at_once", at_once)
+        found = [record.key async for record in snapshot.records()]
+    await raw.aclose()
+    assert found == [b"{cat}:version"]
+    assert number > TAGS

@@ -66,7 +66,9 @@ class Handler(BaseHTTPRequestHandler):
             "footer": {"filled": False, "html": ""},
             "nosuch": {"filled": False, "error": "unknown_slot"},
         }
-        self._reply(json.dumps({"page_view": "p", "slots": decisions}))
+        kept: dict[str, dict[str, object]] = {"text": {"seen": "kept"}, "number": {"seen": 7}}
+        seen = kept.get(self.server.query().get("lang", [""])[0], {})
+        self._reply(json.dumps({"page_view": "p", "slots": decisions, **seen}))
 
     def _drip(self) -> None:
         """One byte each 10 ms: every single read is quick, the whole is not."""
@@ -266,6 +268,14 @@ def test_context_becomes_encoded_parameters(server: Site, env: Environment) -> N
         "kv.section": ["a b&c"],
         "kv.n=1": ["2"],
     }
+
+
+@pytest.mark.parametrize(("lang", "kept"), [("text", "kept"), ("number", None), ("none", None)])
+def test_a_page_gets_what_the_device_is_to_keep(server: Site, env: Environment, lang: str, kept: str | None) -> None:
+    """Beside the snippets, if the server hands something out; what the device has kept is sent."""
+    filled = slots_of(env, server).page(["top"], seen="before", lang=lang)
+    assert (filled.seen, "slot-unit" in filled["top"]) == (kept, True)
+    assert server.query()["seen"] == ["before"]
 
 
 def test_only_what_the_server_judges_by_is_forwarded(server: Site, env: Environment) -> None:

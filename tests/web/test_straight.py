@@ -21,7 +21,7 @@ from tests.flows.rest import at_rest
 from tests.wire import said, serving, status_of
 
 AGENT = f"user-agent: {BROWSER}"
-UNLIKE = re.compile(rb"[A-Za-z0-9_-]{36,48}|\"(decision|page_view)\":\"[A-Za-z0-9_-]+\"")
+UNLIKE = re.compile(rb"[A-Za-z0-9_-]{36,48}|(?<=\?f=)[A-Za-z0-9_-]{28}|\"(decision|page_view)\":\"[A-Za-z0-9_-]+\"")
 """What is of one serve alone."""
 
 
@@ -33,8 +33,11 @@ def raw(method: str, target: str, *headers: str, version: str = "1.1", last: boo
 @pytest.fixture
 async def ports(api: Api) -> AsyncIterator[tuple[int, int]]:
     """Two servers over one worker: one answers straight, of the other only ASGI is used."""
-    await api.world(slots=("top", "empty"))
+    await api.world(slots=("top", "empty", "capped"))
     await api.creative(slots=["news/top"])
+    await api.creative("few", slots=["news/capped"], frequency={"limit": 9, "window": "day"})
+    assert api.held.worker.frequencies is not None
+    api.held.worker.frequencies.patience_s = 20
     app = create_app(api.held)
     assert isinstance(app, Delivery)
 
@@ -60,6 +63,14 @@ SAME = {
     "a page": raw("GET", "/v1/pages/news", AGENT),
     "instances": raw("GET", "/v1/pages/news?slots=top:1,top:2,%3Cb%3E,empty", AGENT),
     "no page": raw("GET", "/v1/pages/none", AGENT),
+    "a visitor": raw("GET", "/v1/slots/news/capped?visitor=reader-1", AGENT),
+    "a visitor as JSON": raw("GET", "/v1/slots/news/capped?visitor=reader-1", AGENT, JSON),
+    "a visitor of a page": raw("GET", "/v1/pages/news?visitor=reader-1", AGENT),
+    "two visitors at once": raw("GET", "/v1/slots/news/capped?visitor=reader-1", AGENT, last=False)
+    + raw("GET", "/v1/slots/news/capped?visitor=reader-2", AGENT),
+    "a device": raw("GET", "/v1/slots/news/capped?seen=", AGENT, JSON),
+    "a device of a page": raw("GET", "/v1/pages/news?seen=x", AGENT),
+    "a reader in private": raw("GET", "/v1/slots/news/capped?visitor=reader-1", AGENT, JSON, "sec-gpc: 1"),
     "an escaped path": raw("GET", "/v1/slots/news/t%6fp", AGENT),
     "a fragment": raw("GET", "/v1/slots/news/top#x", AGENT),
     "an absolute target": raw("GET", "http://localhost:8000/v1/slots/news/top", AGENT),
@@ -124,7 +135,8 @@ async def test_a_straight_answer_is_taken(ports: tuple[int, int], monkeypatch: p
     await said(ports[0], SAME["a slot"])
     await said(ports[0], SAME["a token that is none"])
     await said(ports[0], SAME["an escaped path"])
-    assert taken == [b"/v1/slots/news/top", b"/e/i/abc", b""]
+    await said(ports[0], SAME["a visitor"])
+    assert taken == [b"/v1/slots/news/top", b"/e/i/abc", b"", b"/v1/slots/news/capped?visitor=reader-1"]
 
 
 class Slow:
@@ -212,3 +224,31 @@ async def test_a_store_that_goes_silent_holds_no_beacon(faulty: tuple[Api, Proxy
         target = made["impression_url"].removeprefix("http://localhost:8000")
         assert status_of(await said(port, raw("GET", target, AGENT))) == 200
         assert api.held.worker.ledger.spool.events == 1
+
+
+async def test_a_defect_behind_a_wait_is_a_500(
+    api: Api, ports: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client is told, and others go on."""
+
+    def fails(*_: Any) -> None:
+        raise RuntimeError("a defect")
+
+    told: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context["exception"]))
+    with monkeypatch.context() as patched:
+        patched.setattr("adserve.web.delivery.serve_slot", fails)
+        async with asyncio.timeout(10):
+            assert status_of(await said(ports[0], SAME["a visitor"])) == 500
+    assert [str(one) for one in told] == ["a defect"]
+    assert status_of(await said(ports[0], SAME["a visitor"])) == 200
+
+
+async def test_a_reader_of_a_store_that_goes_silent_does_not_wait(faulty: tuple[Api, Proxy]) -> None:
+    """What has a frequency is left out after its time, and the slot is answered straight."""
+    api, between = faulty
+    await api.creative("few", tier="sponsor", frequency={"limit": 9, "window": "day"})
+    async with serving(create_app(api.held)) as port, asyncio.timeout(10):
+        between.set("black_hole")
+        answer = await said(port, raw("GET", "/v1/slots/news/top?visitor=reader-1", AGENT, JSON))
+        assert b'"campaign":"one"' in answer

@@ -56,7 +56,27 @@ _READER = (
         "query", "pv", TEXT, "The id of one rendering of a page: 8 to 64 of A-Z, a-z, 0-9, _ and -.", example="a1b2c3d4"
     ),
     _in("query", "country", TEXT, "ISO 3166-1 alpha-2. Only of callers with a key; no effect yet.", example="IN"),
+    _in(
+        "query",
+        "visitor",
+        {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"},
+        "An opaque first-party id of the reader; never stored in clear. Ignored with `Sec-GPC: 1`.",
+        example="3f2c9a",
+    ),
+    _in(
+        "query",
+        "seen",
+        {"type": "string", "maxLength": 784},
+        "What the device was handed last, or empty when it keeps nothing yet. Ignored with `visitor` or `Sec-GPC: 1`.",
+        example="",
+    ),
     _in("query", "internal", TEXT, "`1`: its events are set aside as `internal`.", example="1"),
+)
+_F = _in(
+    "query",
+    "f",
+    TEXT,
+    "Part of an address that counts on a visitor. What was not made for the token is ignored.",
 )
 _SITE = _in("path", "site", ID, "The site.", example="news")
 _SLOT = _in("path", "slot", ID, "The slot.", example="top")
@@ -76,6 +96,7 @@ def _event(noun: str) -> dict[str, Operation]:
             f"{noun} seen, by an image",
             {"200": _answer("A pixel.", _GIF, Adserve_Counted=_COUNTED), **common},
             _TOKEN,
+            _F,
             about=again,
         ),
         "post": _call(
@@ -83,6 +104,7 @@ def _event(noun: str) -> dict[str, Operation]:
             f"{noun} seen, by a beacon",
             {"204": _answer("Counted.", Adserve_Counted=_COUNTED), **common},
             _TOKEN,
+            _F,
             about=again,
         ),
     }

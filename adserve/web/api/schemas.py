@@ -222,7 +222,14 @@ _FALLBACK: Schema = {"const": True, "description": "The page shows its own: a pa
 
 
 def _delivery() -> Schemas:
-    both = {"slot": TEXT, "decision": TEXT, "html": TEXT, "page_view": TEXT}
+    both = {
+        "slot": TEXT,
+        "decision": TEXT,
+        "html": TEXT,
+        "page_view": TEXT,
+        "frequency": {"enum": ["visitor", "device", "none"], "description": "By what the reader was known."},
+    }
+    kept = {"seen": {**TEXT, "maxLength": 784, "description": "For the device to keep, and to send next time."}}
     link = {"type": "string", "format": "uri"}
     filled = shape(
         **both,
@@ -239,17 +246,19 @@ def _delivery() -> Schemas:
         view_url=link,
     )
     empty = shape(**both, filled={"const": False})
-    empty = {**empty, "properties": {**empty["properties"], "fallback": _FALLBACK}}
+    filled = {**filled, "properties": {**filled["properties"], **kept}}
+    empty = {**empty, "properties": {**empty["properties"], "fallback": _FALLBACK, **kept}}
+    page = shape(
+        page_view=TEXT,
+        slots={"type": "object", "additionalProperties": {"anyOf": [ref("Decision"), ref("UnknownSlot")]}},
+    )
     unknown = shape(slot=TEXT, filled={"const": False}, error={"const": "unknown_slot"})
     return {
         "Filled": filled,
         "Empty": empty,
         "UnknownSlot": unknown,
         "Decision": {"anyOf": [ref("Filled"), ref("Empty")]},
-        "Page": shape(
-            page_view=TEXT,
-            slots={"type": "object", "additionalProperties": {"anyOf": [ref("Decision"), ref("UnknownSlot")]}},
-        ),
+        "Page": {**page, "properties": {**page["properties"], **kept}},
         "Alive": shape(status={"const": "alive"}),
         "Version": shape(version=TEXT),
         "Readiness": shape(status={"enum": ["starting", "ready", "degraded"]}, warnings=list_of(TEXT)),
