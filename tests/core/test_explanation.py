@@ -150,3 +150,35 @@ def test_every_turn_has_its_part() -> None:
     parts: Parts = ((0, 200), (3, 100))
     found = Counter(turn(parts, (2 * at + 1) * CIRCLE // 1600) for at in range(800))
     assert found == {0: 200, 3: 100, None: 500}
+
+
+def test_what_goals_needed_then_is_what_they_share_by() -> None:
+    """Also where a page has excluded another goal, so that their pool was made for this one decision."""
+    things: dict[str, Thing] = {"site:news": SITE}
+    things["slot:news/top"] = Slot(id="news/top", serial=1, version=1, site="news", name="top", repeat="any")
+    of_each: list[dict[str, Any]] = [{}, {}, {"categories": ("cars",)}, {"tier": "sponsor"}]
+    for at, fields in enumerate(of_each, 1):
+        content = Content(revision=1, serial=at, click_url="https://shop.example/")
+        made_of: dict[str, Any] = {"goal": Goal(impressions=100), **fields}
+        things[f"campaign:c{at}"] = Campaign(
+            id=f"c{at}", serial=at, version=1, advertiser="a", name="c", slots=("news/*",), **made_of
+        )
+        things[f"creative:x{at}"] = Creative(
+            id=f"x{at}", serial=at, version=1, campaign=f"c{at}", name="x", kind="text", content=content,
+            state="approved", live=content, revisions=(Revision(1, at),),
+        )  # fmt: skip
+    slot = compile_catalog(1, things, compile_snippet).slots["news/top"]
+    standing, page, draws = Standing(), PageView(), Draws(random.Random(1))
+    standing.close(4, Reason.PACING)
+    standing.renew({1: 1, 2: 99, 3: 500})
+    page.beside[9], page.excluding = ((), ("category:cars",)), True
+    decision = made(slot, SlotRequest(), page, standing, draws)
+    standing.renew({1: 7, 2: 7, 3: 7})
+    told = whole_of(explain(decision, things))
+    assert {row.creative.id: (row.share, row.rejected) for row in told.rows} == {
+        "x1": (Fraction(1, 100), None),
+        "x2": (Fraction(99, 100), None),
+        "x3": (0, Reason.EXCLUDED),
+        "x4": (0, Reason.PACING),
+    }
+    assert told.same
