@@ -24,7 +24,7 @@ from adserve.flows.explain import answer_others, explain_here
 from adserve.flows.load import Loader
 from adserve.flows.report import keep_rolled_up
 from adserve.flows.services import Services
-from adserve.flows.track import price_later
+from adserve.flows.track import terms_later
 from adserve.flows.worker import Lifetimes, Worker
 from adserve.settings import Settings
 from adserve.signing import Stamp, make_secret, proofs, signing_keys, stamp_of
@@ -155,7 +155,7 @@ async def running(
             return True
 
         worker.catch_up = catch_up
-        replay = Replay(ledger, keys.prefix, clock, lambda serve: price_later(worker, refresh, serve))
+        replay = Replay(ledger, keys.prefix, clock, lambda serve: terms_later(worker, refresh, serve))
         try:
             await (admission.keep() if patient else admission.ask())
             await refresh()

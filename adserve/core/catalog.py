@@ -14,14 +14,17 @@ from typing import NamedTuple
 from adserve.core.model import Campaign, Creative, Thing
 from adserve.core.pool import Snippet as Snippet
 from adserve.core.slot import CompiledSlot as CompiledSlot
+from adserve.core.terms import Terms
 
 
 class Landing(NamedTuple):
-    """Where a click on a revision goes. `parts` is None when it may not go anywhere any more."""
+    """What an event of a revision has to know. `parts`: where a click goes, None when it may not go anywhere any
+    more."""
 
     creative: Creative
     campaign: Campaign
     parts: tuple[str, ...] | None
+    terms: Terms
 
 
 @dataclass(frozen=True, slots=True)

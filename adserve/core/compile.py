@@ -22,6 +22,7 @@ from adserve.core.model import TIERS, Advertiser, Campaign, Content, Creative, S
 from adserve.core.pool import Candidate, Entry, Render
 from adserve.core.reasons import Reason
 from adserve.core.slot import CompiledSlot
+from adserve.core.terms import NO_TERMS, terms_of
 from adserve.core.urls import UrlError, check_landing_url, compile_landing_url
 
 Things = Mapping[str, Thing]
@@ -153,6 +154,7 @@ def _landings(
     bad = {name for name in before.bad if isinstance(t := things.get(name), Creative) and t.campaign not in touched}
     for id_ in touched:
         campaign = things.get(f"campaign:{id_}")
+        terms = terms_of(campaign) if isinstance(campaign, Campaign) else NO_TERMS
         for creative in creatives.get(id_, ()):
             parts = None
             try:
@@ -160,7 +162,7 @@ def _landings(
             except UrlError:
                 bad.add(f"creative:{creative.id}")
             if isinstance(campaign, Campaign):
-                landing = Landing(creative, campaign, parts)
+                landing = Landing(creative, campaign, parts, terms)
                 landings.update((revision.serial, landing) for revision in creative.revisions)
             else:
                 bad.add(f"creative:{creative.id}")

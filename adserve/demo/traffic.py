@@ -18,11 +18,11 @@ from adserve.core.schedule import day_bounds, local_day, zone
 from adserve.core.slot import SlotRequest
 from adserve.core.standing import Standing
 from adserve.core.token import Serve
-from adserve.flows.serve import MOBILE_WIDTH, money_of
+from adserve.flows.serve import MOBILE_WIDTH
 from adserve.store.keys import tag_of
 from adserve.store.ledger import Ledger
 from adserve.store.spaces import Spaces
-from adserve.store.spool import Event, Spool
+from adserve.store.spool import Spool, event_of
 from adserve.wiring import Running
 
 STANDING = Standing()
@@ -93,14 +93,14 @@ def _events(
 ) -> list[asyncio.Future[str]]:
     """What a reader's browser would have sent."""
     assert held.worker.catalog is not None  # noqa: S101 - checked by the caller
-    cpm, cpc = money_of(held.worker.catalog.landings[serve.revision].campaign)
+    terms = held.worker.catalog.landings[serve.revision].terms
     kinds = [("i", 0.92), ("v", 0.64 if slot.slot.rank < 4 else 0.4), ("c", 0.012)]
     sent: list[asyncio.Future[str]] = []
     for kind, share in kinds:
         if chance.random() > share:
             break
         verdict = "bot" if chance.random() < 0.02 else "count"
-        sent.append(ledger.enqueue(Event(kind, serve, verdict, cpm, cpc), serve.issued + 5))
+        sent.append(ledger.enqueue(event_of(kind, serve, verdict, terms), serve.issued + 5))
         if verdict != "count":
             break
     return sent

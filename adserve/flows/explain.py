@@ -134,13 +134,22 @@ async def _ask(services: Services, worker: str, account: Account, what: Params) 
 
 
 async def answer_others(worker: Worker, questions: Questions, may: Callable[[], bool]) -> None:
-    """Answers for ever, while it may, what others ask this worker."""
-    while True:
-        if may() and worker.offers is not None:
+    """Answers, while it may, what others ask this worker; until it is cancelled, when the worker ends."""
+    try:
+        while True:
+            if may() and worker.offers is not None:
+                with contextlib.suppress(*REPLY_ERRORS):
+                    for question in await questions.take([*_own(worker), ANYONE]):
+                        await questions.answer(question, await _answer(worker, question.what))
+            await asyncio.sleep(EVERY_S)
+    finally:
+        if may():
             with contextlib.suppress(*REPLY_ERRORS):
-                for question in await questions.take([*(f"{one:x}" for one in names(worker)), ANYONE]):
-                    await questions.answer(question, await _answer(worker, question.what))
-        await asyncio.sleep(EVERY_S)
+                await questions.leave(_own(worker))
+
+
+def _own(worker: Worker) -> list[str]:
+    return [f"{one:x}" for one in names(worker)]
 
 
 async def _answer(worker: Worker, what: Params) -> bytes:

@@ -18,13 +18,14 @@ from adserve.core.journal import Decision, Stood, copied
 from adserve.core.model import DEVICES, Slot
 from adserve.core.report_cells import Where
 from adserve.core.slot import SlotRequest
+from adserve.core.terms import terms_of
 from adserve.core.token import FLAG_SERVED_COUNTS, Serve, decision_id, empty_id
 from adserve.core.visitor import sealed
 from adserve.flows.frequency import NOBODY, TOLD_NOTHING, Reading, Who, look, told
 from adserve.flows.worker import Worker
 from adserve.snippet import impression_image
 from adserve.store.keys import tag_of
-from adserve.store.spool import Event
+from adserve.store.spool import event_of
 
 MOBILE_WIDTH = 360
 """CSS pixels of a slot's box on a mobile device whose request says none."""
@@ -197,31 +198,18 @@ def serve_slot(
         FLAG_SERVED_COUNTS if at_serve else 0,
     )
     ledger.counts.served(serve)
-    visitor, window_s = "", 0
+    visitor = ""
     if choice.campaign.frequency is not None:
         sight = sight or Sight()
         sight.serve(choice.campaign, now)
-        visitor, window_s = sight.counts_on(choice.campaign.serial), choice.campaign.frequency.window_s
+        visitor = sight.counts_on(choice.campaign.serial)
     if at_serve:
-        verdict, counted = reader.verdict or "count", choice.campaign.serial
-        money = money_of(choice.campaign)
-        event = Event("i", serve, verdict, *money, campaign=counted, reader=visitor, window_s=window_s)
-        ledger.enqueue(event, now)
+        verdict = reader.verdict or "count"
+        ledger.enqueue(event_of("i", serve, verdict, terms_of(choice.campaign), reader=visitor), now)
     tokens = worker.signer.mint(serve)
     counts_on = f"?f={sealed(visitor, tokens[0], worker.keys[0])}" if visitor else ""
     said = TOLD_NOTHING if sight is None else told(worker, sight)
     return Filled(slot, choice, decision_id(tokens[0]), tokens, reader.base, reader.page_view, counts_on, said)
-
-
-def money_of(campaign: Any) -> tuple[str, str]:
-    """What an impression and a click of a campaign earn now, as fields for the event script."""
-    price = campaign.price
-    if price is None or price.model == "flat":
-        return "", ""
-    field = f"m.{price.currency}"
-    if price.model == "cpm":
-        return f"{field}:{price.micros // 1000}", ""
-    return "", f"{field}:{price.micros}"
 
 
 def serve_page(

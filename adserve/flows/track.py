@@ -9,15 +9,14 @@ from collections.abc import Awaitable, Callable
 from msgspec import Struct
 
 from adserve.core.catalog import Landing
-from adserve.core.model import Campaign
 from adserve.core.schedule import LATE_S
+from adserve.core.terms import NO_TERMS, Terms
 from adserve.core.token import SKEW_S, Serve
 from adserve.core.traffic import Address, client_network
 from adserve.core.urls import fill_macros
 from adserve.errors import BadToken, StoreUnavailable
-from adserve.flows.serve import money_of
 from adserve.flows.worker import Worker
-from adserve.store.spool import UNPRICED, Event
+from adserve.store.spool import UNPRICED, Event, event_of
 
 
 class Seen(Struct, frozen=True, gc=False):
@@ -52,11 +51,8 @@ def count(worker: Worker, seen: Seen, kind: str, verdict: str | None, reader: st
     counted nor spooled. `verdict`: why it is set aside, or None. `reader`: what stands for the visitor, if one is
     known."""
     landing = worker.catalog.landings.get(seen.serve.revision) if worker.catalog else None
-    money = money_of(landing.campaign) if landing else ("", "")
-    window_s = window_of(landing.campaign) if landing and reader else 0
     word = "late" if seen.late else verdict or "count"
-    campaign = landing.campaign.serial if window_s and landing else 0
-    event = Event(kind, seen.serve, word, *money, campaign=campaign, reader=reader, window_s=window_s)
+    event = event_of(kind, seen.serve, word, landing.terms if landing else NO_TERMS, reader=reader)
     return worker.ledger.enqueue(event, int(worker.clock()))
 
 
@@ -66,18 +62,13 @@ def put_by(worker: Worker, seen: Seen, kind: str, verdict: str | None, reader: s
     return worker.ledger.defer(event, int(worker.clock()))
 
 
-async def price_later(worker: Worker, refresh: Callable[[], Awaitable[None]], serve: Serve) -> tuple[str, str]:
-    """What an impression and a click of a serve earn, as fields for the event script, when that could not be told as
-    they came. Raises what `refresh` does when the store is away still."""
+async def terms_later(worker: Worker, refresh: Callable[[], Awaitable[None]], serve: Serve) -> Terms:
+    """The terms of a serve when they could not be told as its event came. Raises what `refresh` does when the store is
+    away still."""
     if worker.catalog is None or serve.revision not in worker.catalog.landings:
         await refresh()
     landing = worker.catalog.landings.get(serve.revision) if worker.catalog else None
-    return money_of(landing.campaign) if landing else ("", "")
-
-
-def window_of(campaign: Campaign) -> int:
-    """The seconds of its window; 0 when it may be seen any number of times."""
-    return campaign.frequency.window_s if campaign.frequency is not None else 0
+    return landing.terms if landing else NO_TERMS
 
 
 class Way(Struct, frozen=True):
@@ -101,7 +92,7 @@ def click(
         return Way(url, None)
     now = int(worker.clock())
     who = worker.client_digest(client_network(client()), landing.creative.serial, now // 86_400)
-    event = Event("c", seen.serve, "late" if seen.late else verdict or "count", *money_of(landing.campaign), who)
+    event = event_of("c", seen.serve, "late" if seen.late else verdict or "count", landing.terms, client=who)
     return Way(url, worker.ledger.enqueue(event, now))
 
 

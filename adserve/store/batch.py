@@ -11,6 +11,9 @@ from adserve.store.keys import BUCKET_S, Keys
 from adserve.store.line import Call, Words
 from adserve.store.spool import Event
 
+NO_CEILINGS = "-:-:-:-"
+"""Of impressions and clicks, in all and of a day each."""
+
 
 class Item:
     """An event on its way. `again`: the store may have it already."""
@@ -22,7 +25,7 @@ class Item:
 
 
 class Space(NamedTuple):
-    """A ledger space and a quarter-hour of it, as `event.lua` takes them: 16 keys and a line."""
+    """A ledger space and a quarter-hour of it, as `event.lua` takes them: 17 keys and a line."""
 
     keys: Words
     line: str
@@ -31,21 +34,22 @@ class Space(NamedTuple):
 class Batch:
     """The events of one call of `event.lua`."""
 
-    __slots__ = ("_clients", "_groups", "_keys", "_lines", "_spaces", "places")
+    __slots__ = ("_groups", "_keys", "_lines", "_names", "_others", "_spaces", "places")
 
-    def __init__(self) -> None:
+    def __init__(self, keys: Keys) -> None:
+        self._names = keys
         self.places: list[int] = []
         self._groups: dict[tuple[int, int, int], int] = {}
         self._keys: list[Words] = []
         self._spaces: list[str] = []
         self._lines: list[str] = []
-        self._clients: list[tuple[int, str]] = []
+        self._others: dict[str, int] = {}
 
     def add(self, place: int, item: Item, space_of: Callable[[int, int, int], Space]) -> None:
         """Takes an event, whose answer belongs to `place`; `space_of` gives that of an incarnation, tag, bucket."""
-        kind, serve, verdict, cpm, cpc, client = item.event[:6]
-        issued = serve.issued
-        name = (serve.incarnation, serve.tag, issued - issued % BUCKET_S)
+        kind, serve, verdict, cpm, cpc, client, campaign, day, ceilings, reader, window_s = item.event
+        issued, tag = serve.issued, serve.tag
+        name = (serve.incarnation, tag, issued - issued % BUCKET_S)
         group = self._groups.get(name)
         if group is None:
             space = space_of(*name)
@@ -53,14 +57,27 @@ class Batch:
             self._spaces.append(space.line)
             group = self._groups[name] = len(self._groups) + 1
         self.places.append(place)
-        if client:
-            self._clients.append((serve.tag, client))
-        self._lines.append(
-            f"{group} {kind} {serve.ordinal} {verdict} {cell_prefix(serve)} {cpm or '-'} {cpc or '-'} "
-            f"{len(self._clients) if client else 0} {item.arrival} {int(item.again)}\n"
+        names = self._names
+        clicks = self._other(names.click_rate(tag, client)) if client else 0
+        today = self._other(names.today(tag, day)) if day else 0
+        line = (
+            f"{group} {kind} {serve.ordinal} {verdict} {cell_prefix(serve)} {cpm or '-'} {cpc or '-'} {clicks} "
+            f"{item.arrival} {int(item.again)} {campaign} {day} {today}"
         )
+        if not (ceilings or reader):
+            self._lines.append(f"{line} 0 - -:-:-:- 0 0\n")
+            return
+        grants = self._other(names.grants(tag, campaign)) if ceilings else 0
+        seen = self._other(names.reader(tag, reader)) if reader else 0
+        grant = f"{serve.incarnation:x}:{serve.grant}"
+        self._lines.append(f"{line} {grants} {grant} {ceilings or NO_CEILINGS} {seen} {window_s}\n")
 
-    def call(self, now: int, keys: Keys) -> Call:
+    def _other(self, key: str) -> int:
+        """The number of a key that lies behind all groups."""
+        return self._others.setdefault(key, len(self._others) + 1)
+
+    def call(self, now: int) -> Call:
         """All of it as of `now` (epoch seconds); the script answers with a word for each of `places`."""
-        clients = Words.of(keys.click_rate(*one) for one in self._clients)
-        return Call([*self._keys, clients], Words.of((now, "".join(self._spaces), "".join(self._lines))))
+        return Call(
+            [*self._keys, Words.of(self._others)], Words.of((now, "".join(self._spaces), "".join(self._lines)))
+        )

@@ -33,12 +33,15 @@ keys, never text from outside; names stand in hash *fields* at most.
 | `{sK}:days` | sorted set of the days that exist | never | rollup.lua | store.reports |
 | `{sK}:f:INCARNATION` | hash: sequence, place, gaps | last lifetime + 48 h | serves.lua | serves.lua, event.lua |
 | `{sK}:p:INCARNATION` | hash: serves proven before their flush | last lifetime + 48 h | event.lua | serves.lua |
+| `{sK}:t` | hash, campaign and `.i` or `.c` to impressions or clicks in all | never | event.lua | event.lua, take.lua |
+| `{sK}:y:DAY` | the same of a local day of the campaign's zone | 4 days | event.lua | event.lua, take.lua |
+| `{sK}:g:CAMPAIGN` | hash, grant to `SIZE USED CLOSE DAY`, sums of closed ones | 4 days | take.lua, event.lua | both |
 | `{sK}:r:CLIENT` | list, times of the last 10 clicks | 60 s | event.lua | event.lua |
 | `{sK}:n:READER` | hash, campaign to `COUNT:START` | with its last window | event.lua | frequency.lua |
 
-K is 0 to 15: the serial of a campaign mod 16 for what belongs to a campaign, the serial of a slot
-mod 16 for what stayed empty. BUCKET is the epoch second at which a quarter of an hour begins,
-WEEK the number of weeks since the epoch. READER is a digest of a visitor's id, see `core.visitor`.
+K is 0 to 15: the serial of a campaign mod 16 for what belongs to a campaign, the serial of a slot mod 16 for what
+stayed empty. DAY is the ordinal of a date (1 is that of the year 1). BUCKET is the epoch second at which a quarter of
+an hour begins, WEEK the number of weeks since the epoch. READER is a digest of a visitor's id, see `core.visitor`.
 WORKER is an incarnation, or `any` for whichever looks first.
 
 A *cell* (field of a counter hash) is `SLOT.REVISION.TIER.DEVICE.METRIC`, all serials in decimal,
@@ -75,6 +78,9 @@ KINDS = {
     b"f": "flushes",
     b"p": "flushes",
     b"r": "click lists",
+    b"t": "totals",
+    b"y": "totals",
+    b"g": "grants",
     b"n": "frequency",
     b"media": "media",
     b"once": "idempotency keys",
@@ -159,6 +165,17 @@ class Keys:
 
     def proven(self, tag: int, incarnation: int) -> str:
         return f"{self.prefix}{{s{tag}}}:p:{incarnation:x}"
+
+    def totals(self, tag: int) -> str:
+        return f"{self.prefix}{{s{tag}}}:t"
+
+    def today(self, tag: int, day: int) -> str:
+        """`day`: the ordinal of a local day."""
+        return f"{self.prefix}{{s{tag}}}:y:{day}"
+
+    def grants(self, tag: int, campaign: int) -> str:
+        """`campaign`: its serial."""
+        return f"{self.prefix}{{s{tag}}}:g:{campaign}"
 
     def click_rate(self, tag: int, client: str) -> str:
         return f"{self.prefix}{{s{tag}}}:r:{client}"

@@ -63,7 +63,7 @@ class Ledger:
         self.breaker = breaker or Breaker()
         self._retain_s = retained_s(click_lifetime_s)
         self.counts = Counts(client, keys, spaces, spool, self.breaker, memory_s=self._retain_s)
-        self._line = Line(client, Script("cells", "event"))
+        self._line = Line(client, Script("cells", "grants", "event"))
         self._spaces: dict[tuple[int, int, int], Space] = {}
         self._waiting: list[Item] = []
         self._in_flight: list[Item] = []
@@ -160,10 +160,10 @@ class Ledger:
             tag = item.event.serve.tag if self._line.is_cluster else 0
             batch = batches.get(tag)
             if batch is None:
-                batch = batches[tag] = Batch()
+                batch = batches[tag] = Batch(self._keys)
             batch.add(place, item, self._space)
         try:
-            replies = await self._line.send([batch.call(now, self._keys) for batch in batches.values()])
+            replies = await self._line.send([batch.call(now) for batch in batches.values()])
         except Exception as problem:  # whatever a strange reply raises: counting must go on
             replies = [problem] * len(batches)
         found: list[str | Exception] = [""] * len(items)
@@ -187,7 +187,7 @@ class Ledger:
             hour = bucket // HOUR_S
             keys = [self._keys.ledger(tag, kind + what, incarnation, hour) for kind in "ivc" for what in "vfpl"]
             keys += [self._keys.counters(tag, bucket), self._keys.buckets(tag)]
-            keys += [self._keys.flushed(tag, incarnation), self._keys.proven(tag, incarnation)]
+            keys += [self._keys.flushed(tag, incarnation), self._keys.proven(tag, incarnation), self._keys.totals(tag)]
             space = Space(Words.of(keys), f"{hour * HOUR_S + self._retain_s} {bucket}\n")
             self._spaces[incarnation, tag, bucket] = space
         return space

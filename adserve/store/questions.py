@@ -93,5 +93,10 @@ class Questions:
         return found
 
     @understood
+    async def leave(self, names: Iterable[str]) -> None:
+        """A worker that ends says so."""
+        await self._client.delete(*(self._keys.alive(name) for name in names))
+
+    @understood
     async def answer(self, question: Question, answer: bytes) -> None:
         await self._client.set(self._keys.answer(question.id), answer, ex=KEPT_S)

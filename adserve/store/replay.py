@@ -7,26 +7,25 @@ import contextlib
 import os
 from collections.abc import Awaitable, Callable, Iterable
 
+from adserve.core.terms import Terms
 from adserve.core.token import Serve
 from adserve.errors import StoreUnavailable
 from adserve.store.batch import Item
 from adserve.store.client import REPLY_ERRORS
 from adserve.store.ledger import BATCH, FAILED, Ledger
-from adserve.store.spool import UNPRICED, Event, Flush, Record, Replayable, SpooledEvent
+from adserve.store.spool import UNPRICED, Event, Flush, Record, Replayable, SpooledEvent, event_of
 
 EVERY_S = 0.5
-Money = tuple[str, str]
-"""What an impression and a click earn, as fields for the event script; empty: nothing."""
 
 
 class Replay:
-    """The replaying side of a worker. `run` is its task. `price`: what an event of a serve earns, as its fields; raises
-    one of REPLY_ERRORS when that cannot be told yet."""
+    """The replaying side of a worker. `run` is its task. `terms`: those of the campaign of a serve; raises
+    one of REPLY_ERRORS when they cannot be told yet."""
 
     def __init__(
-        self, ledger: Ledger, prefix: str, clock: Callable[[], float], price: Callable[[Serve], Awaitable[Money]]
+        self, ledger: Ledger, prefix: str, clock: Callable[[], float], terms: Callable[[Serve], Awaitable[Terms]]
     ) -> None:
-        self._ledger, self._prefix, self._clock, self._price = ledger, prefix, clock, price
+        self._ledger, self._prefix, self._clock, self._terms = ledger, prefix, clock, terms
 
     async def run(self) -> None:
         spool = self._ledger.spool
@@ -103,8 +102,8 @@ class Replay:
     async def _priced(self, event: Event) -> Event:
         if event.cpm != UNPRICED:
             return event
-        cpm, cpc = await self._price(event.serve)
-        return event._replace(cpm=cpm, cpc=cpc)
+        terms = await self._terms(event.serve)
+        return event_of(event.kind, event.serve, event.verdict, terms, client=event.client, reader=event.reader)
 
 
 def _chunks(records: Iterable[Record]) -> Iterable[list[Record]]:

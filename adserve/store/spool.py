@@ -24,6 +24,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from adserve.core.terms import Terms
 from adserve.core.token import Serve
 from adserve.errors import StoreUnavailable
 from adserve.store.spaces import Place
@@ -45,12 +46,22 @@ class Event(NamedTuple):
     client: str = ""
     """Keyed hash of client and creative, for the click rate rule; empty: no rule."""
     campaign: int = 0
+    """Its serial; 0 as long as that is not known."""
     day: int = 0
+    """The ordinal of the campaign's local day of the serve."""
     limits: str = ""
+    """Of the campaign, see `core.terms`."""
     reader: str = ""
     """Digest of the visitor on whom an impression counts; empty: on none."""
     window_s: int = 0
     """Of the campaign's frequency."""
+
+
+def event_of(kind: str, serve: Serve, verdict: str, terms: Terms, *, client: str = "", reader: str = "") -> Event:
+    """An event under the terms of its campaign."""
+    cpm, cpc, campaign, limits, window_s, _ = terms
+    day = terms.day(serve.issued) if campaign else 0
+    return Event(kind, serve, verdict, cpm, cpc, client, campaign, day, limits, reader, window_s if reader else 0)
 
 
 class Flush(NamedTuple):

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from adserve.core.reasons import Reason
 from adserve.settings import Settings
+from adserve.wiring import running
 from tests.conftest import Api, Clock
 
 
@@ -249,3 +250,36 @@ async def test_a_decision_that_comes_out_otherwise_is_reported(api: Api) -> None
         told = [await replayed(api, id_) for id_ in last]
     assert [one["same"] for one in told].count(False) == 1
     assert [line["event"] for line in logs].count("decision_differs") == 1
+
+
+async def test_whichever_worker_is_asked_the_one_that_decided_answers(
+    store_url: str, settings: Settings, clock: Clock, api: Api
+) -> None:
+    """Two workers of one store: of filled and empty slots, for staff and for an advertiser; when the one that decided
+    has ended, nobody knows."""
+    await api.world()
+    await api.make("PUT", "/advertisers/zeta", {"name": "Zeta"})
+    ids = {await api.creative("mine"), await api.creative("theirs", advertiser="zeta")}
+    key = (await api.make("POST", "/keys", {"role": "advertiser", "advertiser": "acme", "name": "p"}))["key"]
+    own = dataclasses.replace(settings, data_dir=settings.data_dir / "two")
+    own.data_dir.mkdir()
+    async with running(own, store_url, clock=clock) as other:
+        there = Api(other)
+        decision = await there.decide()
+        await api.make("PATCH", "/sites/news", {"state": "paused"})
+        await other.services.refresh()
+        empty = await there.decide()
+        told = await replayed(api, decision["decision"])
+        assert (told["outcome"], told["same"], {*rows(told)}) == (decision["creative"], True, ids)
+        assert told == await replayed(there, decision["decision"])
+        told = await replayed(api, empty["decision"])
+        assert (told["outcome"], told["reason"]) == (None, "paused")
+        reply = await api.http.get(
+            f"/api/v1/explain/{decision['decision']}", headers={"Authorization": f"Bearer {key}"}
+        )
+        assert "theirs" not in reply.text
+        assert reply.json()["candidates"][-1]["creative"] == "other"
+        await there.http.aclose()
+    reply = await api.call("GET", f"/explain/{decision['decision']}")
+    assert reply.status_code == 404
+    assert "remembers" in reply.json()["detail"]

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adserve.core.terms import NO_TERMS, Terms
 from adserve.core.token import Serve
 from adserve.errors import StoreUnavailable
 from adserve.store.breaker import FAILURES, OPEN_S, Breaker
@@ -65,8 +66,8 @@ def test_records_come_back_as_they_were_written(tmp_path: Path) -> None:
     assert list(spool.directory.iterdir()) == []
 
 
-async def no_price(_: Serve) -> tuple[str, str]:
-    return "", ""
+async def no_terms(_: Serve) -> Terms:
+    return NO_TERMS
 
 
 async def test_a_sync_that_is_cancelled_before_it_begins_lets_go_of_the_file(tmp_path: Path) -> None:
@@ -74,7 +75,7 @@ async def test_a_sync_that_is_cancelled_before_it_begins_lets_go_of_the_file(tmp
     spool = Spool(tmp_path / "spool", "p:", 1)
     spool.put_event(EVENT, 1_800_000_001, again=False)
     client = connect(f"unix://{tmp_path}/none")
-    replay = Replay(Ledger(client, Keys("p:"), Spaces(), spool, click_lifetime_s=1), "p:", time.time, no_price)
+    replay = Replay(Ledger(client, Keys("p:"), Spaces(), spool, click_lifetime_s=1), "p:", time.time, no_terms)
     free = threading.Event()
     with ThreadPoolExecutor(1) as threads:
         asyncio.get_running_loop().set_default_executor(threads)
@@ -146,13 +147,13 @@ def test_records_of_another_prefix_are_not_taken(tmp_path: Path) -> None:
 
 def test_a_full_spool_and_one_that_cannot_be_written_refuse(tmp_path: Path) -> None:
     """Before the answer, and without spoiling what is there; the bound is that of the directory."""
-    spool = Spool(tmp_path, "p:", 1, limit=300)
+    spool = Spool(tmp_path, "p:", 1, limit=340)
     spool.put_event(EVENT, 0, again=False)
     spool.put_event(EVENT, 1, again=False)
     with pytest.raises(StoreUnavailable, match="full"):
         spool.put_event(EVENT, 2, again=False)
     with pytest.raises(StoreUnavailable, match="full"):
-        Spool(tmp_path, "p:", 2, limit=300).put_event(EVENT, 0, again=False)
+        Spool(tmp_path, "p:", 2, limit=340).put_event(EVENT, 0, again=False)
     spool.close()
     assert len(read(tmp_path)) == 2
     blocked = tmp_path / "file"
