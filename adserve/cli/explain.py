@@ -72,7 +72,7 @@ def _lines(found: dict[str, Any]) -> list[str]:
     verb = "would show" if found["decision"] is None else "showed"
     lines = [f"{found['slot']} {verb} {outcome} (catalog {found['catalog_version']}, {found['at']})"]
     if found["by"] == CATALOG:
-        lines.append("no worker runs: by the stored catalog alone, as if no goal and no cap were reached")
+        lines.append("no worker answers: by the stored catalog alone, as if no goal and no cap were reached")
     if not found["same"]:
         lines.append("MADE AGAIN, THE DECISION COMES OUT OTHERWISE: please report this with the log of the worker")
     rows = [{**row, "share": _percent(row["share"]), "rejected": row["rejected"] or ""} for row in found["candidates"]]

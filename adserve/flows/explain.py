@@ -45,8 +45,12 @@ EVERY_S = 0.2
 async def explain_live(services: Services, account: Account, params: Params) -> dict[str, Any]:
     """What a request would get now, and why. `params` have passed the checks of `core.asking`, and name site and slot.
     NotFound for a slot that is not there for the account."""
-    asked = services.explain(account, params) if services.explain else _ask(services, ANYONE, account, params)
-    told = await asked
+    if services.explain is not None:
+        told = await services.explain(account, params)
+    else:
+        told = None
+        with contextlib.suppress(StoreUnavailable):  # the last worker ended a moment ago
+            told = await _ask(services, ANYONE, account, params)
     if told is not None:
         return told
     version, things = await services.catalog.load_all()
