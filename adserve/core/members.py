@@ -24,7 +24,7 @@ SITE: Fields = fields_of(
     origins=v.list_of(v.origin, 100).noted("Where its pages live. Stored, without effect yet."),
     timezone=v.timezone.noted("The IANA zone of its days."),
     clients=v.one_of("browser", "app").noted("`app` also counts events of clients that are no browser."),
-    unlabelled=v.one_of("serve", "block").noted("What becomes of a page without labels. `block` has no effect yet."),
+    unlabelled=v.one_of("serve", "block").noted("Whether what excludes labels or addresses serves on pages without."),
     state=_STATE,
 )
 SLOT: Fields = fields_of(

@@ -21,8 +21,9 @@ from adserve.flows.frequency import Reading
 from adserve.flows.serve import Filled, Reader, serve_page, serve_slot, sight_of
 from adserve.flows.worker import Worker
 from adserve.web.answers import COMMON, HTML, TEXT, Answer, Head, Waiting, on_the_wire
-from adserve.web.client import Ask, Query, parameters, reader_of, text
+from adserve.web.client import Ask, reader_of
 from adserve.web.events import Events
+from adserve.web.parameters import Query, parameters, text
 from adserve.web.protocol import FAILED, LATER, Later, Write
 
 MAX_INSTANCES = 100

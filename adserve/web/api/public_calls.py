@@ -55,7 +55,11 @@ _READER = (
     _in(
         "query", "pv", TEXT, "The id of one rendering of a page: 8 to 64 of A-Z, a-z, 0-9, _ and -.", example="a1b2c3d4"
     ),
-    _in("query", "country", TEXT, "ISO 3166-1 alpha-2. Only of callers with a key; no effect yet.", example="IN"),
+    _in("query", "labels", TEXT, "What the page is about: up to 50, comma-separated, in any script.", example="world"),
+    _in("query", "url", TEXT, "The page's address; its query is dropped.", example="https://news.example/world/1"),
+    _in("query", "lang", TEXT, "BCP 47. Left out: the first of Accept-Language.", example="en-GB"),
+    _in("query", "country", TEXT, "ISO 3166-1 alpha-2. Only of callers with a key.", example="IN"),
+    _in("query", "kv.section", TEXT, "A key-value; any name may stand behind `kv.`.", example="front"),
     _in(
         "query",
         "visitor",
