@@ -22,7 +22,9 @@ DELIVERY = {
 }
 """The hot routes, which stand in no table of the product."""
 
-CONTEXT = ("labels", "url", "lang", "country", "device", "width", "visitor", "pv", "kv.section", "internal")
+CONTEXT = (
+    *("labels", "url", "lang", "country", "device", "width", "visitor", "pv", "plan", "count", "kv.section", "internal"),
+)
 QUERIES: dict[str, tuple[str, ...]] = {
     "/v1/slots/{site}/{slot}": CONTEXT,
     "/v1/pages/{site}": ("slots", *CONTEXT),
