@@ -303,7 +303,8 @@ class CompiledSlot:
         """The campaigns that can serve this request if the reader has not had enough of them."""
         found: list[Campaign] = []
         if self.capped and self.live:
-            for view in self.views(request._replace(known=True, tired=frozenset()), now).able:
+            request = request if request.knows == KNOWN else request._replace(known=True, tired=frozenset())
+            for view in self.views(request, now).able:
                 mask = view.open(standing, now) & view.masks.capped
                 if mask:
                     found += [one.campaign for one in view.masks.members(mask)]

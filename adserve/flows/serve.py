@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from msgspec import Struct
@@ -19,9 +19,9 @@ from adserve.core.model import DEVICES, Slot
 from adserve.core.report_cells import Where
 from adserve.core.slot import SlotRequest
 from adserve.core.terms import terms_of
-from adserve.core.token import FLAG_SERVED_COUNTS, Serve, decision_id, empty_id
+from adserve.core.token import FLAG_SERVED_COUNTS, Key, Serve, decision_id, empty_id
 from adserve.core.visitor import sealed
-from adserve.flows.frequency import NOBODY, TOLD_NOTHING, Reading, Who, look, told
+from adserve.flows.frequency import NOBODY, Reading, Who, look, told
 from adserve.flows.worker import Worker
 from adserve.snippet import impression_image
 from adserve.store.keys import tag_of
@@ -59,7 +59,9 @@ class Filled(Struct, frozen=True, gc=False):
     page_view: str | None
     counts_on: str = ""
     """The query of its impression and view, when they count for a visitor."""
-    told: Mapping[str, str] = TOLD_NOTHING
+    sight: Sight | None = None
+    key: Key | None = None
+    """What is known of the reader, and what signs that for its device."""
 
     @property
     def html(self) -> str:
@@ -92,7 +94,7 @@ class Filled(Struct, frozen=True, gc=False):
             "view_url": f"{self.base}/e/v/{view}{self.counts_on}",
             "label": slot.label,
             "page_view": self.page_view or new_page_view(),
-            **self.told,
+            **told(self.sight, self.key),
         }
 
 
@@ -107,7 +109,8 @@ class Empty(Struct, frozen=True, gc=False):
     made: int
     device: int
     fallback: bool = False
-    told: Mapping[str, str] = TOLD_NOTHING
+    sight: Sight | None = None
+    key: Key | None = None
 
     @property
     def id(self) -> str:
@@ -123,7 +126,7 @@ class Empty(Struct, frozen=True, gc=False):
             "decision": self.id,
             "html": "",
             "page_view": self.page_view or new_page_view(),
-            **self.told,
+            **told(self.sight, self.key),
         }
 
 
@@ -142,11 +145,15 @@ def request_of(reader: Reader, sight: Sight | None = None) -> SlotRequest:
     return SlotRequest(width, reader.context, countable, sight.known, sight.tired)
 
 
+_KNOWN = Sight(known=True)
+"""Of a reader who has seen nothing: whatever could serve is looked up."""
+
+
 def sight_of(worker: Worker, slots: Iterable[CompiledSlot], reader: Reader) -> Sight | Reading | None:
     """What is known of the reader of a call, for all the slots that it asks for; None when there is nothing to know."""
     if reader.who is NOBODY:
         return None
-    request = request_of(reader)
+    request = request_of(reader, _KNOWN)
     return look(worker, reader.who, [(slot, request) for slot in slots])
 
 
@@ -173,9 +180,8 @@ def serve_slot(
         worker.journal.add(
             Decision(slot, request, before, stood, now, draws.point, draws.turns, choice, incarnation, number, now)
         )
-        said = TOLD_NOTHING if sight is None else told(worker, sight)
-        fallback = choice is not None
-        return Empty(slot.slot, reader.page_view, incarnation, number, now, reader.device, fallback, said)
+        fallback, key = choice is not None, worker.keys[0]
+        return Empty(slot.slot, reader.page_view, incarnation, number, now, reader.device, fallback, sight, key)
     if page is not None:
         page.add(choice)
     tag = tag_of(choice.campaign.serial)
@@ -191,7 +197,7 @@ def serve_slot(
         issued,
         serial,
         choice.entry.content.serial,
-        0,
+        worker.allowances.use(choice.campaign, now) if request.countable else 0,
         tag,
         choice.tier,
         reader.device,
@@ -207,9 +213,9 @@ def serve_slot(
         verdict = reader.verdict or "count"
         ledger.enqueue(event_of("i", serve, verdict, terms_of(choice.campaign), reader=visitor), now)
     tokens = worker.signer.mint(serve)
-    counts_on = f"?f={sealed(visitor, tokens[0], worker.keys[0])}" if visitor else ""
-    said = TOLD_NOTHING if sight is None else told(worker, sight)
-    return Filled(slot, choice, decision_id(tokens[0]), tokens, reader.base, reader.page_view, counts_on, said)
+    key = worker.keys[0]
+    counts_on = f"?f={sealed(visitor, tokens[0], key)}" if visitor else ""
+    return Filled(slot, choice, decision_id(tokens[0]), tokens, reader.base, reader.page_view, counts_on, sight, key)
 
 
 def serve_page(
@@ -234,5 +240,5 @@ def serve_page(
             figures.page_slots_empty += 1
         answers[name] = made.as_json()
     found = {name: answers.get(name) or {"slot": name, "filled": False, "error": "unknown_slot"} for name, _ in slots}
-    kept = {"seen": told(worker, sight)["seen"]} if sight.mode == "device" else {}
+    kept = {"seen": told(sight, worker.keys[0])["seen"]} if sight.mode == "device" else {}
     return {"page_view": reader.page_view, "slots": found, **kept}

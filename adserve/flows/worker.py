@@ -9,9 +9,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from adserve.core.allowance import Allowances
 from adserve.core.catalog import Catalog
+from adserve.core.curve import Curve
 from adserve.core.figures import Figures
 from adserve.core.journal import Journal
+from adserve.core.model import Campaign
 from adserve.core.rotation import Draws
 from adserve.core.standing import Standing
 from adserve.core.token import Key, Signer
@@ -50,8 +53,11 @@ class Worker:
     """In lower case; that of a trusted proxy is believed."""
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
     draws: Draws = field(default_factory=lambda: Draws(random.Random(secrets.randbits(128))))  # noqa: S311
+    workers: int = 1
+    """How many there are, on this host."""
     standing: Standing = field(default_factory=Standing)
     """How campaigns with goals and caps stand."""
+    allowances: Allowances = field(init=False)
     journal: Journal = field(default_factory=Journal)
     """What it decided last."""
     catalog: Catalog | None = None
@@ -76,6 +82,16 @@ class Worker:
         self.use_keys(self.keys)
         trusted = self.trusted
         self.is_proxy = lru_cache(maxsize=1_000)(lambda peer: is_trusted(peer, trusted))
+        self.allowances = Allowances(
+            self.standing,
+            lambda: f"{self.ledger.spaces.incarnation:x}",
+            self._curve,
+            workers=self.workers,
+            lifetime_s=self.lifetimes.impression_s,
+        )
+
+    def _curve(self, campaign: Campaign, now: int) -> Curve | None:
+        return self.curves.of(campaign, self.catalog, now) if self.catalog is not None else None
 
     @property
     def clock_off_s(self) -> float:
