@@ -15,7 +15,7 @@ from typing import NamedTuple
 from adserve.core.bits import flags_of
 from adserve.core.chances import chances
 from adserve.core.compile import PIECE, Steps, fits
-from adserve.core.decide import decide
+from adserve.core.decide import apart, decide
 from adserve.core.explain import gates, why_empty
 from adserve.core.hours import hours_of
 from adserve.core.journal import Decision
@@ -174,9 +174,8 @@ def _why(
         return Reason.OUT_OF_HOURS
     entry = place.entries.get(creative.serial) if place is not None else None
     if place is None or entry is None:
-        approved = creative.live is not None and creative.state in ("approved", "pending")
-        live = creative.live
-        return Reason.SIZE if approved and live and not fits(creative, live, slot.slot) else Reason.NOT_APPROVED
+        live = creative.live if creative.state in ("approved", "pending") else None
+        return Reason.NOT_APPROVED if live is None or fits(creative, live, slot.slot) else Reason.SIZE
     width = decision.request.width
     if entry.content.width > (ANY_WIDTH if width is None else width):
         return Reason.SIZE
@@ -188,6 +187,8 @@ def _why(
         shown = creative.serial in decision.page.shown.get(campaign.serial, ())
         if shown and (fails is None or _ORDER[fails] > _ORDER[Reason.ALREADY_ON_PAGE]):
             fails = Reason.ALREADY_ON_PAGE
+    if fails is None and creative.serial in apart(slot, decision.page).get(campaign.serial, ()):
+        fails = Reason.COMPANIONS
     if fails is not None:
         return fails
     shares = campaign.goal is not None and campaign.goal.share is not None
