@@ -4,35 +4,40 @@ Everything begins with the prefix from the settings (default `adserve:`), then a
 one script touches one hash slot on a Cluster. Only serials and ids that the service made go into
 keys, never text from outside; names stand in hash *fields* at most.
 
-| key | type | expires | written by | read by | |---|---|---|---|---| | `{cat}:objects` | hash, `kind:id` to JSON |
-never | store.catalog | catalog loader | | `{cat}:changed` | sorted set, `kind:id` by version | never | store.catalog |
-catalog loader | | `{cat}:version` | integer, raised by every change | never | store.catalog | every worker, 5 times a
-second | | `{cat}:serials` | hash, noun to last serial | never | store.catalog | store.catalog | | `{cat}:keys` | hash,
-key id to JSON with a digest | never | account.lua | store.accounts | | `{cat}:keys:version` | integer, raised by every
-change of `keys` | never | account.lua | store.accounts | | `{cat}:audit` | stream, who changed what | never |
-catalog_put.lua, account.lua | `GET /audit` | | `{cat}:schema` | number of the form of all this, `1`, or `1>2` while
-migrated | never | store.schema | every worker | | `{cat}:schema:by` | version of adserve that wrote that number | never
-| store.schema | store.schema | | `{cat}:secret` | check value of the secret, or `unfinished` | never | flows.admit,
-store.load | flows.admit | | `{cat}:curves` | hash, slot serial to a packed week of its requests | never | store.curves
-| every worker | | `{cat}:curves:at` | epoch second up to which they were learned | never | store.curves | every worker
-| | `{cat}:curves:claim` | who learns just now | 60 s | store.curves | store.curves | | `{cat}:salt:WEEK` | 16 random
-bytes in hex, of visitors' digests | with the week after | store.salts | store.salts | | `{o:DIGEST}:once` | hash:
-fingerprint, id, claim, answer of a call | 24 h | once.lua, once_end.lua | once.lua | | `{ask}:alive:WORKER` | `1`: this
-worker lives | 5 s | questions.lua | question.lua | | `{ask}:q:WORKER` | list of questions to a worker, JSON | 10 s |
-question.lua | questions.lua | | `{ask}:answer:ID` | answer to a question, JSON | 10 s | store.questions |
-store.questions | | `{a:CALLER}:rate` | integer, until when a caller of the API used up its rate | then | gcra.lua |
-gcra.lua | | `{m:HASH}:media` | bytes of a picture | never | store.media | `GET /m/` | | `{sK}:l:WHAT:INCARNATION:HOUR`
-| bitmap, one bit a serve | last lifetime + 48 h | event.lua | event.lua | | `{sK}:c:BUCKET` | hash, cell to count |
-rolled up after 35 days | event.lua, serves.lua | store.reports | | `{sK}:buckets` | sorted set of the BUCKETs that
-exist | never | event.lua, serves.lua | store.reports | | `{sK}:d:YYYYMMDD` | hash, cell to count, a site-local day |
-never | rollup.lua | store.reports | | `{sK}:days` | sorted set of the days that exist | never | rollup.lua |
-store.reports | | `{sK}:f:INCARNATION` | hash: sequence, place, gaps | last lifetime + 48 h | serves.lua | serves.lua,
-event.lua | | `{sK}:p:INCARNATION` | hash: serves proven before their flush | last lifetime + 48 h | event.lua |
-serves.lua | | `{sK}:t` | hash, campaign and `.i` or `.c` to its impressions or clicks in all | never | event.lua |
-event.lua, take.lua | | `{sK}:y:DAY` | the same of a local day of the campaign's zone | 4 days | event.lua | event.lua,
-take.lua | | `{sK}:g:CAMPAIGN` | hash, grant to `SIZE USED CLOSE DAY`, sums of closed ones | 4 days | take.lua,
-event.lua | both | | `{sK}:r:CLIENT` | list, times of the last 10 clicks | 60 s | event.lua | event.lua | |
-`{sK}:n:READER` | hash, campaign to `COUNT:START` | with its last window | event.lua | frequency.lua |
+| key | type | expires | written by | read by |
+|---|---|---|---|---|
+| `{cat}:objects` | hash, `kind:id` to JSON | never | store.catalog | catalog loader |
+| `{cat}:changed` | sorted set, `kind:id` by version | never | store.catalog | catalog loader |
+| `{cat}:version` | integer, raised by every change | never | store.catalog | every worker, 5 times a second |
+| `{cat}:serials` | hash, noun to last serial | never | store.catalog | store.catalog |
+| `{cat}:keys` | hash, key id to JSON with a digest | never | account.lua | store.accounts |
+| `{cat}:keys:version` | integer, raised by every change of `keys` | never | account.lua | store.accounts |
+| `{cat}:audit` | stream, who changed what | never | catalog_put.lua, account.lua | `GET /audit` |
+| `{cat}:schema` | number of the form of all this, `1`, or `1>2` while migrated | never | store.schema | every worker |
+| `{cat}:schema:by` | version of adserve that wrote that number | never | store.schema | store.schema |
+| `{cat}:secret` | check value of the secret, or `unfinished` | never | flows.admit, store.load | flows.admit |
+| `{cat}:curves` | hash, slot serial to a packed week of its requests | never | store.curves | every worker |
+| `{cat}:curves:at` | epoch second up to which they were learned | never | store.curves | every worker |
+| `{cat}:curves:claim` | who learns just now | 60 s | store.curves | store.curves |
+| `{cat}:salt:WEEK` | 16 random bytes in hex, of visitors' digests | with the week after | store.salts | store.salts |
+| `{o:DIGEST}:once` | hash: fingerprint, id, claim, answer of a call | 24 h | once.lua, once_end.lua | once.lua |
+| `{ask}:alive:WORKER` | `1`: this worker lives | 5 s | questions.lua | question.lua |
+| `{ask}:q:WORKER` | list of questions to a worker, JSON | 10 s | question.lua | questions.lua |
+| `{ask}:answer:ID` | answer to a question, JSON | 10 s | store.questions | store.questions |
+| `{a:CALLER}:rate` | integer, until when a caller of the API used up its rate | then | gcra.lua | gcra.lua |
+| `{m:HASH}:media` | bytes of a picture | never | store.media | `GET /m/` |
+| `{sK}:l:WHAT:INCARNATION:HOUR` | bitmap, one bit a serve | last lifetime + 48 h | event.lua | event.lua |
+| `{sK}:c:BUCKET` | hash, cell to count | rolled up after 35 days | event.lua, serves.lua | store.reports |
+| `{sK}:buckets` | sorted set of the BUCKETs that exist | never | event.lua, serves.lua | store.reports |
+| `{sK}:d:YYYYMMDD` | hash, cell to count, a site-local day | never | rollup.lua | store.reports |
+| `{sK}:days` | sorted set of the days that exist | never | rollup.lua | store.reports |
+| `{sK}:f:INCARNATION` | hash: sequence, place, gaps | last lifetime + 48 h | serves.lua | serves.lua, event.lua |
+| `{sK}:p:INCARNATION` | hash: serves proven before their flush | last lifetime + 48 h | event.lua | serves.lua |
+| `{sK}:t` | hash, campaign and `.i` or `.c` to its impressions or clicks | never | event.lua | event.lua, take.lua |
+| `{sK}:y:DAY` | hash, the same of a local day of its zone | 4 days | event.lua | event.lua, take.lua |
+| `{sK}:g:CAMPAIGN` | hash, grant to `SIZE USED CLOSE DAY`, sums of closed ones | 4 days | take.lua, event.lua | both |
+| `{sK}:r:CLIENT` | list, times of the last 10 clicks | 60 s | event.lua | event.lua |
+| `{sK}:n:READER` | hash, campaign to `COUNT:START` | with its last window | event.lua | frequency.lua |
 
 K is 0 to 15: the serial of a campaign mod 16 for what belongs to a campaign, the serial of a slot mod 16 for what
 stayed empty. DAY is the ordinal of a date (1 is that of the year 1). BUCKET is the epoch second at which a quarter of
