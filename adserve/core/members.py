@@ -69,7 +69,16 @@ CAMPAIGN: Fields = fields_of(
     state=_STATE,
 )
 
-FREE: Fields = fields_of(Creative, name=_NAME, weight=_WEIGHT, starts=_STARTS, ends=_ENDS)
+FREE: Fields = fields_of(
+    Creative,
+    name=_NAME,
+    weight=_WEIGHT,
+    companions=v.check_id.noted(
+        "A name that several creatives of a campaign have: a page view shows all of them or none.", examples=["spring"]
+    ),
+    starts=_STARTS,
+    ends=_ENDS,
+)
 """What may change of a creative without a review."""
 KIND = v.one_of("image", "text", "passback", later=("html",)).noted("What it is.")
 _LANDING = v.landing.noted("Where a click leads: public http or https. Macros in the query are filled.")

@@ -15,6 +15,7 @@ from adserve.core.curve import Curve
 from adserve.core.figures import Figures
 from adserve.core.journal import Journal
 from adserve.core.model import Campaign
+from adserve.core.plan import Sealer
 from adserve.core.rotation import Draws
 from adserve.core.standing import Standing
 from adserve.core.token import Key, Signer
@@ -77,6 +78,7 @@ class Worker:
     signer: Signer = field(init=False)
     is_proxy: Callable[[str], bool] = field(init=False)
     """Whether an address is one of the trusted proxies."""
+    plans: Sealer = field(init=False)
 
     def __post_init__(self) -> None:
         self.use_keys(self.keys)
@@ -106,7 +108,7 @@ class Worker:
     def use_keys(self, keys: tuple[Key, ...]) -> None:
         """From now on the first signs and all verify."""
         self.keys = keys
-        self.signer = Signer(keys)
+        self.signer, self.plans = Signer(keys), Sealer(keys)
 
     def visitor_digests(self, visitor: str, now: int) -> tuple[str, ...]:
         """What stands for a visitor in the store, the newest first; none while the salt is not known."""

@@ -11,6 +11,7 @@ from starlette.types import Scope
 
 from adserve.core.access import Account
 from adserve.core.model import DEVICES
+from adserve.core.plan import PREFIX, BadPlan, Plan
 from adserve.core.seen import read
 from adserve.core.traffic import Address, Agent, client_address
 from adserve.flows.frequency import NOBODY, PRIVATE, Who
@@ -96,7 +97,8 @@ def reader_of(worker: Worker, ask: Ask, query: Query, *, clients: str) -> Reader
         who = PRIVATE if private else NOBODY
         context, _ = context_of(query, agent.device, proxied_country(worker, ask), languages)
         return Reader(verdict, agent.device, None, None, base_url(worker, ask), context, who)
-    device, width, page_view, country = agent.device, None, None, None
+    device, width, country = agent.device, None, None
+    page_view: Plan | str | None = None
     if (asked := text(query, b"width")) is not None:
         if _WIDTH.match(asked):
             width = int(asked)
@@ -107,10 +109,8 @@ def reader_of(worker: Worker, ask: Ask, query: Query, *, clients: str) -> Reader
             device = DEVICES.index(asked)
         else:
             worker.malformed += 1
-    page_view = text(query, b"pv")
-    if page_view is not None and not _PAGE_VIEW.match(page_view):
-        worker.malformed += bool(page_view)
-        page_view = None
+    if b"pv" in query:
+        page_view = page_view_of(worker, query)
     if ask.caller is not None and (asked := text(query, b"country")) is not None:
         country = country_of(asked)
         worker.malformed += country is None
@@ -124,6 +124,21 @@ def proxied_country(worker: Worker, ask: Ask) -> str | None:
     """The country that a trusted proxy found, where one is to be asked."""
     sent = ask.headers.get(worker.country_header) if worker.country_header else None
     return country_of(sent.decode("latin-1").strip()) if sent is not None and worker.is_proxy(ask.peer) else None
+
+
+def page_view_of(worker: Worker, query: Query) -> Plan | str | None:
+    """The plan that an earlier call handed out, or an id of the caller's own making. What is neither, or a plan that is
+    altered or too old, is ignored and counted: the page starts anew."""
+    given = text(query, b"pv")
+    if given is not None and _PAGE_VIEW.match(given):
+        return given
+    if given is not None and given.startswith(PREFIX):
+        try:
+            return worker.plans.open(given, int(worker.clock()))
+        except BadPlan:
+            pass
+    worker.malformed += given != ""
+    return None
 
 
 def who_of(worker: Worker, query: Query) -> Who:
