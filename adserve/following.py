@@ -11,7 +11,6 @@ import structlog
 
 from adserve.errors import AdserveError, OtherSchema, SettingsError, UnfitStore
 from adserve.flows.admit import Admission, knows_secret
-from adserve.flows.report import roll_up_old
 from adserve.flows.services import Services
 from adserve.flows.worker import Worker
 from adserve.settings import Settings
@@ -125,14 +124,3 @@ async def follow_catalog(held: Running, store: CatalogStore, load: Together) -> 
             await recover(held.services.client)
             silent_s = time.monotonic() - held.last_contact
             held.worker.stale = silent_s > held.settings.stale_limit_s
-
-
-async def keep_house(held: Running) -> None:
-    """Rolls quarter-hours older than the limit up to site-local days."""
-    while True:
-        try:
-            if held.worker.catalog is not None and held.admission.given:
-                await roll_up_old(held.services, held.worker.catalog.things)
-        except REPLY_ERRORS:
-            log.warning("roll_up_postponed")
-        await asyncio.sleep(ROLL_UP_S)

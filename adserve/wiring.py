@@ -8,6 +8,7 @@ import time
 import tomllib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -19,12 +20,14 @@ from adserve.errors import SettingsError, StoreError
 from adserve.flows.admit import Admission, knows_secret
 from adserve.flows.allow import Allowing
 from adserve.flows.curves import follow as follow_traffic
+from adserve.flows.explain import answer_others, explain_here
 from adserve.flows.load import Loader
+from adserve.flows.report import keep_rolled_up
 from adserve.flows.services import Services
 from adserve.flows.track import terms_later
 from adserve.flows.worker import Lifetimes, Worker
 from adserve.following import Running as Running
-from adserve.following import follow_catalog, follow_secret, go_on, keep_house
+from adserve.following import follow_catalog, follow_secret, go_on
 from adserve.settings import Settings
 from adserve.signing import make_secret, proofs, signing_keys, stamp_of
 from adserve.store.accounts import Accounts
@@ -101,6 +104,7 @@ async def running(
         allowing = Allowing(worker.allowances, Grants(hot, keys), clock, ledger.breaker.refuses)
         stack.push_async_callback(allowing.close)
         services = _services(settings, client, keys, clock, refresh)
+        services.explain = partial(explain_here, worker)
         loader = Loader(worker, services.catalog)
         stack.push_async_callback(services.accounts.close)
 
@@ -145,10 +149,11 @@ async def running(
         tasks = [
             asyncio.create_task(go_on(work))
             for work in (
-                lambda: keep_house(held),
+                lambda: keep_rolled_up(services, lambda: worker.catalog if admission.given else None),
                 lambda: follow_traffic(services, worker.curves, lambda: worker.catalog if admission.given else None),
                 services.accounts.follow,
                 lambda: follow_secret(held, secret_stamp),
+                lambda: answer_others(worker, services.questions, lambda: held.store_up and held.failure is None),
                 replay.run,
                 allowing.run,
             )

@@ -18,6 +18,7 @@ from adserve.cli.audit import audit_command
 from adserve.cli.bench import bench_command
 from adserve.cli.creatives import creative, keys
 from adserve.cli.doctor import doctor_command
+from adserve.cli.explain import explain_command
 from adserve.cli.failures import tell
 from adserve.cli.moving import backup_command, restore_command, store_group
 from adserve.cli.options import shared
@@ -87,6 +88,7 @@ for command in (
     bench_command,
     creative,
     doctor_command,
+    explain_command,
     keys,
     report_command,
     restore_command,

@@ -174,9 +174,8 @@ def _why(
         return Reason.OUT_OF_HOURS
     entry = place.entries.get(creative.serial) if place is not None else None
     if place is None or entry is None:
-        approved = creative.live is not None and creative.state in ("approved", "pending")
-        live = creative.live
-        return Reason.SIZE if approved and live and not fits(creative, live, slot.slot) else Reason.NOT_APPROVED
+        live = creative.live if creative.state in ("approved", "pending") else None
+        return Reason.NOT_APPROVED if live is None or fits(creative, live, slot.slot) else Reason.SIZE
     width = decision.request.width
     if entry.content.width > (ANY_WIDTH if width is None else width):
         return Reason.SIZE

@@ -2,10 +2,10 @@
 
 DESIGN. Nothing of a decision is copied. What it looked at (the compiled slot, the request, the page, how campaigns
 stood) does not change afterwards, so a reference keeps it as it was, and noting a decision costs one small object. They
-lie in blocks of one version of the catalog; whole blocks go, the oldest first, while those left hold `limit`. A slot
-that was compiled anew lives on in the journal alone, and of a large catalog that changes all the time that would be
-many: so blocks go sooner when what only they keep weighs more than `heaviest`. Of the catalog itself only what each
-change replaced is kept, from which an older version is put together out of the newest.
+lie in blocks of one copy of the catalog; whole blocks go, the oldest first, while those left hold `limit`.
+A slot that was compiled anew lives on in the journal alone, and of a large catalog that changes all the time that would
+be many: so blocks go sooner when what only they keep weighs more than `heaviest`. Of the catalog itself only what each
+change replaced is kept, from which an older one is put together out of the newest.
 Not chosen: an index by id (most ids are never asked for, and it would take as much memory again), a log in the store
 (megabytes a second for what hardly anybody asks).
 """

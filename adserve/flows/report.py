@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import structlog
+
 from adserve.core.access import Account, sees
+from adserve.core.catalog import Catalog
 from adserve.core.model import Thing
 from adserve.core.report import Folding
 from adserve.core.report_csv import to_csv
@@ -20,6 +23,9 @@ from adserve.flows.services import Services
 from adserve.store.client import REPLY_ERRORS, Redis
 from adserve.store.keys import Keys
 from adserve.store.reports import Days, last_day, read_cells, roll_up
+
+log = structlog.get_logger("adserve")
+ROLL_UP_S = 3600
 
 
 async def report(services: Services, params: Mapping[str, str], account: Account) -> dict[str, Any] | str:
@@ -64,6 +70,18 @@ async def make_report(
     except REPLY_ERRORS as problem:
         raise StoreUnavailable("the store does not answer") from problem
     return await asyncio.to_thread(folding.report)  # up to 50,000 rows: not on the event loop
+
+
+async def keep_rolled_up(services: Services, current: Callable[[], Catalog | None]) -> None:
+    """Rolls quarter-hours older than the limit up to site-local days, for ever, while there is a catalog that may be
+    worked with."""
+    while True:
+        try:
+            if (catalog := current()) is not None:
+                await roll_up_old(services, catalog.things)
+        except REPLY_ERRORS:
+            log.warning("roll_up_postponed")
+        await asyncio.sleep(ROLL_UP_S)
 
 
 async def roll_up_old(services: Services, things: Mapping[str, Thing]) -> int:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from adserve.core.access import Account
 from adserve.store.once import Once
+from adserve.store.questions import Questions
 
 if TYPE_CHECKING:
     from adserve.store.accounts import Accounts
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
     from adserve.store.client import Redis
     from adserve.store.keys import Keys
     from adserve.store.media import MediaStore
+
+Explain = Callable[[Account, Mapping[str, str]], Awaitable[dict[str, Any] | None]]
+"""See `flows.explain.explain_here`."""
 
 
 @dataclass(slots=True)
@@ -33,8 +38,13 @@ class Services:
     click_lifetime_s: int = 86_400
     keep_buckets_s: int = 35 * 86_400
     max_upload_bytes: int = 5_000_000
+    explain: Explain | None = None
+    """Explains by the serving side of this process; the command line has none."""
     once: Once = field(init=False)
     """What was sent with an Idempotency-Key."""
+    questions: Questions = field(init=False)
+    """To and from other workers."""
 
     def __post_init__(self) -> None:
         self.once = Once(self.client, self.keys, self.clock)
+        self.questions = Questions(self.client, self.keys)

@@ -23,7 +23,7 @@ keys, never text from outside; names stand in hash *fields* at most.
 | `{o:DIGEST}:once` | hash: fingerprint, id, claim, answer of a call | 24 h | once.lua, once_end.lua | once.lua |
 | `{ask}:alive:WORKER` | `1`: this worker lives | 5 s | questions.lua | question.lua |
 | `{ask}:q:WORKER` | list of questions to a worker, JSON | 10 s | question.lua | questions.lua |
-| `{ask}:answer:ID` | answer to a question, JSON | 10 s | store.questions | store.questions |
+| `{ask}:answer:QUESTION` | answer to a question, JSON | 10 s | store.questions | store.questions |
 | `{a:CALLER}:rate` | integer, until when a caller of the API used up its rate | then | gcra.lua | gcra.lua |
 | `{m:HASH}:media` | bytes of a picture | never | store.media | `GET /m/` |
 | `{sK}:l:WHAT:INCARNATION:HOUR` | bitmap, one bit a serve | last lifetime + 48 h | event.lua | event.lua |
@@ -34,7 +34,7 @@ keys, never text from outside; names stand in hash *fields* at most.
 | `{sK}:f:INCARNATION` | hash: sequence, place, gaps | last lifetime + 48 h | serves.lua | serves.lua, event.lua |
 | `{sK}:p:INCARNATION` | hash: serves proven before their flush | last lifetime + 48 h | event.lua | serves.lua |
 | `{sK}:t` | hash, `CAMPAIGN.i`, `CAMPAIGN.c`: impressions, clicks in all | never | event.lua | event.lua, take.lua |
-| `{sK}:y:DAY` | the same of a local day of the campaign's zone | 4 days | event.lua | event.lua, take.lua |
+| `{sK}:y:DAY` | hash, the same of a local day of the campaign's zone | 4 days | event.lua | event.lua, take.lua |
 | `{sK}:g:CAMPAIGN` | hash, grant to `SIZE USED CLOSE DAY`, sums of closed ones | 4 days | take.lua, event.lua | both |
 | `{sK}:r:CLIENT` | list, times of the last 10 clicks | 60 s | event.lua | event.lua |
 | `{sK}:n:READER` | hash, campaign to `COUNT:START` | with its last window | event.lua | frequency.lua |

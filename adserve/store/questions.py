@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from adserve.errors import NotFound, StoreUnavailable
+from adserve.errors import StoreUnavailable
 from adserve.store.client import Redis, Script, understood
 from adserve.store.keys import Keys
 
@@ -50,8 +50,8 @@ class Questions:
         self._client, self._keys = client, keys
         self._ask, self._take = Script("question"), Script("questions")
 
-    async def ask(self, worker: str, what: dict[str, str], *, patience_s: float = PATIENCE_S) -> bytes:
-        """The answer of a worker, an incarnation in hexadecimal or ANYONE. NotFound when no such worker lives;
+    async def ask(self, worker: str, what: dict[str, str], *, patience_s: float = PATIENCE_S) -> bytes | None:
+        """The answer of a worker, an incarnation in hexadecimal or ANYONE; None when no such worker lives.
         StoreUnavailable when it does not answer in time, or has enough to do."""
         question = Question(secrets.token_hex(16), what)
         text = msgspec.json.encode(question)
@@ -59,7 +59,7 @@ class Questions:
             raise StoreUnavailable("the question is too long for another worker")
         said = await self._put(worker, text)
         if said == "nobody":
-            raise NotFound("no worker that lives has this decision any more")
+            return None
         if said != "asked":
             raise StoreUnavailable("too many questions wait for this worker; try again")
         until = asyncio.get_running_loop().time() + patience_s
@@ -82,8 +82,7 @@ class Questions:
 
     @understood
     async def take(self, names: Iterable[str]) -> list[Question]:
-        """What is asked of a worker under its names, each for this worker to answer. What is no question is left
-        out."""
+        """What is asked of a worker under its names, for it alone to answer. What is no question is left out."""
         keys = [key for name in names for key in (self._keys.alive(name), self._keys.questions(name))]
         found = []
         for text in await self._take.call(self._client, keys, [ALIVE_S, AT_ONCE]):
@@ -92,6 +91,11 @@ class Questions:
             except msgspec.MsgspecError:
                 continue
         return found
+
+    @understood
+    async def leave(self, names: Iterable[str]) -> None:
+        """A worker that ends says so."""
+        await self._client.delete(*(self._keys.alive(name) for name in names))
 
     @understood
     async def answer(self, question: Question, answer: bytes) -> None:

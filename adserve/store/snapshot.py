@@ -71,7 +71,7 @@ class Snapshot:
         async for record in self._reader.records(await self._reader.at_once(catalog)):
             yield record
         async for record in self._reader.everything(
-            lambda name: not name.startswith(b"{cat}:") and not _OF_A_TAG.match(name)
+            lambda name: not name.startswith((b"{cat}:", b"{ask}:")) and not _OF_A_TAG.match(name)
         ):
             yield record
 

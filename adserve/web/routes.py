@@ -20,6 +20,7 @@ from starlette.routing import Route as StarletteRoute
 from starlette.types import Receive, Scope, Send
 
 from adserve.core.access import ROLES, Account
+from adserve.core.asking import AMOUNT, CONTEXT, PLACE
 from adserve.core.figures import Figures
 from adserve.core.report_query import PARAMETERS
 from adserve.core.validate import Check, check_id, one_of
@@ -53,8 +54,9 @@ NOBODY = Account("nobody", None, "")
 @dataclass(frozen=True, slots=True)
 class Route:
     """One line of the table. `roles`: who may, before anything is looked up; `about`: the kind of the object that
-    the path names, which has to be the caller's. `query`: the parameters it takes, and in `guarded` the values
-    among them that only some roles may give. `takes_file`: its form may hold one, and be as large as an upload."""
+    the path names, which has to be the caller's. `query`: the parameters it takes, those that are `required`, and in
+    `guarded` the values among them that only some roles may give. `takes_file`: its form may hold one, and be as
+    large as an upload."""
 
     method: str
     path: str
@@ -65,6 +67,7 @@ class Route:
     query: Takes = field(default_factory=dict)
     guarded: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
     takes_file: bool = False
+    required: frozenset[str] = frozenset()
 
 
 PAGE: Takes = {
@@ -108,6 +111,7 @@ AUDIT: Takes = {
     **PAGE,
     "after": api.audit_id,
 }
+EXPLAIN: Takes = {**PLACE, **CONTEXT, **AMOUNT}
 REPORT: Takes = {name: Check(str, schema) for name, schema in PARAMETERS.items()}
 ROUTES: tuple[Route, ...] = (
     *_crud("site", f"{V1}/sites/{{id}}", f"{V1}/sites", STAFF),
@@ -128,6 +132,8 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", f"{V1}/keys", api.list_keys, "list API keys", ADMIN, query=PAGE),
     Route("DELETE", f"{V1}/keys/{{id}}", api.delete_key, "revoke an API key", ADMIN, "key"),
     Route("GET", f"{V1}/report", api.report, "figures", EVERYONE, query=REPORT),
+    Route("GET", f"{V1}/explain", api.explain, "explain a slot", EVERYONE, query=EXPLAIN, required=frozenset(PLACE)),
+    Route("GET", f"{V1}/explain/{{decision}}", api.explain_decision, "explain a decision", EVERYONE, query=AMOUNT),
     Route("GET", f"{V1}/audit", api.audit, "who changed what, newest first", EVERYONE, query=AUDIT),
     Route("GET", f"{V1}/openapi.json", documents.openapi(lambda: ROUTES), "this description", ANYONE),
     Route("GET", f"{V1}/docs", documents.page(lambda: ROUTES), "this description, to read", ANYONE),
@@ -204,7 +210,7 @@ async def _answer(
     account = await _caller(request, services, throttle) if route.roles else NOBODY
     if route.roles and account.role not in route.roles:
         raise Forbidden("this key's role may not do that")
-    query = read_query(request.query_params.multi_items(), route.query)
+    query = read_query(request.query_params.multi_items(), route.query, route.required)
     for (name, value), roles in route.guarded.items():
         if query.get(name) == value and account.role not in roles:
             raise Forbidden(f"this key's role may not ask for {name}={value}")

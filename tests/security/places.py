@@ -73,8 +73,8 @@ def _of_text(
             yield f"path {name}", good._replace(target=_in_path(world, address, name, text))
     if "query" in places:
         for name in (*address.query, "unknown"):
-            yield f"query {name}", good._replace(target=f"{good.target!s}?{name}={quote_from_bytes(raw, safe='')}")
-        yield "query name", good._replace(target=f"{good.target!s}?{quote_from_bytes(raw, safe='')}=1")
+            yield f"query {name}", good._replace(target=asking(good, f"{name}={quote_from_bytes(raw, safe='')}"))
+        yield "query name", good._replace(target=asking(good, f"{quote_from_bytes(raw, safe='')}=1"))
     if not any(byte in raw for byte in b"\r\n\0"):  # these would end the header, and begin another request
         if "header" in places:
             for name in STEERING:
@@ -97,6 +97,11 @@ def good_request(world: World, address: Address) -> Request:
         return Request(address.method, world.target(address))
     json_ = (("Content-Type", "application/json"),)
     return Request(address.method, world.target(address), json_, json.dumps(body).encode())
+
+
+def asking(good: Request, parameter: str) -> str:
+    """The target of a request with one more parameter."""
+    return f"{good.target!s}{'&' if '?' in str(good.target) else '?'}{parameter}"
 
 
 def form_request(

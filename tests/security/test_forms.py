@@ -16,7 +16,7 @@ from adserve.errors import MAX_PROBLEMS, AdserveError
 from adserve.web.api.body import MAX_FIELDS, MAX_TEXT_PART, as_form
 from adserve.web.api.query import read_query
 from adserve.web.parameters import MAX_PARAMETERS, parameters, text
-from tests.security.places import BOUNDARY, everywhere, form_request, good_request
+from tests.security.places import BOUNDARY, asking, everywhere, form_request, good_request
 from tests.security.promises import check, promises
 from tests.security.table import BODIES, FORMS, Address, addresses
 from tests.security.world import Request, World
@@ -198,7 +198,7 @@ async def test_an_answer_to_many_mistakes_is_short(world: World) -> None:
             if not address.managed or address.method == "HEAD":
                 continue
             good = good_request(world, address)
-            asked = [good._replace(target=f"{good.target!s}?{query}")]
+            asked = [good._replace(target=asking(good, query))]
             if (address.method, address.path) in BODIES:
                 asked += [good._replace(body=hostile) for hostile in (body, halves)]
             for request in asked:

@@ -15,7 +15,7 @@ from adserve.settings import SETTINGS, Secret, Settings, load
 from adserve.store.client import REPLY_ERRORS, connect
 from adserve.web.routes import ROUTES
 from tests.conftest import ADMIN, SECRET, Clock
-from tests.security.places import BOUNDARY, everywhere, form_request, good_request
+from tests.security.places import BOUNDARY, asking, everywhere, form_request, good_request
 from tests.security.promises import check, promises
 from tests.security.table import BODIES, FORM, FORMS, Address, addresses
 from tests.security.test_audit import as_user
@@ -76,7 +76,7 @@ async def test_what_is_no_key_opens_no_route(world: World) -> None:
     for name in ("key", "access_token", "api_key", "token", "Authorization"):
         for address in managed[::4]:
             request = good_request(world, address)
-            asked.append(request._replace(target=f"{request.target!s}?{name}={good}"))
+            asked.append(request._replace(target=asking(request, f"{name}={good}")))
     world.secrets.discard(good)  # it stands in the address of these, which an operator may log
     before = await world.api.contents()
     async with promises(world):

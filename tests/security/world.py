@@ -108,6 +108,9 @@ class World:
         for collection, id_ in {**self.places, **own}.items():
             path = path.replace(collection, collection.replace("{id}", id_))
         site = "news" if reads else "spare"
+        if path.endswith("/explain"):
+            path += "?site=news&slot=top"
+        path = path.replace("{decision}", self.tokens["i"][:36])
         return path.replace("{site}", site).replace("{slot}", "top").replace("{file}", self.media)
 
     async def ask(self, request: Request) -> Answer:

@@ -21,6 +21,7 @@ from adserve.core.members import REJECTION
 from adserve.core.model import Creative, Thing
 from adserve.errors import AlreadyMade, Invalid, Problem
 from adserve.flows import access, keys, manage, review, submit
+from adserve.flows.explain import explain_live, explain_past
 from adserve.flows.report import report as report_flow
 from adserve.flows.services import Services
 from adserve.store.accounts import already_made, key_id
@@ -260,6 +261,17 @@ async def report(call: Call) -> Response:
         headers = {**HEADERS, "Content-Disposition": 'attachment; filename="report.csv"'}
         return Response(found, 200, headers, "text/csv; charset=utf-8")
     return reply(found)
+
+
+@answers(200, gives={JSON: "Explanation"})
+async def explain(call: Call) -> Response:
+    """What a request would get now, and why."""
+    return reply(await explain_live(call.services, call.account, call.query))
+
+
+@answers(200, gives={JSON: "Explanation"})
+async def explain_decision(call: Call) -> Response:
+    return reply(await explain_past(call.services, call.account, call.path["decision"], call.query))
 
 
 @v.takes(type="string", pattern=f"^{AUDIT_ID.pattern}$")

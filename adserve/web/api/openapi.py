@@ -16,7 +16,7 @@ from adserve.web.api.endpoint import JSON, Endpoint
 from adserve.web.api.once import IDEMPOTENCY_KEY, KEY_PATTERN
 from adserve.web.api.public_calls import PUBLIC
 from adserve.web.api.query import Takes
-from adserve.web.api.schemas import ID, KINDS, TEXT, ref, schemas
+from adserve.web.api.schemas import DECISION, ID, KINDS, TEXT, ref, schemas
 from adserve.web.problems import CODES
 
 PROBLEM = "application/problem+json"
@@ -25,6 +25,7 @@ VERSIONED = {*(kind.capitalize() for kind in KINDS), "Creative"}
 EXAMPLES = {
     **{"sites": "news", "slots": "top", "advertisers": "acme", "campaigns": "spring"},
     **{"creatives": "cr-abcdefghijkm", "keys": "k-0123456789ab"},
+    "explain": "EMlQ5CvRkwABlRBrSdIAAAEAAAABAAAAAAAg",
 }
 """A collection to an id of one in it."""
 ABOUT = """Send `Authorization: Bearer KEY` to everything under `/api/v1` (but this description); delivery is public.
@@ -48,6 +49,8 @@ class Described(Protocol):
     def summary(self) -> str: ...
     @property
     def query(self) -> Takes: ...
+    @property
+    def required(self) -> frozenset[str]: ...
     @property
     def guarded(self) -> Mapping[tuple[str, str], frozenset[str]]: ...
     @property
@@ -113,12 +116,15 @@ def _noun(path: str) -> str:
 def _path_parameters(route: Described) -> Iterable[dict[str, Any]]:
     for before, part in pairwise(route.path.split("/")):
         if part.startswith("{"):
-            yield {"name": part[1:-1], "in": "path", "required": True, "example": EXAMPLES[before], **_said(ID)}
+            schema = DECISION if part == "{decision}" else ID
+            yield {"name": part[1:-1], "in": "path", "required": True, "example": EXAMPLES[before], **_said(schema)}
 
 
 def _query_parameters(route: Described) -> Iterable[dict[str, Any]]:
     for name, check in route.query.items():
         found = {"name": name, "in": "query", **_said(check.schema)}
+        if name in route.required:
+            found |= {"required": True, "example": EXAMPLES[f"{name}s"]}
         for (guarded, value), roles in route.guarded.items():
             if guarded == name:
                 found["description"] += f" `{value}` is for {', '.join(sorted(roles))}."

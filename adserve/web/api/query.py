@@ -17,12 +17,14 @@ MAX_NAMED = 50
 """How many parameters one answer finds fault with: a URL of 32 KB holds thousands."""
 
 
-def read_query(given: Iterable[tuple[str, str]], known: Takes) -> dict[str, str]:
-    """The parameters of a call, as text. Invalid names each that is unknown, repeated or wrong."""
+def read_query(
+    given: Iterable[tuple[str, str]], known: Takes, required: frozenset[str] = frozenset()
+) -> dict[str, str]:
+    """The parameters of a call, as text. Invalid names each that is unknown, repeated, wrong or missing."""
     values: dict[str, list[str]] = {}
     for name, value in given:
         values.setdefault(name, []).append(value)
-    problems = []
+    problems = [Problem(pointer(name), "is required") for name in known if name in required and name not in values]
     for name in list(values)[:MAX_NAMED]:
         if name not in known:
             detail = f"is no parameter of this address, which takes {', '.join(known) or 'none'}"

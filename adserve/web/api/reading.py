@@ -126,6 +126,8 @@ class Reading:
         parameters = operation.get("parameters", [])
         filled = {one["name"]: str(one.get("example", "TOKEN")) for one in parameters if one["in"] == "path"}
         address = re.sub(r"\{(\w+)\}", lambda match: encode(filled[match[1]]), path)
+        asked = [f"{one['name']}={one['example']}" for one in parameters if one["in"] == "query" and "example" in one]
+        address += f"?{'&'.join(asked)}" if asked else ""
         line = ["curl"] if method == "GET" else ["curl", "-X", method]
         line.append(f'"$BASE{address}"')
         if operation.get("security") != []:

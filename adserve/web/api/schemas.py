@@ -7,8 +7,11 @@ from typing import get_args, get_type_hints
 
 from adserve.core import members as m
 from adserve.core import validate as v
+from adserve.core.explained import CATALOG, KNOWS, OTHER, WORKER
+from adserve.core.explanation import CHOSEN, PASSBACK
 from adserve.core.form import Field, Fields, body_schema
-from adserve.core.model import TIERS, Creative
+from adserve.core.model import DEVICES, TIERS, Creative
+from adserve.core.reasons import Reason
 from adserve.core.report_query import DIMENSIONS, FILTERS
 from adserve.core.report_rows import FIGURES
 from adserve.core.validate import Schema
@@ -20,6 +23,7 @@ COUNT: Schema = {"type": "integer", "minimum": 0}
 NUMBER: Schema = {"type": "integer", "minimum": 1}
 MOMENT: Schema = {"type": "string", "format": "date-time"}
 ID = v.check_id.schema
+DECISION: Schema = {"type": "string", "pattern": "^[A-Za-z0-9_-]{36}$", "description": "From a decision."}
 KINDS: Mapping[str, Fields] = {
     "site": m.SITE,
     "slot": m.SLOT,
@@ -169,6 +173,51 @@ def _report() -> Schemas:
     }
 
 
+def _explanation() -> Schemas:
+    share: Schema = {"type": "number", "minimum": 0, "maximum": 1}
+    code: Schema = {"enum": [*Reason, None], "description": "The first rule that keeps it out; null: none does."}
+    outcome = {**or_null(TEXT), "description": "The id of the creative that was chosen; null: none, or another's."}
+    reasons: Schema = {"enum": [CHOSEN, PASSBACK, OTHER, *Reason], "description": "Why the outcome is what it is."}
+    request = shape(
+        width=or_null(COUNT),
+        device={"type": "string", "enum": list(DEVICES)},
+        country=or_null(TEXT),
+        url=or_null(TEXT),
+        languages=list_of(TEXT),
+        kv={"type": "object", "additionalProperties": list_of(TEXT)},
+        countable={"type": "boolean", "description": "False for robots and prefetches."},
+        reader={"type": "string", "enum": list(KNOWS)},
+        tired_of=list_of(ID),
+    )
+    return {
+        "Candidate": shape(
+            creative={**TEXT, "description": "Its id; `other`: everybody else's, in one row."},
+            campaign=or_null(ID),
+            tier={"enum": [*TIERS, None]},
+            share={**share, "description": "The probability that this decision chose it."},
+            eligible={"type": "boolean"},
+            rejected=code,
+        ),
+        "Explanation": shape(
+            slot=_PLACE,
+            decision={**or_null(TEXT), "description": "null: it was only tried."},
+            outcome=outcome,
+            reason=reasons,
+            candidates=list_of(ref("Candidate")),
+            left_out={**COUNT, "description": "Candidates beyond `limit`."},
+            rejected={"type": "object", "additionalProperties": NUMBER},
+            empty_share={**share, "description": "The probability that the slot stays empty."},
+            same={"type": "boolean", "description": "Made again, the decision comes out as it did."},
+            at=MOMENT,
+            catalog_version=COUNT,
+            by={"enum": [WORKER, CATALOG]},
+            draw=or_null(TEXT),
+            request={"anyOf": [request, {"type": "null"}]},
+            page={**or_null(list_of(ID)), "description": "Campaigns that stood on the page."},
+        ),
+    }
+
+
 _FALLBACK: Schema = {"const": True, "description": "The page shows its own: a passback was chosen."}
 
 
@@ -233,6 +282,7 @@ def schemas() -> Schemas:
         **_bodies(),
         **_report(),
         **_delivery(),
+        **_explanation(),
         "Problem": problem,
         "Description": _DESCRIPTION,
     }
