@@ -39,10 +39,8 @@ IDLE_S = 2
 """After which an unused hand is given back, when nothing is left for others; a second later it is asked for again."""
 LATER_S, MANY = 5.0, 2_000
 """Until the next look at each of campaigns that are so many."""
-DONE_S = 30.0
-"""Until the next look at one that has reached its end."""
-PLAN_S = 300
-"""How long a plan is kept: the curves learn."""
+DONE_S, PLAN_S = 30.0, 300
+"""Until the next look at one that has reached its end; how long a plan is kept: the curves learn."""
 PIECE = 100
 NO_GRANT = "-"
 """As the name of a grant: none is asked for, but how the campaign stands."""
@@ -199,6 +197,8 @@ class Allowances:
         for account in self._accounts.values():
             account.put_back(lambda _: True)
             self._standing.close(account.campaign.serial, Reason.PACING)
+            if account.asking is not None and account.asking.ask.asked:
+                account.back[account.asking.ask.grant] = 0  # its answer comes too late, or never
             if account.back:
                 ask = Ask(NO_GRANT, 0, account.day or 1, Ceilings(None, None), None, now, now, 1)
                 found.append(Taking(account.campaign.serial, ask, dict(account.back)))
