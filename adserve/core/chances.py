@@ -15,7 +15,7 @@ from adserve.core.pool import HOUSE, Entry, Pool
 from adserve.core.shares import Lags, whole
 from adserve.core.standing import Standing
 
-PIECE = 250
+PIECE = 100
 """Members of a pool between two yields."""
 Chances = dict[int, Fraction]
 """By serial of a creative."""
@@ -84,14 +84,14 @@ class _Members:
 
     def spread(self, chance: Fraction, found: Chances) -> Iterator[None]:
         """Adds to `found` what each creative has of a chance."""
-        each = chance / self.total
+        above, below = chance.numerator, chance.denominator * self.total
         for place in range(len(self._pool.members)):
             entries = self._entries(place)
             if entries:
-                part = each * self._pool.weight(place) / sum(one.creative.weight for one in entries)
+                part, of = above * self._pool.weight(place), below * sum(one.creative.weight for one in entries)
                 for one in entries:
-                    serial = one.creative.serial
-                    found[serial] = found.get(serial, Fraction(0)) + part * one.creative.weight
+                    share, serial = Fraction(part * one.creative.weight, of), one.creative.serial
+                    found[serial] = found[serial] + share if serial in found else share
             if place % PIECE == PIECE - 1:
                 yield
 

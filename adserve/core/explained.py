@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from math import fsum
 from typing import Any
 
 from adserve.core.access import Account, owns
@@ -32,12 +33,19 @@ def as_json(
 ) -> dict[str, Any]:
     """What `account` may know. `campaign`: only its creatives, when it is not empty."""
     all_, choice = account.advertiser is None, decision.choice
-    own = explained.rows if all_ else [row for row in explained.rows if owns(account, things, row.campaign)]
+    own, odds = explained.rows, []
+    if not all_:
+        own = []
+        for row in explained.rows:
+            if owns(account, things, row.campaign):
+                own.append(row)
+            else:
+                odds.append(row.odds)
     mine = choice is not None and (all_ or owns(account, things, choice.campaign))
     rows = [row for row in own if campaign in ("", row.campaign.id)]
     shown = [_row(row) for row in rows[:limit]]
     if not all_:
-        share = float(sum(row.share for row in explained.rows) - sum(row.share for row in own))
+        share = fsum(odds)
         shown.append(
             {"creative": OTHER, "campaign": None, "tier": None, "share": share, "eligible": share > 0, "rejected": None}
         )
@@ -66,7 +74,7 @@ def _row(row: Row) -> dict[str, Any]:
         "creative": row.creative.id,
         "campaign": row.campaign.id,
         "tier": row.campaign.tier,
-        "share": float(row.share),
+        "share": row.odds,
         "eligible": row.rejected is None,
         "rejected": row.rejected,
     }
