@@ -88,8 +88,8 @@ def start_warnings(settings: Settings) -> tuple[str, ...]:
         warnings.append(
             "ADSERVE_PUBLIC_URL is not set: links point to the listening address, which readers may not reach"
         )
-    if settings.country_header is not None:
-        warnings.append("ADSERVE_COUNTRY_HEADER has no effect yet: targeting by country is not built")
+    if settings.country_header is not None and not settings.trusted_proxies:
+        warnings.append("ADSERVE_COUNTRY_HEADER has no effect: it takes ADSERVE_TRUSTED_PROXIES, whose header it is")
     return tuple(warnings)
 
 

@@ -8,7 +8,6 @@ import time
 import tomllib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -17,8 +16,9 @@ from crawlerdetect import CrawlerDetect
 
 from adserve import __version__
 from adserve.core.traffic import TrafficRules
-from adserve.errors import AdserveError, OtherSchema, SettingsError, StoreError, UnfitStore
+from adserve.errors import SettingsError, StoreError
 from adserve.flows.admit import Admission, knows_secret
+from adserve.flows.allow import Allowing
 from adserve.flows.curves import follow as follow_traffic
 from adserve.flows.explain import answer_others, explain_here
 from adserve.flows.load import Loader
@@ -26,14 +26,16 @@ from adserve.flows.report import keep_rolled_up
 from adserve.flows.services import Services
 from adserve.flows.track import terms_later
 from adserve.flows.worker import Lifetimes, Worker
+from adserve.following import Running as Running
+from adserve.following import follow_catalog, follow_secret, go_on
 from adserve.settings import Settings
-from adserve.signing import Stamp, make_secret, proofs, signing_keys, stamp_of
+from adserve.signing import make_secret, proofs, signing_keys, stamp_of
 from adserve.store.accounts import Accounts
 from adserve.store.catalog import CatalogStore
-from adserve.store.client import HOT_TIMEOUT_S, REPLY_ERRORS, Redis, Together, connect, end, recover
+from adserve.store.client import HOT_TIMEOUT_S, REPLY_ERRORS, Redis, Together, connect, end
 from adserve.store.clock import StoreClock
-from adserve.store.durability import unreachable
 from adserve.store.frequency import BRIEF_TIMEOUT_S, Frequencies
+from adserve.store.grants import Grants
 from adserve.store.keys import Keys
 from adserve.store.ledger import Ledger
 from adserve.store.media import MediaStore
@@ -43,38 +45,9 @@ from adserve.store.spaces import Spaces
 from adserve.store.spool import Spool
 
 log = structlog.get_logger("adserve")
-POLL_S = 0.2
-"""How often a worker asks for the catalog's version: a change is live everywhere within a second."""
 DRAIN_S, BARRED_S = 3.0, 0.2
 """How long the end of a worker waits for its store, and when it may not touch it. The spool keeps the rest."""
-GO_ON_S = 1.0
 CATCH_UP_S = 0.25
-CLOCK_OFF_S = 2.0
-SETTLE_S = 5
-"""A key that came into the secret file verifies at once and signs after this time: by then every
-worker has read it, so none refuses a token that another one signed."""
-
-
-@dataclass(slots=True)
-class Running:
-    """Everything one process has open."""
-
-    settings: Settings
-    worker: Worker
-    services: Services
-    admission: Admission
-    store_up: bool = True
-    last_contact: float = field(default_factory=time.monotonic)
-    failure: AdserveError | None = None
-    failed: asyncio.Event = field(default_factory=asyncio.Event)
-    """What no waiting mends has come out after the start: this process has to end."""
-
-    def fail(self, problem: AdserveError) -> None:
-        """Nothing more goes to the store: what is answered from now on waits in the spool."""
-        self.admission.withdraw()
-        self.failure = problem
-        self.failed.set()
-        log.error("stopping", problem=str(problem))
 
 
 def traffic_rules(data_dir: Path) -> TrafficRules:
@@ -98,7 +71,7 @@ async def running(
     clock = clock or StoreClock()
     async with AsyncExitStack() as stack:
         keys = Keys(settings.key_prefix)
-        hot = connect(store_url, timeout_s=HOT_TIMEOUT_S, connections=4)
+        hot = connect(store_url, timeout_s=HOT_TIMEOUT_S, connections=6)
         stack.push_async_callback(hot.aclose)
         client = connect(store_url)
         stack.push_async_callback(client.aclose)
@@ -117,7 +90,9 @@ async def running(
             settings.public_url,
             f"http://{_link_host(settings.host)}:{settings.port}",
             settings.trusted_proxies,
+            (settings.country_header or "").encode(),
             lifetimes,
+            workers=settings.workers,
         )
         held: Running
         refresh = Together(lambda: _load(held, loader))
@@ -126,6 +101,8 @@ async def running(
         stack.push_async_callback(brief.aclose)
         worker.frequencies = Frequencies(brief, keys, ledger.breaker.refuses, clock)
         stack.push_async_callback(worker.frequencies.close)
+        allowing = Allowing(worker.allowances, Grants(hot, keys), clock, ledger.breaker.refuses)
+        stack.push_async_callback(allowing.close)
         services = _services(settings, client, keys, clock, refresh)
         services.explain = partial(explain_here, worker)
         loader = Loader(worker, services.catalog)
@@ -167,17 +144,18 @@ async def running(
         await worker.frequencies.refresh()
         worker.frequencies.start()
         ledger.start()
-        following = asyncio.create_task(_go_on(lambda: _follow(held, services.catalog, refresh)))
+        following = asyncio.create_task(go_on(lambda: follow_catalog(held, services.catalog, refresh)))
         stack.push_async_callback(end, [following])  # the last to end: a store may come back while the worker drains
         tasks = [
-            asyncio.create_task(_go_on(work))
+            asyncio.create_task(go_on(work))
             for work in (
                 lambda: keep_rolled_up(services, lambda: worker.catalog if admission.given else None),
                 lambda: follow_traffic(services, worker.curves, lambda: worker.catalog if admission.given else None),
                 services.accounts.follow,
-                lambda: _follow_secret(held, secret_stamp),
+                lambda: follow_secret(held, secret_stamp),
                 lambda: answer_others(worker, services.questions, lambda: held.store_up and held.failure is None),
                 replay.run,
+                allowing.run,
             )
         ]
         try:
@@ -225,85 +203,11 @@ def _services(
     )
 
 
-async def _follow_secret(held: Running, seen: Stamp) -> None:
-    """Reads the secret file again when it changes. A file that cannot be used changes nothing and is
-    said once; so does one without a key that the store knows. While the store is away the change waits.
-    `seen`: the file as it was read at start."""
-    while True:
-        await asyncio.sleep(POLL_S)
-        stamp = stamp_of(held.settings)
-        if stamp == seen:
-            continue
-        try:
-            keys = signing_keys(held.settings)
-            if not await knows_secret(held.services.client, held.services.keys, proofs(keys)):
-                continue
-        except SettingsError as problem:
-            log.error("secret_not_changed", problems=problem.problems)
-            seen = stamp
-            continue
-        except UnfitStore:
-            continue
-        seen = stamp
-        if keys == held.worker.keys:
-            continue
-        signing = held.worker.keys[0]
-        if signing in keys:  # the new first key signs once all workers know it
-            held.worker.use_keys((signing, *(key for key in keys if key != signing)))
-            await asyncio.sleep(SETTLE_S)
-        held.worker.use_keys(keys)
-        log.info("secret_changed", keys=len(keys))
-
-
 async def _load(held: Running, loader: Loader) -> None:
     """Loads what changed. A store that was away is read whole: it may have come back with an older catalog, of a
     replica or a backup."""
     await loader.load(whole=held.worker.catalog is None or not held.store_up)
     held.last_contact = time.monotonic()
-
-
-async def _go_on(work: Callable[[], Awaitable[None]]) -> None:
-    """Runs a task that never ends. What it did not expect (a spoilt key in the store) is said and does
-    not stop it: a worker that no longer follows its catalog would look alive and serve the past."""
-    while True:
-        try:
-            await work()
-        except Exception:
-            log.exception("task_failed")
-            await asyncio.sleep(GO_ON_S)
-
-
-async def _follow(held: Running, store: CatalogStore, load: Together) -> None:
-    """Follows the catalog's version and the store's clock; a store that goes and comes is said once each."""
-    clock_was_off = False
-    while True:
-        await asyncio.sleep(POLL_S)
-        if held.failure is not None:
-            continue
-        try:
-            await held.admission.keep()
-            current = held.worker.catalog
-            if current is None or not held.store_up or await store.version() != current.version:
-                await load()
-            held.last_contact, held.worker.stale = time.monotonic(), False
-            if not held.store_up:
-                held.store_up = True
-                log.info("store_back")
-            off_s = held.worker.clock_off_s
-            if (abs(off_s) > CLOCK_OFF_S) is not clock_was_off:
-                clock_was_off = not clock_was_off
-                log.warning("clock_off" if clock_was_off else "clock_right", store_ahead_s=round(off_s, 1))
-        except (OtherSchema, SettingsError) as problem:
-            held.fail(problem)
-        except REPLY_ERRORS as problem:
-            if unreachable(problem):  # whatever comes back is looked at before it is counted on
-                held.admission.withdraw()
-            if held.store_up:
-                held.store_up = False
-                log.warning("store_away", problem=type(problem).__name__)
-            await recover(held.services.client)
-            silent_s = time.monotonic() - held.last_contact
-            held.worker.stale = silent_s > held.settings.stale_limit_s
 
 
 def _link_host(host: str) -> str:

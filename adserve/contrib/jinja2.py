@@ -17,7 +17,7 @@ gives) is not. What cannot be a slot's name prints nothing and is logged as a wa
 stands alone, so it can be copied into a project that does not install the server.
 
 The context of a call, all optional: `labels`, `url`, `lang`, `country`, `device`, `width`,
-`visitor`, `seen`, `pv` and `kv` (a mapping) become query parameters; `headers` are the reader's request
+`visitor`, `seen`, `pv`, `plan` and `kv` (a mapping) become query parameters; `headers` are the reader's request
 headers, of which those that the server judges by are forwarded (never cookies or credentials);
 `address` is the reader's; `size` goes into the tag's element. A page takes `sizes` and `fallbacks` by slot.
 """
@@ -88,9 +88,10 @@ class Slots:
         filled.update({name: _tag(name, context) for name in asked})
         if names and not asked:
             return filled
-        answer = self._ask(
-            f"/v1/pages/{self._site}", {"slots": asked} if asked else {}, context, accept="application/json"
-        )
+        query: dict[str, object] = {"slots": asked} if asked else {}
+        if asked and context.get("pv") is None:
+            query["plan"] = asked  # nobody can go on with this page view, so these are all of it
+        answer = self._ask(f"/v1/pages/{self._site}", query, context, accept="application/json")
         try:
             found = json.loads(answer or "null")
             decisions = found["slots"].items()

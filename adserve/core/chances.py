@@ -5,13 +5,13 @@ What `core.decide` does with one draw is done here with all of them; a test hold
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping
 from fractions import Fraction
 
 from adserve.core.compile import Steps
+from adserve.core.decide import apart, as_planned
 from adserve.core.journal import Decision
-from adserve.core.pool import HOUSE, Entry, Pool
+from adserve.core.pool import HOUSE, Entry, Less, Pool
 from adserve.core.shares import Lags, whole
 from adserve.core.standing import Standing
 
@@ -29,7 +29,11 @@ def chances(decision: Decision, standing: Standing) -> Steps[tuple[Chances, Frac
     reached: set[int] = set()
     if not slot.live:
         return found, left, frozenset()
+    planned = as_planned(slot, request, page, standing, now)
+    if planned is not None:
+        return {planned.entry.creative.serial: left}, Fraction(0), frozenset({planned.tier})
     turns = list(reversed(decision.turns))
+    parted = apart(slot, page)
     for view in slot.views(request, now).able:
         reached.add(view.masks.tier.at)
         offer = view.offer(standing, now) or view.make(view.open(standing, now), standing)
@@ -39,18 +43,19 @@ def chances(decision: Decision, standing: Standing) -> Steps[tuple[Chances, Frac
                 shown = page.shown
             offer = view.without(offer, view.masks.beside(page.beside), standing)
         out = frozenset((*(request.tired or ()), *offer.out))
+        less = Less(shown, out, parted, slot.slot.repeat == "never")
         if offer.shares:
             parts = turns.pop()[1] if turns else Lags().parts(0, view.masks.shares, offer.shares, countable=False)
             of, taken = whole(parts), 0
             for place, part in parts:
-                members = _Members(slot.pool(view, 1 << place), shown, out, whole=slot.slot.repeat == "never")
+                members = _Members(slot.pool(view, 1 << place), less)
                 if part and members.total:
                     yield from members.spread(left * part / of, found)
                     taken += part
             left = left * (of - taken) / of
         for pool in (offer.goals, offer.rest):
             if pool is not None and left:
-                members = _Members(pool, shown, out, whole=slot.slot.repeat == "never")
+                members = _Members(pool, less)
                 if members.total:
                     yield from members.spread(left, found)
                     left = Fraction(0)
@@ -62,23 +67,22 @@ def chances(decision: Decision, standing: Standing) -> Steps[tuple[Chances, Frac
 class _Members:
     """What is left of a pool when a page and a reader have taken out theirs."""
 
-    def __init__(self, pool: Pool, shown: Mapping[int, Collection[int]], out: Collection[int], *, whole: bool) -> None:
-        self._pool, self._shown = pool, shown
-        self._whole = whole
-        self._out = {*out}
+    def __init__(self, pool: Pool, less: Less) -> None:
+        self._pool, self._less = pool, less
+        self._out = {*less.out}
         self.total = pool.total
-        for serial in {*shown, *out}:
-            place = _place(pool, serial)
+        for serial in {*less.shown, *less.out, *less.apart}:
+            place = pool.place(serial)
             if place is not None and not self._entries(place):
                 self._out.add(serial)
                 self.total -= pool.weight(place)
 
     def _entries(self, place: int) -> list[Entry]:
         """The creatives of a member that can be chosen."""
-        pool, serial = self._pool, self._pool.serials[place]
-        if serial in self._out or (self._whole and serial in self._shown):
+        pool, serial, less = self._pool, self._pool.serials[place], self._less
+        if serial in self._out or (less.whole and serial in less.shown):
             return []
-        barred = self._shown.get(serial, ())
+        barred = {*less.shown.get(serial, ()), *less.apart.get(serial, ())}
         able = (one for one in pool.members[place].entries if one.serves(pool.moment, pool.width))
         return [one for one in able if one.creative.serial not in barred]
 
@@ -94,9 +98,3 @@ class _Members:
                     found[serial] = found[serial] + share if serial in found else share
             if place % PIECE == PIECE - 1:
                 yield
-
-
-def _place(pool: Pool, serial: int) -> int | None:
-    """Where a campaign stands in a pool; None when it is not there."""
-    place = bisect_left(pool.serials, serial)
-    return place if place < len(pool.serials) and pool.serials[place] == serial else None

@@ -18,8 +18,9 @@ from collections.abc import Generator, Iterable, Mapping, Set
 from typing import NamedTuple, TypeVar
 
 from adserve.core.catalog import Catalog, Landing
+from adserve.core.companions import companions_of
 from adserve.core.model import TIERS, Advertiser, Campaign, Content, Creative, Site, Slot, Thing
-from adserve.core.pool import Candidate, Entry, Render
+from adserve.core.pool import NO_MATES, Candidate, Entry, Render
 from adserve.core.reasons import Reason
 from adserve.core.slot import CompiledSlot
 from adserve.core.terms import NO_TERMS, terms_of
@@ -193,12 +194,15 @@ class _Stock(NamedTuple):
         if campaign.state != "active" or (isinstance(owner, Advertiser) and owner.state == "archived"):
             return None
         entries = []
-        for creative in self.creatives.get(campaign.id, ()):
+        creatives = self.creatives.get(campaign.id, ())
+        mates = companions_of(creatives)
+        for creative in creatives:
             live = creative.live
             if live is not None and creative.state in ("approved", "pending") and fits(creative, live, slot):
                 landing = self.landings.get(live.serial)
                 if creative.kind == "passback" or (landing is not None and landing.parts is not None):
-                    entries.append(Entry(creative, live, slot, self.render))
+                    together = mates.get(creative.serial, NO_MATES)
+                    entries.append(Entry(creative, live, slot, self.render, together))
         categories = owner.categories if isinstance(owner, Advertiser) else ()
         return Candidate(campaign, tuple(entries), categories) if entries else None
 
@@ -259,7 +263,7 @@ def _slots(
 def _shows(candidates: Mapping[str, Candidate]) -> dict[str, object]:
     """Candidates as values."""
     return {
-        id_: (one.campaign, one.tags, [(e.creative, e.content) for e in one.entries])
+        id_: (one.campaign, one.tags, [(e.creative, e.content, e.mates) for e in one.entries])
         for id_, one in candidates.items()
     }
 

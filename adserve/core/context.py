@@ -18,4 +18,4 @@ class Context(Struct, frozen=True, gc=False):
     device: int = 0
     """Index into `core.model.DEVICES`."""
     kv: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    """Names with their values, sorted."""
+    """Names with their values, one or more, sorted."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from adserve.core.decide import PageView
+from adserve.core.decide import PageView, apart
 from adserve.core.hours import hours_of
 from adserve.core.masks import CLOSING, Masks
 from adserve.core.pool import HOUSE, Candidate, Entry, running
@@ -76,6 +76,7 @@ def gates(view: View, request: SlotRequest, page: PageView | None, standing: Sta
     yield Reason.FREQUENCY, masks.all & ~_tiring(masks, request)
     yield Reason.ALREADY_ON_PAGE, masks.all & ~_shown(view, page)
     yield Reason.EXCLUDED, masks.all & ~(masks.beside(page.beside) if page is not None else 0)
+    yield Reason.COMPANIONS, masks.all & ~(_parted(view, page) if view.slot.sets else 0)
 
 
 def _tiring(masks: Masks, request: SlotRequest) -> int:
@@ -100,6 +101,18 @@ def _shown(view: View, page: PageView | None) -> int:
                 entries = [one for one in tier.candidates[place].entries if one.serves(view.moment, view.width)]
                 if repeat == "never" or all(one.creative.serial in creatives for one in entries):
                     found |= 1 << place
+    return found
+
+
+def _parted(view: View, page: PageView | None) -> int:
+    """The set of those that have nothing to show without companions that have no place."""
+    found = 0
+    for serial, creatives in apart(view.slot, page).items():
+        place = view.masks.tier.place(serial)
+        if place is not None:
+            entries = [one for one in view.masks.tier.candidates[place].entries if one.serves(view.moment, view.width)]
+            if all(one.creative.serial in creatives for one in entries):
+                found |= 1 << place
     return found
 
 

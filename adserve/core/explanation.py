@@ -15,7 +15,7 @@ from typing import NamedTuple
 from adserve.core.bits import flags_of
 from adserve.core.chances import chances
 from adserve.core.compile import PIECE, Steps, fits
-from adserve.core.decide import decide
+from adserve.core.decide import apart, decide
 from adserve.core.explain import ask_the_unable, gates, why_empty
 from adserve.core.hours import hours_of
 from adserve.core.journal import Decision
@@ -192,6 +192,8 @@ def _why(
         shown = creative.serial in decision.page.shown.get(campaign.serial, ())
         if shown and (fails is None or _ORDER[fails] > _ORDER[Reason.ALREADY_ON_PAGE]):
             fails = Reason.ALREADY_ON_PAGE
+    if fails is None and creative.serial in apart(slot, decision.page).get(campaign.serial, ()):
+        fails = Reason.COMPANIONS
     if fails is not None:
         return fails
     shares = campaign.goal is not None and campaign.goal.share is not None

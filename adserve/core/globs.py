@@ -28,6 +28,7 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|//")
 _PORT = re.compile(r":[0-9]{0,5}\Z")
 _HOST = re.compile(r"\[[0-9A-Fa-f:.]+\]|[^\s\[\]:@%/?#\\<>\"]+")
 _ESCAPES = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
+_STRAY = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SLASHES = re.compile(r"/{2,}")
 _KEPT = frozenset("/?#%*\\")
@@ -53,13 +54,13 @@ def pattern(text: str) -> str:
 
 
 def _form(url: str, *, stars: bool) -> str | None:
-    url = unicodedata.normalize("NFC", url.strip())
+    url = url.partition("#")[0].partition("?")[0].strip()
     if not url or len(url) > LONGEST or (not url.isascii() and _SURROGATE.search(url)):
         return None
+    url = unicodedata.normalize("NFC", url)
     if match := _SCHEME.match(url):
         url = url[match.end() :]
-    url = url.partition("#")[0].partition("?")[0].replace("\\", "/")
-    authority, slash, path = url.partition("/")
+    authority, slash, path = url.replace("\\", "/").partition("/")
     host = _PORT.sub("", authority.rpartition("@")[2])
     if not _HOST.fullmatch(host) or (not stars and "*" in host):
         return None
@@ -101,6 +102,7 @@ def _path(path: str, *, stars: bool) -> str:
     if " " in path or not path.isprintable():
         path = "".join(one if one.isprintable() and one != " " else _escaped(one) for one in path)
     if "%" in path:
+        path = _STRAY.sub("%25", path)  # or decoding could complete it
         path = unicodedata.normalize("NFC", _ESCAPES.sub(lambda found: _decoded(found[0]), path))
     path = _SLASHES.sub("/", path)
     if "/." in path:

@@ -223,8 +223,3 @@ def things_of(things: Mapping[str, Thing], replaced: tuple[Replaced, ...]) -> di
     for one in replaced:
         found.update(one)
     return {name: thing for name, thing in found.items() if thing is not None}
-
-
-def copied(page: PageView) -> PageView:
-    """A page as it is, for a page view changes with each slot that is filled."""
-    return PageView({serial: {*found} for serial, found in page.shown.items()}, {**page.beside}, page.excluding)

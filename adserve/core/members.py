@@ -24,7 +24,7 @@ SITE: Fields = fields_of(
     origins=v.list_of(v.origin, 100).noted("Where its pages live. Stored, without effect yet."),
     timezone=v.timezone.noted("The IANA zone of its days."),
     clients=v.one_of("browser", "app").noted("`app` also counts events of clients that are no browser."),
-    unlabelled=v.one_of("serve", "block").noted("What becomes of a page without labels. `block` has no effect yet."),
+    unlabelled=v.one_of("serve", "block").noted("Whether what excludes labels or addresses serves on pages without."),
     state=_STATE,
 )
 SLOT: Fields = fields_of(
@@ -69,7 +69,16 @@ CAMPAIGN: Fields = fields_of(
     state=_STATE,
 )
 
-FREE: Fields = fields_of(Creative, name=_NAME, weight=_WEIGHT, starts=_STARTS, ends=_ENDS)
+FREE: Fields = fields_of(
+    Creative,
+    name=_NAME,
+    weight=_WEIGHT,
+    companions=v.check_id.noted(
+        "A name that several creatives of a campaign have: a page view shows all of them or none.", examples=["spring"]
+    ),
+    starts=_STARTS,
+    ends=_ENDS,
+)
 """What may change of a creative without a review."""
 KIND = v.one_of("image", "text", "passback", later=("html",)).noted("What it is.")
 _LANDING = v.landing.noted("Where a click leads: public http or https. Macros in the query are filled.")

@@ -276,6 +276,8 @@ class Creative(Struct, frozen=True, kw_only=True):
     name: str
     kind: CreativeKind
     weight: Weight = 1
+    companions: str | None = None
+    """The name of the set of its campaign's creatives that stand on a page together or not at all."""
     starts: str | None = None
     ends: str | None = None
     starts_at: int | None = None

@@ -17,40 +17,22 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterable, Mapping
-from functools import cache, lru_cache
+from functools import lru_cache
 from itertools import accumulate, compress
-from operator import itemgetter
 from typing import Any, NamedTuple
 
 from msgspec import Struct
 
 from adserve.core.bits import flags_of
 from adserve.core.model import TIERS, Campaign, Content, Creative, Slot
+from adserve.core.parts import Snippet as Snippet
 
 HOUSE = TIERS.index("house")
 FOR_EVER = 1 << 60
 ANY_WIDTH = 1 << 30
+NO_MATES: frozenset[int] = frozenset()
 Draw = Callable[[int], int]
 """The next point of the circle, `[0, 2**64)`, for the set of a name."""
-
-
-class Snippet(Struct, frozen=True, gc=False):
-    """Static text and holes in turn: `holes` are indexes into the values of `fill`, one for each of `parts[1::2]`."""
-
-    parts: tuple[str, ...]
-    holes: tuple[int, ...]
-
-    def fill(self, decision: str, view: str, click: str, base: str) -> str:
-        """The HTML of one serve. All four values are made by us and need no escaping."""
-        pieces = list(self.parts)
-        pieces[1::2] = _values_of(self.holes)((decision, view, click, base))[:-2]
-        return "".join(pieces)
-
-
-@cache
-def _values_of(holes: tuple[int, ...]) -> Callable[[tuple[str, ...]], tuple[str, ...]]:
-    """Takes the values for the holes, and two more: of one alone it would make no tuple."""
-    return itemgetter(*holes, 0, 0)
 
 
 Render = Callable[[str, Content, Slot], Snippet]
@@ -59,12 +41,16 @@ Render = Callable[[str, Content, Slot], Snippet]
 
 class Entry:
     """One servable creative of a campaign in one slot. Its snippet is rendered when it serves first: of a large
-    catalog rendering all of them would take longer than everything else."""
+    catalog rendering all of them would take longer than everything else. `mates`: the serials of its companion
+    set, its own among them, where that has two members at least."""
 
-    __slots__ = ("_render", "_slot", "_snippet", "content", "creative")
+    __slots__ = ("_render", "_slot", "_snippet", "content", "creative", "mates")
 
-    def __init__(self, creative: Creative, content: Content, slot: Slot, render: Render) -> None:
+    def __init__(
+        self, creative: Creative, content: Content, slot: Slot, render: Render, mates: frozenset[int] = NO_MATES
+    ) -> None:
         self.creative, self.content, self._slot, self._render = creative, content, slot, render
+        self.mates = mates
         self._snippet: Snippet | None = None
 
     @property
@@ -86,6 +72,17 @@ class Choice(Struct, frozen=True, gc=False):
     tier: int
     tags: tuple[str, ...] = ()
     """What other campaigns may exclude: `advertiser:ID`, `category:NAME`."""
+
+
+class Less(NamedTuple):
+    """What a page and a reader leave out: `shown` already, by serial of a campaign the serials of its creatives
+    (`whole`: a campaign goes with any of them); campaigns that are `out`; creatives whose companions have no place,
+    which are kept `apart`, by campaign too."""
+
+    shown: Mapping[int, Collection[int]]
+    out: frozenset[int]
+    apart: Mapping[int, Collection[int]]
+    whole: bool
 
 
 Chosen = Choice | tuple[Any, ...]
@@ -122,14 +119,15 @@ _outline = lru_cache(maxsize=1000)(Outline)
 
 class Candidate:
     """A campaign that books a slot, with its creatives that fit the slot's sizes. `categories`: those of its
-    advertiser. `plain`: nothing but schedules, sizes and weights decides about it."""
+    advertiser. `plain`: nothing but schedules, sizes and weights decides about it. `sets`: those of its creatives that
+    are of a companion set, by their serials."""
 
-    __slots__ = ("campaign", "entries", "mark", "outline", "plain", "tags")
+    __slots__ = ("campaign", "entries", "mark", "outline", "plain", "sets", "tags")
 
     def __init__(self, campaign: Campaign, entries: tuple[Entry, ...], categories: tuple[str, ...] = ()) -> None:
         self.campaign, self.entries = campaign, entries
-        own = dict.fromkeys((*campaign.categories, *categories))
-        self.tags = (f"advertiser:{campaign.advertiser}", *(f"category:{one}" for one in own))
+        self.tags = tags_of(campaign, categories)
+        self.sets = frozenset([one.creative.serial for one in entries if one.mates])
         limits = (campaign.goal, campaign.caps, campaign.frequency, campaign.target)
         self.plain = limits == (None, None, None, None) and not campaign.excludes
         self.mark = hash((campaign.serial, campaign.weight))
@@ -151,6 +149,12 @@ class Candidate:
     def choose(self, now: int, width: int) -> Chosen:
         """Of its creatives those that can serve, of which there is one at least."""
         return chosen_of(self, [entry for entry in self.entries if entry.serves(now, width)])
+
+
+def tags_of(campaign: Campaign, categories: Iterable[str]) -> tuple[str, ...]:
+    """What other campaigns may exclude of one; `categories`: those of its advertiser."""
+    own = dict.fromkeys((*campaign.categories, *categories))
+    return (f"advertiser:{campaign.advertiser}", *(f"category:{one}" for one in own))
 
 
 class Tier:
@@ -229,27 +233,25 @@ class Pool:
         place = bisect_right(self.sums, point >> 64)
         return self._pick(self.chosen[place] or self._choose(place), place, point)
 
-    def pick_beside(
-        self, draw: Draw, shown: Mapping[int, Collection[int]], out: Collection[int] = (), *, whole: bool
-    ) -> Choice | None:
-        """Less what a page shows already, by serial of a campaign the serials of its creatives, and less the campaigns
-        that are `out`. `whole`: a campaign goes with any of its creatives. None when nothing is left."""
+    def pick_beside(self, draw: Draw, less: Less) -> Choice | None:
+        """Less what only this page or reader leaves out. None when nothing is left."""
         left: dict[int, Chosen] = {}
         gone: list[tuple[int, int]] = []
         marks, total = self.marks, self.total
-        for serial in sorted({*shown, *out} if out else shown):
-            place = bisect_left(self.serials, serial)
-            if place == len(self.serials) or self.serials[place] != serial:
+        shown, out, apart, whole = less
+        serials, sums = self.serials, self.sums
+        for serial in sorted({*shown, *out, *apart} if out or apart else shown):
+            place = bisect_left(serials, serial)
+            if place == len(serials) or serials[place] != serial:
                 continue
-            member = self.members[place]
-            choices = () if whole or serial in out else self.choices(place)
-            entries = [one.entry for one in choices if one.entry.creative.serial not in shown[serial]]
-            if entries:
-                left[place] = chosen_of(member, entries)
+            some = None if whole and serial in shown else self.left(place, less)
+            if some is not None:
+                left[place] = some
             else:
-                weight = self.weight(place)
-                gone.append((self.sums[place] - weight, weight))
-                marks, total = marks - member.mark, total - weight
+                low = sums[place - 1] if place else 0
+                weight = sums[place] - low
+                gone.append((low, weight))
+                marks, total = marks - self.members[place].mark, total - weight
         if not total:
             return None
         point = draw(self.name_of(marks)) * total
@@ -258,6 +260,22 @@ class Pool:
                 point += weight << 64
         place = bisect_right(self.sums, point >> 64)
         return self._pick(left.get(place) or self._choose(place), place, point)
+
+    def place(self, serial: int) -> int | None:
+        """Where a campaign stands; None when it is not here."""
+        found = bisect_left(self.serials, serial)
+        return found if found < len(self.serials) and self.serials[found] == serial else None
+
+    def left(self, place: int, less: Less) -> Chosen | None:
+        """What a page and a reader leave of a member's creatives."""
+        serial = self.serials[place]
+        if serial in less.out or (less.whole and serial in less.shown):
+            return None
+        gone = {*less.shown.get(serial, ()), *less.apart.get(serial, ())}
+        if not gone:
+            return self._choose(place)
+        entries = [one.entry for one in self.choices(place) if one.entry.creative.serial not in gone]
+        return chosen_of(self.members[place], entries) if entries else None
 
     def _choose(self, place: int) -> Chosen:
         found = self.chosen[place]

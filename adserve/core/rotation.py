@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from adserve.core.recent import Recent
 from adserve.core.shares import Lags, Parts, Share, turn
 
 Turn = tuple[int, Parts]
@@ -59,40 +60,16 @@ class EvenSequence:
         return block.pop()
 
 
-class _Recent:
-    """Sequences by the names of their sets, `limit` at most: whenever half as many were asked for, those go that
-    were not asked for since the time before."""
-
-    def __init__(self, limit: int) -> None:
-        self._half = limit // 2
-        self.latest: dict[int, EvenSequence] = {}
-        self._earlier: dict[int, EvenSequence] = {}
-
-    def __len__(self) -> int:
-        return len(self.latest) + len(self._earlier)
-
-    def get(self, name: int) -> EvenSequence | None:
-        found = self.latest.get(name)
-        if found is None and name in self._earlier:
-            found = self.put(name, self._earlier[name])
-        return found
-
-    def put(self, name: int, sequence: EvenSequence) -> EvenSequence:
-        if len(self.latest) >= self._half:
-            self._earlier, self.latest = self.latest, {}
-        self._earlier.pop(name, None)
-        self.latest[name] = sequence
-        return sequence
-
-
 class Draws:
     """The chance of one worker: an even sequence for each eligible set in use. Those of whole pools are remembered
     apart from those of pools less what a page shows, of which a large catalog has a new one for nearly every page."""
 
-    def __init__(self, chance: Chance, *, remembered: int = 10_000) -> None:
+    def __init__(self, chance: Chance, *, remembered: int = 10_000, stuck: Recent[int] | None = None) -> None:
         self._chance, self._bits = chance, chance.getrandbits
-        self._pools, self._rests = _Recent(remembered), _Recent(remembered)
+        self._pools, self._rests = Recent[EvenSequence](remembered), Recent[EvenSequence](remembered)
         self._lags = Lags()
+        self.stuck: Recent[int] = Recent(remembered) if stuck is None else stuck
+        """Picks that stay, of readers and sets that were asked for last."""
         self.point = 0
         """What was drawn last, for a set."""
         self.turns: tuple[Turn, ...] = ()
@@ -137,10 +114,77 @@ class Draws:
     def apart(self, slot: int) -> Draws:
         """Draws by the same chance for a decision about a slot, by its serial, that is only tried: nothing here
         moves."""
-        found = Draws(self._chance, remembered=2)
+        found = Draws(self._chance, remembered=2, stuck=self.stuck)
         found._lags = self._lags.apart(slot)
         return found
 
     def _recall(self, pool: int) -> EvenSequence:
         found = self._pools.get(pool)
         return found or self._pools.put(pool, self._rests.get(pool) or EvenSequence(self._chance))
+
+
+class Ahead(Draws):
+    """The chance of a worker for what a page view plans and nobody has asked for yet: sequences go on, for it will be
+    served, but nothing is counted of share goals."""
+
+    def __init__(self, draws: Draws) -> None:
+        super().__init__(draws._chance, remembered=2, stuck=draws.stuck)
+        self._pools, self._rests, self._lags = draws._pools, draws._rests, draws._lags
+
+    def asked(self, slot: int, shares: Sequence[Share]) -> None:
+        """It will be counted when somebody asks."""
+
+    def shared(self, slot: int, serial: int, *, countable: bool) -> None:
+        """So will this."""
+
+
+class Seeded(Draws):
+    """Draws for one instance of a slot on the page view of an id: the same wherever and how often they are made, so
+    that separate calls for parts of one page agree. Each is a mix (SplitMix64) of `seed` and of how many came before.
+    What they pick is even only as far as the ids of page views are."""
+
+    def __init__(self, seed: int, stuck: Recent[int] | None = None) -> None:
+        super().__init__(_NOTHING, remembered=2, stuck=stuck)
+        self._seed = seed
+
+    def even(self, pool: int) -> int:
+        return self._next()
+
+    def even_rest(self, rest: int) -> int:
+        return self._next()
+
+    def random(self, _name: int) -> int:
+        return self._next()
+
+    def asked(self, slot: int, shares: Sequence[Share]) -> None:
+        """How far a share lags behind is another thing on each worker."""
+
+    def share(self, slot: int, shares: Sequence[Share], able: int, *, countable: bool) -> int | None:
+        self._seed = (self._seed + _STEP) & _LAST_POINT
+        point = mixed(self._seed)
+        parts = self._lags.parts(slot, shares, able, countable=False)
+        self.turns += ((point, parts),)
+        return turn(parts, point)
+
+    def shared(self, slot: int, serial: int, *, countable: bool) -> None:
+        """So nothing is made up for."""
+
+    def _next(self) -> int:
+        self._seed = (self._seed + _STEP) & _LAST_POINT
+        self.point = point = mixed(self._seed)
+        return point
+
+
+def mixed(number: int) -> int:
+    """64 bits, each of which depends on each of the 64 of `number` (SplitMix64)."""
+    number = (number ^ number >> 30) * 0xBF58476D1CE4E5B9 & _LAST_POINT
+    number = (number ^ number >> 27) * 0x94D049BB133111EB & _LAST_POINT
+    return number ^ number >> 31
+
+
+class _Nothing:
+    def getrandbits(self, count: int, /) -> int:
+        raise AssertionError("draws of a seed need no chance")
+
+
+_NOTHING = _Nothing()

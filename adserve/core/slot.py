@@ -39,14 +39,16 @@ KNOWN, UNKNOWN, UNANSWERED = range(3)
 class SlotRequest(NamedTuple):
     """What a request says of itself. `countable` is False for robots and prefetches; `known` whether anything is known
     of what the reader has seen, and `tired` the serials of campaigns that it has seen enough of, or None when that
-    could not be told in time; `sticky` what always gets the same, if anything does."""
+    could not be told in time; `sticky` the key of what always gets the same (`core.sticky`), if anything does;
+    `planned` what the page has planned for the slot, by the serials of campaign and creative."""
 
     width: int | None = None
     context: Context = Context()
     countable: bool = True
     known: bool = False
     tired: frozenset[int] | None = frozenset()
-    sticky: str | None = None
+    sticky: int | None = None
+    planned: tuple[int, int] | None = None
 
     @property
     def knows(self) -> int:
@@ -167,7 +169,7 @@ class CompiledSlot:
 
     __slots__ = (
         "_asked", "_found", "_masks", "_moment", "_moments", "_outlines", "_pools", "_tiers", "_views", "_widths",
-        "barred", "capped", "even", "live", "plain", "shares", "site", "slot", "steady", "tiers",
+        "barred", "capped", "even", "live", "plain", "sets", "shares", "site", "slot", "steady", "sticky", "tiers",
     )  # fmt: skip
 
     def __init__(
@@ -199,7 +201,7 @@ class CompiledSlot:
     ) -> Generator[None, None, None]:
         self.site, self.slot, self.tiers, self.barred = site, slot, tiers, barred or {}
         self.live = site.state == "active" and slot.state == "active"
-        self.even = slot.rotation != "random"
+        self.even, self.sticky = slot.rotation != "random", slot.rotation == "sticky"
         numbers: dict[int, int] = {}
         self._tiers = [Tier(at, tier, numbers) for at, tier in enumerate(tiers)]
         yield
@@ -215,6 +217,8 @@ class CompiledSlot:
         self.plain = all(masks.targeting.plain for masks in self._masks)
         self.steady = all(masks.steady for masks in self._masks)
         self.capped = any(masks.capped for masks in self._masks)
+        self.sets = {one.campaign.serial: one.sets for tier in tiers for one in tier if one.sets}
+        """The creatives of companion sets, by the serials of their campaigns."""
         self.shares: tuple[Share, ...] = tuple(share for masks in self._masks for share in masks.shares)
         self._moment = -1
         self._asked: dict[tuple[object, ...], Views] = {}
@@ -305,7 +309,8 @@ class CompiledSlot:
         """The campaigns that can serve this request if the reader has not had enough of them."""
         found: list[Campaign] = []
         if self.capped and self.live:
-            for view in self.views(request._replace(known=True, tired=frozenset()), now).able:
+            request = request if request.knows == KNOWN else request._replace(known=True, tired=frozenset())
+            for view in self.views(request, now).able:
                 mask = view.open(standing, now) & view.masks.capped
                 if mask:
                     found += [one.campaign for one in view.masks.members(mask)]

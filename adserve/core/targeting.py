@@ -190,10 +190,10 @@ class Targeting:
         if not self._kv:
             return 0
         # who asks for a name that is not said fails: names are a set of their own
-        failing = self._kv_names.failing(frozenset(name for name, values in pairs if values))
+        failing = self._kv_names.failing(frozenset(name for name, _ in pairs))
         for name, values in pairs:
             rules = self._kv.get(name)
-            if rules is not None and values:
+            if rules is not None:
                 failing |= rules.failing(frozenset(values))
         return failing
 

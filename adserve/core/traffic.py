@@ -36,6 +36,12 @@ def address(text: str) -> Address | None:
     return found.ipv4_mapped or found if isinstance(found, IPv6Address) else found
 
 
+def is_trusted(peer: str, trusted: tuple[Network, ...]) -> bool:
+    """Whether the address at the other end of a connection is one of the trusted proxies."""
+    found = address(peer)
+    return found is not None and any(found in network for network in trusted)
+
+
 def client_address(peer: str, forwarded: str, trusted: tuple[Network, ...], *, vouched: bool = False) -> Address | None:
     """The client behind trusted proxies: the rightmost address in X-Forwarded-For that is no such
     proxy. The header is believed only when the peer itself is one, or `vouched` for."""

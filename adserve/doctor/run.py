@@ -50,9 +50,9 @@ def diagnose(
 
 
 def _check_settings(settings: Settings) -> Iterable[Finding]:
-    if settings.country_header is not None:
-        detail = "ADSERVE_COUNTRY_HEADER has no effect yet: targeting by country is not built"
-        yield warning("settings", detail, "leave it out")
+    if settings.country_header is not None and not settings.trusted_proxies:
+        detail = "ADSERVE_COUNTRY_HEADER has no effect: it is believed from trusted proxies alone, and none is named"
+        yield warning("settings", detail, "name them in ADSERVE_TRUSTED_PROXIES")
     if settings.admin_key is None:
         yield ok("settings", "all can be used; there is no ADSERVE_ADMIN_KEY: keys come from `adserve keys create`")
     else:

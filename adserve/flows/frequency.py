@@ -8,8 +8,7 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Mapping
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -18,6 +17,7 @@ from adserve.core.model import Campaign
 from adserve.core.pool import Candidate
 from adserve.core.seen import write
 from adserve.core.slot import CompiledSlot, SlotRequest
+from adserve.core.token import Key
 from adserve.flows.worker import Worker
 from adserve.store.frequency import Found
 
@@ -37,7 +37,7 @@ class Who(Struct, frozen=True, gc=False):
 
 NOBODY = Who()
 PRIVATE = Who(private=True)
-TOLD_NOTHING: Mapping[str, str] = MappingProxyType({"frequency": "none"})
+_TOLD: dict[str, Mapping[str, str]] = {mode: {"frequency": mode} for mode in ("visitor", "none")}
 Wanted = Collection[tuple[CompiledSlot, SlotRequest]]
 
 
@@ -69,10 +69,13 @@ def _look_up(worker: Worker, visitor: str, wanted: Wanted, now: int) -> Sight | 
     if worker.frequencies is None:
         return Sight.of_visitor(digests, asked.values(), {}, now)
 
+    stood = worker.standing.version
+
     def sight(found: Found) -> Sight:
         then = int(worker.clock())
         made = Sight.of_visitor(digests, asked.values(), found, then)
-        made.leave_out(_capped(worker, wanted, then).keys() - asked.keys())  # what can serve only since a moment ago
+        if then != now or worker.standing.version != stood:
+            made.leave_out(_capped(worker, wanted, then).keys() - asked.keys())  # what can serve only since then
         return made
 
     return Reading(worker.frequencies.read(digests, list(asked)), sight)
@@ -101,8 +104,10 @@ def _serial(candidate: Candidate) -> int:
     return candidate.campaign.serial
 
 
-def told(worker: Worker, sight: Sight) -> Mapping[str, Any]:
-    """What a decision says of it: by what the reader was known, and what its device is to keep."""
+def told(sight: Sight | None, key: Key | None) -> Mapping[str, str]:
+    """What a decision says of it: by what the reader was known, and what its device is to keep, signed."""
+    if sight is None or key is None:
+        return _TOLD["none"]
     if sight.mode == "device":
-        return {"frequency": "device", "seen": write(sight.shown, worker.keys[0])}
-    return {"frequency": sight.mode}
+        return {"frequency": "device", "seen": write(sight.shown, key)}
+    return _TOLD[sight.mode]

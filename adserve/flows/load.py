@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from adserve.core.catalog import Catalog
 from adserve.core.compile import Steps, recompile
+from adserve.core.model import Campaign
 from adserve.flows.worker import Worker
 from adserve.snippet import compile_snippet
 from adserve.store.catalog import CatalogStore
@@ -50,6 +51,8 @@ class Loader:
             if self._loose >= LOOSE:
                 gc.freeze()
                 self._loose = 0
+            campaigns = (one for one in made.things.values() if isinstance(one, Campaign))
+            await in_steps(self._worker.allowances.meet(campaigns, self._worker.clock()))
             self._worker.catalog = made
             self._worker.journal.renew(made)
         finally:

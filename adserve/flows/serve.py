@@ -1,27 +1,28 @@
-"""A slot request to a decision, and a page request to the decisions of its slots."""
+"""A slot request to a decision."""
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from adserve.core.catalog import CompiledSlot
 from adserve.core.context import Context
 from adserve.core.decide import Choice, PageView, decide
 from adserve.core.explain import why_empty
 from adserve.core.frequency import Sight
-from adserve.core.journal import Decision, Stood, copied
+from adserve.core.journal import Decision, Stood
 from adserve.core.model import DEVICES, Slot
+from adserve.core.plan import Plan
 from adserve.core.report_cells import Where
+from adserve.core.rotation import Draws
 from adserve.core.slot import SlotRequest
+from adserve.core.sticky import key_of
 from adserve.core.terms import terms_of
-from adserve.core.token import FLAG_SERVED_COUNTS, Serve, decision_id, empty_id
+from adserve.core.token import FLAG_SERVED_COUNTS, Key, Serve, decision_id, empty_id
 from adserve.core.visitor import sealed
-from adserve.flows.frequency import NOBODY, TOLD_NOTHING, Reading, Who, look, told
+from adserve.flows.frequency import NOBODY, Reading, Who, look, told
 from adserve.flows.worker import Worker
 from adserve.snippet import impression_image
 from adserve.store.keys import tag_of
@@ -38,8 +39,8 @@ class Reader(Struct, frozen=True, gc=False):
     """Why its events would be set aside, or None."""
     device: int
     width: int | None
-    page_view: str | None
-    """That of the caller, if it named one."""
+    page_view: Plan | str | None
+    """The plan of an earlier call, or an id of the caller's own making, if it brought one."""
     base: str
     """The origin that links point to."""
     context: Context = Context()
@@ -56,10 +57,11 @@ class Filled(Struct, frozen=True, gc=False):
     id: str
     tokens: tuple[str, str, str]
     base: str
-    page_view: str | None
     counts_on: str = ""
     """The query of its impression and view, when they count for a visitor."""
-    told: Mapping[str, str] = TOLD_NOTHING
+    sight: Sight | None = None
+    key: Key | None = None
+    """What is known of the reader, and what signs that for its device."""
 
     @property
     def html(self) -> str:
@@ -73,7 +75,7 @@ class Filled(Struct, frozen=True, gc=False):
         """The snippet as HTML callers get it, with its own impression image."""
         return self.html + impression_image(f"{self.base}/e/i/{self.tokens[0]}{self.counts_on}")
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self, page_view: str) -> dict[str, Any]:
         slot, entry = self.slot.slot, self.choice.entry
         impression, view, click = self.tokens
         return {
@@ -91,8 +93,8 @@ class Filled(Struct, frozen=True, gc=False):
             "impression_url": f"{self.base}/e/i/{impression}{self.counts_on}",
             "view_url": f"{self.base}/e/v/{view}{self.counts_on}",
             "label": slot.label,
-            "page_view": self.page_view or new_page_view(),
-            **self.told,
+            "page_view": page_view,
+            **told(self.sight, self.key),
         }
 
 
@@ -101,13 +103,13 @@ class Empty(Struct, frozen=True, gc=False):
     page shows its own."""
 
     slot: Slot
-    page_view: str | None
     incarnation: int
     number: int
     made: int
     device: int
     fallback: bool = False
-    told: Mapping[str, str] = TOLD_NOTHING
+    sight: Sight | None = None
+    key: Key | None = None
 
     @property
     def id(self) -> str:
@@ -115,24 +117,22 @@ class Empty(Struct, frozen=True, gc=False):
         serial = self.slot.serial
         return empty_id(self.incarnation, self.number, self.made, serial, tag_of(serial), self.device)
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self, page_view: str) -> dict[str, Any]:
         return {
             "slot": self.slot.name,
             "filled": False,
             **({"fallback": True} if self.fallback else {}),
             "decision": self.id,
             "html": "",
-            "page_view": self.page_view or new_page_view(),
-            **self.told,
+            "page_view": page_view,
+            **told(self.sight, self.key),
         }
 
 
-def new_page_view() -> str:
-    return secrets.token_urlsafe(12)
-
-
-def request_of(reader: Reader, sight: Sight | None = None) -> SlotRequest:
+def request_of(reader: Reader, sight: Sight | None = None, slot: CompiledSlot | None = None) -> SlotRequest:
     """What a reader asks of a slot."""
+    if slot is not None and slot.sticky:
+        return request_of(reader, sight)._replace(sticky=sticky_key(reader))
     width = reader.width
     if width is None and DEVICES[reader.device] == "mobile":
         width = MOBILE_WIDTH
@@ -142,42 +142,67 @@ def request_of(reader: Reader, sight: Sight | None = None) -> SlotRequest:
     return SlotRequest(width, reader.context, countable, sight.known, sight.tired)
 
 
+_KNOWN = Sight(known=True)
+"""Of a reader who has seen nothing: whatever could serve is looked up."""
+
+
+def sticky_key(reader: Reader) -> int | None:
+    """What always gets the same of a sticky slot: the visitor, or else the page view."""
+    if reader.who.visitor is not None:
+        return key_of(f"v{reader.who.visitor}")
+    if isinstance(reader.page_view, str):
+        return key_of(f"p{reader.page_view}")
+    return None if reader.page_view is None else reader.page_view.id
+
+
 def sight_of(worker: Worker, slots: Iterable[CompiledSlot], reader: Reader) -> Sight | Reading | None:
     """What is known of the reader of a call, for all the slots that it asks for; None when there is nothing to know."""
     if reader.who is NOBODY:
         return None
-    request = request_of(reader)
-    return look(worker, reader.who, [(slot, request) for slot in slots])
+    request = request_of(reader, _KNOWN)
+    return look(worker, reader.who, [(slot, request) for slot in dict.fromkeys(slots)])
 
 
 def serve_slot(
-    worker: Worker, slot: CompiledSlot, reader: Reader, page: PageView | None = None, sight: Sight | None = None
+    worker: Worker,
+    slot: CompiledSlot,
+    reader: Reader,
+    page: PageView | None = None,
+    sight: Sight | None = None,
+    planned: tuple[int, int] | None = None,
+    spare: Callable[[], PageView] | None = None,
+    seeded: Draws | None = None,
 ) -> Filled | Empty:
     """Decides for one slot, counts the request and the serve, mints the tokens. Never waits. `sight`: what `sight_of`
-    found, to which the serve is added."""
+    found, to which the serve is added; `planned` for the slot, see `SlotRequest`; `spare`: what the page shows when the
+    slot may not stay empty for something that is only planned; `seeded`: draws instead of the worker's."""
     now = int(worker.clock())
-    request = request_of(reader, sight)
-    ledger, serial, draws = worker.ledger, slot.slot.serial, worker.draws
-    before = copied(page) if page is not None and page.beside else None
+    request = request_of(reader, sight, slot)
+    if planned is not None:
+        request = request._replace(planned=planned)
+    ledger, serial, draws = worker.ledger, slot.slot.serial, seeded or worker.draws
+    before = page.copied() if page is not None and page.beside else None
     draws.turns = ()
     choice = decide(slot, request, page, worker.standing, now, draws)
+    if choice is None and spare is not None:
+        page = spare()
+        before = page.copied()
+        draws.turns = ()
+        choice = decide(slot, request, page, worker.standing, now, draws)
     stood = None if slot.steady else Stood.now(slot, request, worker.standing, now)
     if choice is None or choice.entry.creative.kind == "passback":
         if choice is None:
             why = why_empty(slot, request, page, worker.standing, now)
             ledger.counts.stayed_empty(serial, reader.device, why, now)
-        else:  # nothing of its campaign stands on the page, so no `page.add`
+        else:
             where = Where(serial, choice.entry.content.serial, choice.tier, reader.device)
             ledger.counts.passed_back(choice.campaign.serial, where, now)
         incarnation, number = ledger.spaces.incarnation, worker.journal.number()
         worker.journal.add(
             Decision(slot, request, before, stood, now, draws.point, draws.turns, choice, incarnation, number, now)
         )
-        said = TOLD_NOTHING if sight is None else told(worker, sight)
-        fallback = choice is not None
-        return Empty(slot.slot, reader.page_view, incarnation, number, now, reader.device, fallback, said)
-    if page is not None:
-        page.add(choice)
+        fallback, key = choice is not None, worker.keys[0]
+        return Empty(slot.slot, incarnation, number, now, reader.device, fallback, sight, key)
     tag = tag_of(choice.campaign.serial)
     issued, ordinal = ledger.spaces.take(tag, now)
     incarnation = ledger.spaces.incarnation
@@ -191,7 +216,7 @@ def serve_slot(
         issued,
         serial,
         choice.entry.content.serial,
-        0,
+        worker.allowances.use(choice.campaign, now) if request.countable else 0,
         tag,
         choice.tier,
         reader.device,
@@ -207,32 +232,6 @@ def serve_slot(
         verdict = reader.verdict or "count"
         ledger.enqueue(event_of("i", serve, verdict, terms_of(choice.campaign), reader=visitor), now)
     tokens = worker.signer.mint(serve)
-    counts_on = f"?f={sealed(visitor, tokens[0], worker.keys[0])}" if visitor else ""
-    said = TOLD_NOTHING if sight is None else told(worker, sight)
-    return Filled(slot, choice, decision_id(tokens[0]), tokens, reader.base, reader.page_view, counts_on, said)
-
-
-def serve_page(
-    worker: Worker, slots: list[tuple[str, CompiledSlot | None]], reader: Reader, sight: Sight | None = None
-) -> dict[str, Any]:
-    """A page: its `page_view`, and its decisions by requested name in `slots`. The slots choose in the
-    order of their rank, whatever the order of the request; an unknown one fails alone."""
-    sight = sight or Sight()
-    if reader.page_view is None:
-        reader = replace(reader, page_view=new_page_view())
-    page, figures = PageView(), worker.figures
-    answers: dict[str, dict[str, Any]] = {}
-    known = [(name, slot) for name, slot in slots if slot is not None]
-    figures.page_slots_unknown += len(slots) - len(known)
-    for name, slot in sorted(known, key=lambda one: (one[1].slot.rank, one[1].slot.serial)):
-        made = serve_slot(worker, slot, reader, page, sight)
-        if isinstance(made, Filled):
-            figures.page_slots_filled += 1
-        elif made.fallback:
-            figures.page_slots_passback += 1
-        else:
-            figures.page_slots_empty += 1
-        answers[name] = made.as_json()
-    found = {name: answers.get(name) or {"slot": name, "filled": False, "error": "unknown_slot"} for name, _ in slots}
-    kept = {"seen": told(worker, sight)["seen"]} if sight.mode == "device" else {}
-    return {"page_view": reader.page_view, "slots": found, **kept}
+    key = worker.keys[0]
+    counts_on = f"?f={sealed(visitor, tokens[0], key)}" if visitor else ""
+    return Filled(slot, choice, decision_id(tokens[0]), tokens, reader.base, counts_on, sight, key)

@@ -83,7 +83,7 @@ async def patch_creative(
     services: Services, id_: str, patch: Any, data: bytes | None = None, *, actor: str, match: Match = ANY
 ) -> Creative:
     """Merge patch. Content (file, text, alt, click_url, size) makes a new revision that waits for review;
-    name, weight and dates do not."""
+    name, weight, companions and dates do not."""
     return await again(lambda: _patch_once(services, id_, patch, data, actor, match))
 
 
@@ -98,6 +98,7 @@ async def _patch_once(
     current: dict[str, Any] = {
         "name": before.name,
         "weight": before.weight,
+        "companions": before.companions,
         "starts": before.starts,
         "ends": before.ends,
         "click_url": content.click_url or None,

@@ -7,14 +7,19 @@ import random
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
+from adserve.core.allowance import Allowances
 from adserve.core.catalog import Catalog
+from adserve.core.curve import Curve
 from adserve.core.figures import Figures
 from adserve.core.journal import Journal
+from adserve.core.model import Campaign
+from adserve.core.plan import Sealer
 from adserve.core.rotation import Draws
 from adserve.core.standing import Standing
 from adserve.core.token import Key, Signer
-from adserve.core.traffic import Network, TrafficRules
+from adserve.core.traffic import Network, TrafficRules, is_trusted
 from adserve.core.visitor import digests
 from adserve.flows.curves import Curves
 from adserve.store.clock import StoreClock
@@ -45,10 +50,15 @@ class Worker:
     public_url: str | None = None
     fallback_url: str = "http://127.0.0.1:8000"
     trusted: tuple[Network, ...] = ()
+    country_header: bytes = b""
+    """In lower case; that of a trusted proxy is believed."""
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
     draws: Draws = field(default_factory=lambda: Draws(random.Random(secrets.randbits(128))))  # noqa: S311
+    workers: int = 1
+    """How many there are, on this host."""
     standing: Standing = field(default_factory=Standing)
     """How campaigns with goals and caps stand."""
+    allowances: Allowances = field(init=False)
     journal: Journal = field(default_factory=Journal)
     """What it decided last."""
     catalog: Catalog | None = None
@@ -66,9 +76,24 @@ class Worker:
     clicks_uncounted: int = 0
     """Clicks that were sent on while the store could not count them."""
     signer: Signer = field(init=False)
+    is_proxy: Callable[[str], bool] = field(init=False)
+    """Whether an address is one of the trusted proxies."""
+    plans: Sealer = field(init=False)
 
     def __post_init__(self) -> None:
         self.use_keys(self.keys)
+        trusted = self.trusted
+        self.is_proxy = lru_cache(maxsize=1_000)(lambda peer: is_trusted(peer, trusted))
+        self.allowances = Allowances(
+            self.standing,
+            lambda: f"{self.ledger.spaces.incarnation:x}",
+            self._curve,
+            workers=self.workers,
+            lifetime_s=self.lifetimes.impression_s,
+        )
+
+    def _curve(self, campaign: Campaign, now: int) -> Curve | None:
+        return self.curves.of(campaign, self.catalog, now) if self.catalog is not None else None
 
     @property
     def clock_off_s(self) -> float:
@@ -83,7 +108,7 @@ class Worker:
     def use_keys(self, keys: tuple[Key, ...]) -> None:
         """From now on the first signs and all verify."""
         self.keys = keys
-        self.signer = Signer(keys)
+        self.signer, self.plans = Signer(keys), Sealer(keys)
 
     def visitor_digests(self, visitor: str, now: int) -> tuple[str, ...]:
         """What stands for a visitor in the store, the newest first; none while the salt is not known."""

@@ -68,7 +68,7 @@ class Batch:
             self._lines.append(f"{line} 0 - -:-:-:- 0 0\n")
             return
         grants = self._other(names.grants(tag, campaign)) if ceilings else 0
-        seen = self._other(names.reader(tag, reader)) if reader else 0
+        seen = self._other(names.reader(tag, reader)) if reader and window_s else 0
         grant = f"{serve.incarnation:x}:{serve.grant}"
         self._lines.append(f"{line} {grants} {grant} {ceilings or NO_CEILINGS} {seen} {window_s}\n")
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
-from adserve.core.grants import Ask, Quoted
+from adserve.core.grants import Quoted
+from adserve.core.hands import Taken, Taking
 from adserve.errors import StoreUnavailable
 from adserve.store.client import Redis, Script, understood
 from adserve.store.keys import Keys, tag_of
@@ -13,25 +14,6 @@ from adserve.store.line import Call, Line, Words
 
 KEEP_S = 4 * 86_400
 """How long the grants of a campaign that nobody touches are kept: longer than any of them is open."""
-NO_GRANT = "-"
-"""As the name of a grant: none is asked for, how the campaign stands is."""
-
-
-class Taking(NamedTuple):
-    """What is asked of the campaign of a serial, and what is given back: by grant how many serves it has issued."""
-
-    campaign: int
-    ask: Ask
-    returned: Mapping[str, int]
-
-
-class Taken(NamedTuple):
-    """What came of it; `clicks` in all and `clicks_today` of the day."""
-
-    quoted: Quoted
-    clicks: int
-    clicks_today: int
-
 
 class Grants:
     """The grants of one worker: a connection of its own, so that a taking waits for no commit."""

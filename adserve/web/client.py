@@ -5,33 +5,27 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from urllib.parse import unquote_to_bytes
 
 from msgspec import Struct
 from starlette.types import Scope
 
 from adserve.core.access import Account
-from adserve.core.context import Context
 from adserve.core.model import DEVICES
+from adserve.core.plan import PREFIX, BadPlan, Plan
 from adserve.core.seen import read
 from adserve.core.traffic import Address, Agent, client_address
 from adserve.flows.frequency import NOBODY, PRIVATE, Who
 from adserve.flows.serve import Reader
 from adserve.flows.worker import Worker
 from adserve.web.bearer import bearer
+from adserve.web.context import context_of, country_of
+from adserve.web.parameters import Query, text
 from adserve.web.protocol import merged
 
 _LOOPBACK = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?\Z")
 _PAGE_VIEW = re.compile(r"[A-Za-z0-9_-]{8,64}\Z")
 _VISITOR = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 _WIDTH = re.compile(r"[0-9]{1,5}\Z")
-_COUNTRY = re.compile(r"[A-Za-z]{2}\Z")
-MAX_PARAMETERS = 100
-LONGEST_REMEMBERED = 512
-"""Bytes of a query: what is long costs memory."""
-Query = Mapping[bytes, bytes]
-_NO_QUERY: Query = {}
-_PLAIN = [Context(device=device) for device in range(len(DEVICES))]
 
 
 class Ask(Struct, frozen=True, gc=False):
@@ -50,42 +44,6 @@ class Ask(Struct, frozen=True, gc=False):
         caller = known(secret) if secret is not None else None
         peer = client[0] if client else ""
         return cls(scope["method"], scope["query_string"], merged(scope["headers"]), peer, caller)
-
-
-def parameters(query: bytes) -> Query:
-    """The first value of each query parameter, at most 100, as it was sent: see `text`."""
-    if not query:
-        return _NO_QUERY
-    if len(query) > LONGEST_REMEMBERED or b"visitor=" in query or b"seen=" in query:
-        return _parse(query)
-    return _remembered(query)
-
-
-def _parse(query: bytes) -> Query:
-    found: dict[bytes, bytes] = {}
-    for pair in query.split(b"&", MAX_PARAMETERS)[:MAX_PARAMETERS]:
-        name, _, value = pair.partition(b"=")
-        found.setdefault(_unquoted(name), value)
-    return found
-
-
-_remembered = lru_cache(maxsize=4_096)(_parse)
-"""A page asks the same for each of its readers. What is of one reader alone is forgotten at once."""
-
-
-def text(query: Query, name: bytes) -> str | None:
-    """The value of a parameter; None without it, or when it is no UTF-8."""
-    value = query.get(name)
-    if value is None:
-        return None
-    try:
-        return _unquoted(value).decode()
-    except UnicodeDecodeError:
-        return None
-
-
-def _unquoted(sent: bytes) -> bytes:
-    return unquote_to_bytes(sent.replace(b"+", b" ")) if b"%" in sent or b"+" in sent else sent
 
 
 def is_loopback(host: str) -> bool:
@@ -134,10 +92,13 @@ def reader_of(worker: Worker, ask: Ask, query: Query, *, clients: str) -> Reader
     agent = agent_of(worker, ask)
     verdict = verdict_of(worker, ask, agent, query, clients=clients)
     private = ask.headers.get(b"sec-gpc") == b"1"
+    languages = ask.headers.get(b"accept-language", b"")
     if not query:
         who = PRIVATE if private else NOBODY
-        return Reader(verdict, agent.device, None, None, base_url(worker, ask), _PLAIN[agent.device], who)
-    device, width, page_view, country = agent.device, None, None, None
+        context, _ = context_of(query, agent.device, proxied_country(worker, ask), languages)
+        return Reader(verdict, agent.device, None, None, base_url(worker, ask), context, who)
+    device, width, country = agent.device, None, None
+    page_view: Plan | str | None = None
     if (asked := text(query, b"width")) is not None:
         if _WIDTH.match(asked):
             width = int(asked)
@@ -148,18 +109,36 @@ def reader_of(worker: Worker, ask: Ask, query: Query, *, clients: str) -> Reader
             device = DEVICES.index(asked)
         else:
             worker.malformed += 1
-    page_view = text(query, b"pv")
-    if page_view is not None and not _PAGE_VIEW.match(page_view):
-        worker.malformed += bool(page_view)
-        page_view = None
+    if b"pv" in query:
+        page_view = page_view_of(worker, query)
     if ask.caller is not None and (asked := text(query, b"country")) is not None:
-        if _COUNTRY.match(asked):
-            country = asked.upper()
-        else:
-            worker.malformed += 1
+        country = country_of(asked)
+        worker.malformed += country is None
     who = PRIVATE if private else who_of(worker, query)
-    context = Context(device=device, country=country)
+    context, malformed = context_of(query, device, country or proxied_country(worker, ask), languages)
+    worker.malformed += malformed
     return Reader(verdict, device, width, page_view, base_url(worker, ask), context, who)
+
+
+def proxied_country(worker: Worker, ask: Ask) -> str | None:
+    """The country that a trusted proxy found, where one is to be asked."""
+    sent = ask.headers.get(worker.country_header) if worker.country_header else None
+    return country_of(sent.decode("latin-1").strip()) if sent is not None and worker.is_proxy(ask.peer) else None
+
+
+def page_view_of(worker: Worker, query: Query) -> Plan | str | None:
+    """The plan that an earlier call handed out, or an id of the caller's own making. What is neither, or a plan that is
+    altered or too old, is ignored and counted: the page starts anew."""
+    given = text(query, b"pv")
+    if given is not None and _PAGE_VIEW.match(given):
+        return given
+    if given is not None and given.startswith(PREFIX):
+        try:
+            return worker.plans.open(given, int(worker.clock()))
+        except BadPlan:
+            pass
+    worker.malformed += given != ""
+    return None
 
 
 def who_of(worker: Worker, query: Query) -> Who:

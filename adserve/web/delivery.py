@@ -15,18 +15,26 @@ import msgspec
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from adserve.core.access import Account
-from adserve.core.catalog import Catalog, CompiledSlot
+from adserve.core.catalog import Catalog
 from adserve.core.frequency import Sight
+from adserve.core.page import Key, Place
+from adserve.core.plan import Plan
 from adserve.flows.frequency import Reading
-from adserve.flows.serve import Filled, Reader, serve_page, serve_slot, sight_of
+from adserve.flows.page import alone, places_after, serve_page, serve_several
+from adserve.flows.serve import Empty, Filled, Reader, serve_slot, sight_of
 from adserve.flows.worker import Worker
 from adserve.web.answers import COMMON, HTML, TEXT, Answer, Head, Waiting, on_the_wire
-from adserve.web.client import Ask, Query, parameters, reader_of, text
+from adserve.web.client import Ask, reader_of
 from adserve.web.events import Events
+from adserve.web.parameters import Query, parameters, text
 from adserve.web.protocol import FAILED, LATER, Later, Write
 
 MAX_INSTANCES = 100
-_INSTANCE = re.compile(r"([a-z0-9-]{1,64})(?::[0-9]{1,4})?")
+_INSTANCE = re.compile(r"([a-z0-9-]{1,64})(?::([0-9]{1,4}))?")
+_NUMBERED = re.compile(r"([a-z0-9-]{1,64}/[a-z0-9-]{1,64}):([0-9]{1,4})")
+_COUNT = re.compile(r"[1-9]|10")
+Names = list[tuple[str, Place | None]]
+"""Instances of slots as a caller names them; None for one that the site has not."""
 
 _FILLED = Head(200, [*HTML, (b"adserve-fill", b"1")])
 _EMPTY = Head(200, [*HTML, (b"adserve-fill", b"0")])
@@ -130,27 +138,67 @@ class Delivery:
         if offers is None:
             figures.slot_no_catalog += 1
             return (_JSON, _encode({"slot": "", "filled": False, "html": ""})) if as_json else (_EMPTY, b"")
-        slot = offers.slots.get(name)
+        slot, instance = offers.slots.get(name), 0
+        if slot is None and (match := _NUMBERED.fullmatch(name)) is not None:
+            slot, instance = offers.slots.get(match[1]), _number(match[2])
         if slot is None:
             figures.slot_unknown += 1
             return _not_found("unknown_slot") if as_json else (_UNKNOWN, b"")
-        reader = reader_of(self.worker, ask, parameters(ask.query), clients=slot.site.clients)
-        sight = sight_of(self.worker, (slot,), reader)
-        if isinstance(sight, Reading):
-            return _when_read(sight, lambda seen: self._slot(slot, reader, as_json, seen))
-        return self._slot(slot, reader, as_json, sight)
+        query = parameters(ask.query)
+        reader = reader_of(self.worker, ask, query, clients=slot.site.clients)
+        place = Place.of(slot, instance)
+        if reader.page_view is None and b"count" not in query:
+            sight = sight_of(self.worker, (slot,), reader)
+            if isinstance(sight, Reading):
+                return _when_read(sight, lambda seen: self._slot(place, reader, as_json, seen))
+            return self._slot(place, reader, as_json, sight)
+        return self._slots(offers, place, reader, query, as_json=as_json)
 
-    def _slot(self, slot: CompiledSlot, reader: Reader, as_json: bool, sight: Sight | None) -> Answer:
+    def _slot(self, place: Place, reader: Reader, as_json: bool, sight: Sight | None) -> Answer:
+        """One slot that belongs to no page view yet."""
+        made = serve_slot(self.worker, place.slot, reader, None, sight)
+        self._counted(made)
+        if as_json:
+            return _JSON, _encode(made.as_json(alone(self.worker, place, made, reader)))
+        if isinstance(made, Filled):
+            return _FILLED, made.page_html.encode()
+        return _PASSBACK if made.fallback else _EMPTY, b""
+
+    def _slots(self, offers: Catalog, place: Place, reader: Reader, query: Query, *, as_json: bool) -> Answer | Waiting:
+        """A slot on a page view, or `count` ads for it."""
+        asked, site = [place, *places_after(place, self._count(query) - 1)], place.slot.site.id
+        page: list[Place] = []
+        if isinstance(reader.page_view, str):
+            page = self._places(offers, site, query, b"plan")
+        sight = sight_of(self.worker, (one.slot for one in (*page, place)), reader)
+
+        def answer(seen: Sight | None) -> Answer:
+            served = serve_several(self.worker, offers, asked, page, reader, seen)
+            for one in served.made:
+                self._counted(one)
+            if as_json:
+                return _JSON, _encode(served.as_json())
+            head = _FILLED if served.filled else _PASSBACK if served.fallback else _EMPTY
+            return head, "".join(one.page_html for one in served.filled).encode()
+
+        return _when_read(sight, answer) if isinstance(sight, Reading) else answer(sight)
+
+    def _counted(self, made: Filled | Empty) -> None:
         figures = self.worker.figures
-        made = serve_slot(self.worker, slot, reader, None, sight)
         if isinstance(made, Filled):
             figures.slot_filled += 1
-            return (_JSON, _encode(made.as_json())) if as_json else (_FILLED, made.page_html.encode())
-        if made.fallback:
+        elif made.fallback:
             figures.slot_passback += 1
         else:
             figures.slot_empty += 1
-        return (_JSON, _encode(made.as_json())) if as_json else (_PASSBACK if made.fallback else _EMPTY, b"")
+
+    def _count(self, query: Query) -> int:
+        """How many ads a slot's call asks for."""
+        asked = text(query, b"count")
+        if asked is not None and _COUNT.fullmatch(asked):
+            return int(asked)
+        self.worker.malformed += b"count" in query and asked != ""
+        return 1
 
     def page(self, ask: Ask, site: str) -> Answer | Waiting:
         """`GET /v1/pages/{site}?slots=...`."""
@@ -165,35 +213,56 @@ class Delivery:
         figures.page_answered += 1
         query = parameters(ask.query)
         reader = reader_of(self.worker, ask, query, clients=known[0].site.clients if known else "browser")
-        slots = self._wanted(offers, site, known, query)
-        sight = sight_of(self.worker, [slot for _, slot in slots if slot is not None], reader)
+        names = self._names(offers, site, query, b"slots")
+        page = [] if isinstance(reader.page_view, Plan) else self._places(offers, site, query, b"plan")
+        places = (*page, *(one for _, one in names if one is not None))
+        sight = sight_of(self.worker, (one.slot for one in places), reader)
         if isinstance(sight, Reading):
-            return _when_read(sight, lambda seen: self._page(slots, reader, seen))
-        return self._page(slots, reader, sight)
+            return _when_read(sight, lambda seen: self._page(offers, names, page, reader, seen))
+        return self._page(offers, names, page, reader, sight)
 
-    def _page(self, slots: list[tuple[str, CompiledSlot | None]], reader: Reader, sight: Sight | None) -> Answer:
-        body = _encode(serve_page(self.worker, slots, reader, sight))
-        if any("<" in name for name, _ in slots):  # a name is the caller's: whatever takes this for HTML sees no tag
+    def _page(
+        self, offers: Catalog, names: Names, page: list[Place], reader: Reader, sight: Sight | None
+    ) -> Answer:
+        body = _encode(serve_page(self.worker, offers, names, page, reader, sight))
+        if any("<" in name for name, _ in names):  # a name is the caller's: whatever takes this for HTML sees no tag
             body = body.replace(b"<", b"\\u003c")
         return _JSON, body
 
-    def _wanted(
-        self, catalog: Catalog, site: str, known: tuple[CompiledSlot, ...], query: Query
-    ) -> list[tuple[str, CompiledSlot | None]]:
-        """The requested instances `name` or `name:n`, each once; all of the site without `slots`. Those
-        beyond 100 are left out, which counts as one malformed parameter; so does a name that can be none,
-        which is unknown."""
-        wanted = text(query, b"slots")
+    def _places(self, offers: Catalog, site: str, query: Query, parameter: bytes) -> list[Place]:
+        """What a page has, as far as it is known."""
+        return [place for _, place in self._names(offers, site, query, parameter) if place is not None]
+
+    def _names(self, offers: Catalog, site: str, query: Query, parameter: bytes) -> Names:
+        """The instances `name` or `name:n` that a parameter lists, each once; all of the site without it. Those beyond
+        100 are left out, which counts as one malformed parameter; so does a name that can be none, which is unknown.
+        `name` and `name:1` are the same instance, unless both are listed."""
+        wanted = text(query, parameter)
         if wanted is None:
-            return [(one.slot.name, one) for one in known]
+            return [(one.slot.name, Place.of(one, 0)) for one in offers.pages[site]]
         names = list(dict.fromkeys(name for name in wanted.split(",") if name))
         self.worker.malformed += len(names) > MAX_INSTANCES
-        found: list[tuple[str, CompiledSlot | None]] = []
+        found: Names = []
+        taken: set[Key] = set()
         for name in names[:MAX_INSTANCES]:
             match = _INSTANCE.fullmatch(name)
             self.worker.malformed += match is None
-            found.append((name, catalog.slots.get(f"{site}/{match[1]}") if match else None))
+            slot = offers.slots.get(f"{site}/{match[1]}") if match else None
+            if match is None or slot is None:
+                found.append((name, None))
+                continue
+            place = Place.of(slot, _number(match[2]))
+            while place.key in taken:
+                place = Place.of(slot, max(2, place.instance + 1))
+            taken.add(place.key)
+            found.append((name, place))
         return found
+
+
+def _number(text: str | None) -> int:
+    """Of an instance. The first has none, or says 1."""
+    number = int(text or 0)
+    return 0 if number == 1 else number
 
 
 def _when_read(reading: Reading, answer: Callable[[Sight], Answer]) -> Waiting:

@@ -10,7 +10,8 @@ from adserve.errors import BadToken, StoreUnavailable
 from adserve.flows import track
 from adserve.flows.worker import Worker
 from adserve.web.answers import COMMON, HTML, TEXT, Answer, Head, Waiting
-from adserve.web.client import Ask, agent_of, client_of, parameters, text, verdict_of
+from adserve.web.client import Ask, agent_of, client_of, verdict_of
+from adserve.web.parameters import parameters, text
 
 GIF = (
     b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff!\xf9\x04\x01\x00\x00\x00\x00,"

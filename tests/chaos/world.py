@@ -41,8 +41,8 @@ PATIENCE = {
     "adserve.store.breaker.OPEN_S": 0.1,
     "adserve.store.replay.EVERY_S": 0.03,
     "adserve.serving.SUPERVISE_S": 0.05,
-    "adserve.wiring.POLL_S": 0.02,
-    "adserve.wiring.SETTLE_S": 0.05,
+    "adserve.following.POLL_S": 0.02,
+    "adserve.following.SETTLE_S": 0.05,
     "adserve.wiring.HOT_TIMEOUT_S": 0.12,  # as in production less than until the breaker lets a replay through
     "adserve.wiring.DRAIN_S": 0.3,
 }

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from adserve.core.compile import Steps, compile_catalog
 from adserve.core.decide import PageView, decide
 from adserve.core.explanation import Explained, explain
-from adserve.core.journal import Decision, Stood, copied
+from adserve.core.journal import Decision, Stood
 from adserve.core.model import Campaign as Campaign
 from adserve.core.model import Caps, Content, Creative, Frequency, Goal, Limit, Revision, Site, Slot, Thing
 from adserve.core.pool import Choice
@@ -143,7 +143,7 @@ def test_shares_are_those_of_all_draws_together(seed: int, repeat: str) -> None:
 
 def made(slot: CompiledSlot, request: SlotRequest, page: PageView, standing: Standing, draws: Draws) -> Decision:
     """A decision as a worker notes it."""
-    before = copied(page) if page.beside else None
+    before = page.copied() if page.beside else None
     draws.turns = ()
     choice: Choice | None = decide(slot, request, page, standing, NOW, draws)
     stood = None if slot.steady else Stood.now(slot, request, standing, NOW)

@@ -19,7 +19,14 @@ from adserve.core.words import folded_word
 
 LABELS = ["conflict", "Straße", "संघर्ष", "戰爭", "ÉLECTIONS", "sport"]
 URLS = ["news.example/*", "news.example/world/*", "*.example/*", "news.example/world", "*/a/*", "other.example", "*"]
-PAGES = ["news.example/world/a", "https://News.example/world/", "m.news.example/a/b?x=1", "other.example", "x.test/a/"]
+PAGES = [
+    "elsewhere.test/x",
+    "news.example/world/a",
+    "https://News.example/world/",
+    "m.news.example/a/b?x=1",
+    "other.example",
+    "x.test/a/",
+]
 LANGUAGES = ["en", "en-gb", "zh", "zh-hant", "hi"]
 FALLBACKS = [(), ("en",), ("en-gb", "en"), ("zh-hant-tw", "zh-hant", "zh"), ("hi",)]
 WORDS = ["a", "Été", "c d"]
@@ -121,6 +128,13 @@ def test_without_rules_every_candidate_passes() -> None:
     assert plain.plain
     assert plain.masks(Context()) == (0b111,) * 6
     assert Targeting([], block_unlabelled=False).masks(Context()) == (0,) * 6
+
+
+def test_an_address_that_no_pattern_matches_is_known_all_the_same() -> None:
+    """On a site that blocks what is not known."""
+    one = Targeting([Target(urls=Rule(none=("news.example/live/*",)))], block_unlabelled=True)
+    masks = [one.masks(Context(url=url))[1] for url in ("news.example/a/", "news.example/live/", None)]
+    assert masks == [1, 0, 0]
 
 
 def test_dimensions_stand_in_the_order_of_the_reasons() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from adserve import wiring
+from adserve import following, wiring
 from adserve.core.compile import recompile
 from adserve.core.token import Key, Signer
 from adserve.flows import load
@@ -28,7 +28,7 @@ HERD = 200
 def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     """Workers that do not look by themselves whether the catalog or the keys have changed, and whose events wait for
     it as long as a busy machine takes: one that gave up is counted without its price."""
-    monkeypatch.setattr(wiring, "POLL_S", 3600)
+    monkeypatch.setattr(following, "POLL_S", 3600)
     monkeypatch.setattr(accounts, "POLL_S", 3600)
     monkeypatch.setattr(wiring, "CATCH_UP_S", 30)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from adserve import wiring
+from adserve import following
 from adserve.errors import StoreUnavailable
 from adserve.flows import load
 from adserve.flows.load import Loader
@@ -21,7 +21,7 @@ MANY = 40
 @pytest.fixture
 def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     """Workers that do not look by themselves whether the catalog has changed."""
-    monkeypatch.setattr(wiring, "POLL_S", 3600)
+    monkeypatch.setattr(following, "POLL_S", 3600)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from adserve import signing, wiring
+from adserve import following, signing, wiring
 from adserve.core.token import Key, Serve, Signer
 from adserve.errors import BadToken, SettingsError
 from adserve.flows.admit import knows_secret
@@ -70,7 +70,7 @@ async def test_a_new_key_verifies_at_once_and_signs_later(
     real = asyncio.sleep
 
     async def sleep(seconds: float) -> None:
-        await (settled.wait() if seconds == wiring.SETTLE_S else real(min(seconds, 0.01)))
+        await (settled.wait() if seconds == following.SETTLE_S else real(min(seconds, 0.01)))
 
     monkeypatch.setattr("asyncio.sleep", sleep)
     async with running(load({}, environment), store.url) as held:
@@ -109,7 +109,7 @@ async def test_a_file_that_cannot_be_used_changes_nothing(
 ) -> None:
     """Empty, too short, foreign to the store or no text: the old key goes on, the log says why, and a
     start with it is refused."""
-    monkeypatch.setattr(wiring, "POLL_S", 0.01)
+    monkeypatch.setattr(following, "POLL_S", 0.01)
     async with running(load({}, environment), store.url) as held:
         write(file, text)
         said = await until_said(capsys, "secret_not_changed")
@@ -125,7 +125,7 @@ async def test_a_first_start_changes_no_secret(
     store: EmbeddedStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The file that the start itself makes is no change of it, nor is one that is written again as it was."""
-    monkeypatch.setattr(wiring, "POLL_S", 0.01)
+    monkeypatch.setattr(following, "POLL_S", 0.01)
     looks = 0
     real = signing.signing_keys
 
@@ -134,7 +134,8 @@ async def test_a_first_start_changes_no_secret(
         looks += 1
         return real(settings)
 
-    monkeypatch.setattr(wiring, "signing_keys", signing_keys)
+    for module in (following, wiring):
+        monkeypatch.setattr(module, "signing_keys", signing_keys)
     given = load({}, {"ADSERVE_DATA_DIR": str(tmp_path / "data"), "ADSERVE_KEY_PREFIX": f"{tmp_path.name}:"})
     async with running(given, store.url):
         assert looks == 1
@@ -147,7 +148,7 @@ async def test_a_deleted_file_is_not_made_anew(
     store: EmbeddedStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The old key goes on and the log says why; another secret in its place would end every token."""
-    monkeypatch.setattr(wiring, "POLL_S", 0.01)
+    monkeypatch.setattr(following, "POLL_S", 0.01)
     path = tmp_path / "data" / "secret"
     given = load({}, {"ADSERVE_DATA_DIR": str(tmp_path / "data"), "ADSERVE_KEY_PREFIX": f"{tmp_path.name}:"})
     async with running(given, store.url) as held:
@@ -169,7 +170,7 @@ async def test_while_the_store_is_away_a_change_waits(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Nobody can say then whether a key is the store's: a foreign one is refused when it is back."""
-    monkeypatch.setattr(wiring, "POLL_S", 0.01)
+    monkeypatch.setattr(following, "POLL_S", 0.01)
     looks = 0
 
     async def counted(client: Redis, keys: Keys, ours: Sequence[str]) -> bool:
@@ -178,7 +179,7 @@ async def test_while_the_store_is_away_a_change_waits(
         return await knows_secret(client, keys, ours)
 
     async with proxy(str(store.socket_path)) as between, running(load({}, environment), between.url) as held:
-        monkeypatch.setattr(wiring, "knows_secret", counted)
+        monkeypatch.setattr(following, "knows_secret", counted)
         between.set("refuse")
         write(file, f"{FOREIGN}\n")
         await eventually(lambda: looks > 3)

@@ -15,7 +15,7 @@ from adserve.core.validate import check_id
 from adserve.errors import MAX_PROBLEMS, AdserveError
 from adserve.web.api.body import MAX_FIELDS, MAX_TEXT_PART, as_form
 from adserve.web.api.query import read_query
-from adserve.web.client import MAX_PARAMETERS, parameters, text
+from adserve.web.parameters import MAX_PARAMETERS, parameters, text
 from tests.security.places import BOUNDARY, asking, everywhere, form_request, good_request
 from tests.security.promises import check, promises
 from tests.security.table import BODIES, FORMS, Address, addresses

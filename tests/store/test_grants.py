@@ -13,12 +13,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from adserve.core.grants import Ask, Ceilings, Quota
+from adserve.core.hands import Taking
 from adserve.core.schedule import bucket_of
 from adserve.core.terms import Terms
 from adserve.core.token import Serve
 from adserve.store.batch import Item
 from adserve.store.client import Redis, connect
-from adserve.store.grants import Grants, Taking
+from adserve.store.grants import Grants
 from adserve.store.keys import HOUR_S, Keys
 from adserve.store.ledger import Ledger
 from adserve.store.spaces import Spaces

@@ -306,7 +306,7 @@ def test_a_page_is_one_call(server: Site, env: Environment) -> None:
     assert sidebar == f'{LAZY}<img src="http://s/e/i/U" width="1" height="1" alt="" loading="lazy" {style}'
     assert footer == ""
     assert len(server.asked) == 1
-    assert server.asked[0][0] == "/v1/pages/news?slots=top,sidebar,footer,nosuch"
+    assert server.asked[0][0] == "/v1/pages/news?slots=top,sidebar,footer,nosuch&plan=top,sidebar,footer,nosuch"
     assert server.asked[0][1]["Accept"] == "application/json"
 
 

@@ -8,7 +8,8 @@ import httpx2
 import pytest
 
 from adserve.app import create_app
-from adserve.web.client import Ask, client_of, parameters, reader_of
+from adserve.web.client import Ask, client_of, reader_of
+from adserve.web.parameters import parameters
 from tests.conftest import ADMIN, Api, Clock
 from tests.wire import request, said, serving, status_of
 

@@ -21,7 +21,7 @@ from tests.flows.rest import at_rest
 from tests.wire import said, serving, status_of
 
 AGENT = f"user-agent: {BROWSER}"
-UNLIKE = re.compile(rb"[A-Za-z0-9_-]{36,48}|(?<=\?f=)[A-Za-z0-9_-]{28}|\"(decision|page_view)\":\"[A-Za-z0-9_-]+\"")
+UNLIKE = re.compile(rb"[A-Za-z0-9_-]{36,48}|(?<=\?f=)[A-Za-z0-9_-]{28}|\"(decision|page_view)\":\"[A-Za-z0-9._-]+\"")
 """What is of one serve alone."""
 
 

@@ -133,14 +133,19 @@ local function count_campaign(what)
   end
 end
 
--- Counts an impression for its reader: in the window that is open, or in a new one.
+-- Counts an impression for its reader: in the window that is open, or in a new one, unless that is over by now. A key of
+-- another type keeps no event from being counted.
 local function count_reader(arrival)
-  if campaign.reader == 0 then return end
+  if campaign.reader == 0 or arrival + campaign.window_s <= tonumber(ARGV[1]) then return end
   local key, window_s = KEYS[campaign.reader], campaign.window_s
-  local times, start = (redis.call('HGET', key, campaign.serial) or ''):match('^(%d+):(%d+)$')
-  if not times or tonumber(start) + window_s <= arrival then times, start = 0, arrival end
-  redis.call('HSET', key, campaign.serial, string.format('%d:%d', tonumber(times) + 1, tonumber(start)))
-  if redis.call('TTL', key) < window_s then redis.call('EXPIRE', key, window_s) end
+  local had = redis.pcall('HGET', key, campaign.serial)
+  if type(had) == 'table' then return end
+  local times, start = (had or ''):match('^(%d+):(%d+)$')
+  times, start = tonumber(times), tonumber(start)
+  if not times or start + window_s <= arrival then times, start = 0, arrival end
+  redis.call('HSET', key, campaign.serial, string.format('%d:%d', times + 1, start))
+  local left = start + window_s - ARGV[1]
+  if redis.call('TTL', key) < left then redis.call('EXPIRE', key, string.format('%d', left)) end
 end
 
 local function bit(kind, what, n) return redis.call('GETBIT', KEYS[base + START[kind] + what], n) == 1 end
@@ -213,7 +218,6 @@ end
 local function judge(kind, n, verdict, cell, cpm, cpc, list, now)
   if campaign.today then counts(campaign.today) end
   if campaign.grants > 0 then redis.call('HLEN', KEYS[campaign.grants]) end
-  if campaign.reader > 0 then redis.call('HLEN', KEYS[campaign.reader]) end
   prove(n, cell)
   if bit(kind, VALID, n) then return 'duplicate' end
   local aside = bit(kind, ASIDE, n)

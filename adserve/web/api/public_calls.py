@@ -53,9 +53,25 @@ _READER = (
     _in("query", "width", TEXT, "CSS pixels of the slot's box, digits. A phone that says none has 360.", example="728"),
     _in("query", "device", TEXT, f"{', '.join(DEVICES[1:])}; left out: what the client says it is.", example="desktop"),
     _in(
-        "query", "pv", TEXT, "The id of one rendering of a page: 8 to 64 of A-Z, a-z, 0-9, _ and -.", example="a1b2c3d4"
+        "query",
+        "pv",
+        TEXT,
+        "The `page_view` of an earlier call for this page view, or an id of it that the page made: 8 to 64 of A-Z, "
+        "a-z, 0-9, _ and -.",
+        example="a1b2c3d4",
     ),
-    _in("query", "country", TEXT, "ISO 3166-1 alpha-2. Only of callers with a key; no effect yet.", example="IN"),
+    _in(
+        "query",
+        "plan",
+        TEXT,
+        "The slots that the page has, as in `slots`; left out: all of the site. Of calls that begin a page view.",
+        example="top,top:2,sidebar",
+    ),
+    _in("query", "labels", TEXT, "What the page is about: up to 50, comma-separated, in any script.", example="world"),
+    _in("query", "url", TEXT, "The page's address; its query is dropped.", example="https://news.example/world/1"),
+    _in("query", "lang", TEXT, "BCP 47. Left out: the first of Accept-Language.", example="en-GB"),
+    _in("query", "country", TEXT, "ISO 3166-1 alpha-2. Only of callers with a key.", example="IN"),
+    _in("query", "kv.section", TEXT, "A key-value; any name may stand behind `kv.`.", example="front"),
     _in(
         "query",
         "visitor",
@@ -120,7 +136,7 @@ PUBLIC: dict[str, dict[str, Operation]] = {
             {
                 "200": _answer(
                     "The snippet, or nothing; with `Accept: application/json` the decision.",
-                    {**_HTML, **_json("Decision")},
+                    {**_HTML, **_json("DecisionOrAds")},
                     Adserve_Fill="`1` or `0` (not of JSON).",
                     Adserve_Reason="Why it is empty: `unknown-slot`.",
                 ),
@@ -128,8 +144,9 @@ PUBLIC: dict[str, dict[str, Operation]] = {
             },
             _SITE,
             _SLOT,
+            _in("query", "count", TEXT, "1 to 10 ads for the slot, none of them twice.", example="2"),
             *_READER,
-            about=_IGNORED,
+            about=_IGNORED + " A slot may be named with its instance, as in `top:2`.",
         )
     },
     "/v1/pages/{site}": {

@@ -248,6 +248,7 @@ def _delivery() -> Schemas:
     empty = shape(**both, filled={"const": False})
     filled = {**filled, "properties": {**filled["properties"], **kept}}
     empty = {**empty, "properties": {**empty["properties"], "fallback": _FALLBACK, **kept}}
+    ads = shape(slot=TEXT, filled={"type": "boolean"}, ads=list_of(ref("Filled")), page_view=TEXT)
     page = shape(
         page_view=TEXT,
         slots={"type": "object", "additionalProperties": {"anyOf": [ref("Decision"), ref("UnknownSlot")]}},
@@ -258,6 +259,8 @@ def _delivery() -> Schemas:
         "Empty": empty,
         "UnknownSlot": unknown,
         "Decision": {"anyOf": [ref("Filled"), ref("Empty")]},
+        "Ads": {**ads, "properties": {**ads["properties"], "fallback": _FALLBACK, **kept}},
+        "DecisionOrAds": {"anyOf": [ref("Filled"), ref("Empty"), ref("Ads")]},
         "Page": {**page, "properties": {**page["properties"], **kept}},
         "Alive": shape(status={"const": "alive"}),
         "Version": shape(version=TEXT),

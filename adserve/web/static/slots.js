@@ -54,13 +54,13 @@
 		});
 		const url = new URL('v1/pages/' + tag.dataset.site, tag.src);
 		const ask = {
-			slots: keys, pv, url: location.href.split(/[?#]/)[0],
+			slots: keys, plan: keys, pv, url: location.href.split(/[?#]/)[0],
 			labels: [tag, ...els].map((el) => el.dataset.labels).filter(Boolean),
 			width: Math.max(...els.map((el) => el.clientWidth)),
 		};
 		for (const k in ask) if (ask[k]) url.searchParams.set(k, ask[k]);
 		const page = await fetch(url, { credentials: 'omit' }).then((r) => r.json()).catch(() => {});
-		pv = page?.page_view;
+		pv = page?.page_view || pv;
 		els.map((el, i) => {
 			const answer = page?.slots?.[keys[i]], own = el.querySelector('template');
 			if (answer?.filled) {

@@ -1,0 +1,64 @@
+"""Query parameters of delivery, decoded when somebody asks for them."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from urllib.parse import unquote_to_bytes
+
+MAX_PARAMETERS = 100
+LONGEST_REMEMBERED = 512
+"""Bytes of a query: what is long costs memory."""
+Pairs = tuple[tuple[bytes, bytes], ...]
+_OF_A_PAGE = frozenset((b"labels", b"url", b"lang"))
+
+
+class Query(dict[bytes, bytes]):
+    """The parameters of a request by name, as they were sent: see `text`. `page` is those of them that say something
+    of the page or its reader, see `adserve.web.context`."""
+
+    __slots__ = ("page",)
+
+    def __init__(self, found: dict[bytes, bytes]) -> None:
+        super().__init__(found)
+        pairs = ((name, value) for name, value in found.items() if name in _OF_A_PAGE or name.startswith(b"kv."))
+        self.page: Pairs = tuple(pairs)
+
+
+_NO_QUERY = Query({})
+
+
+def parameters(query: bytes) -> Query:
+    """The first value of each query parameter, at most 100."""
+    if not query:
+        return _NO_QUERY
+    if len(query) > LONGEST_REMEMBERED or b"visitor=" in query or b"seen=" in query:
+        return _parse(query)
+    return _remembered(query)
+
+
+def _parse(query: bytes) -> Query:
+    found: dict[bytes, bytes] = {}
+    for pair in query.split(b"&", MAX_PARAMETERS)[:MAX_PARAMETERS]:
+        name, _, value = pair.partition(b"=")
+        found.setdefault(unquoted(name), value)
+    return Query(found)
+
+
+_remembered = lru_cache(maxsize=4_096)(_parse)
+"""A page asks the same for each of its readers. What is of one reader alone is forgotten at once."""
+
+
+def text(query: Query, name: bytes) -> str | None:
+    """The value of a parameter; None without it, or when it is no UTF-8."""
+    value = query.get(name)
+    if value is None:
+        return None
+    try:
+        return unquoted(value).decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def unquoted(sent: bytes) -> bytes:
+    """A name or value with its escapes decoded."""
+    return unquote_to_bytes(sent.replace(b"+", b" ")) if b"%" in sent or b"+" in sent else sent
