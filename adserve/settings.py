@@ -171,6 +171,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("impression_lifetime_s", "600", _number(1, 86_400), "seconds in which an impression is in time"),
     Setting("view_lifetime_s", "3600", _number(1, 86_400), "seconds in which a view is in time"),
     Setting("click_lifetime_s", "86400", _number(1, 604_800), "seconds in which a click is in time"),
+    Setting("allowance_s", "60", _number(5, 600), "seconds for which a worker takes what goals and caps allow"),
     Setting("keep_quarters_days", "35", _number(3, 3650), "days for which quarter-hours are kept"),
     Setting("stale_limit_s", "3600", _number(0, 604_800), "seconds a worker serves its copy without the store"),
     Setting("max_upload_bytes", "5000000", _number(1000, 50_000_000), "largest file that is taken"),
@@ -205,6 +206,7 @@ class Settings:
     impression_lifetime_s: int
     view_lifetime_s: int
     click_lifetime_s: int
+    allowance_s: int
     keep_quarters_days: int
     stale_limit_s: int
     max_upload_bytes: int

@@ -93,6 +93,7 @@ async def running(
             (settings.country_header or "").encode(),
             lifetimes,
             workers=settings.workers,
+            allowance_s=settings.allowance_s,
         )
         held: Running
         refresh = Together(lambda: _load(held, loader))

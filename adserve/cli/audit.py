@@ -35,7 +35,11 @@ def _lines(found: dict[str, Any]) -> list[str]:
         campaigns = " or ".join(one["campaigns"]) or "no campaign"
         numbers = f"{one['ledger']} in the ledger, {one['counters']} in the counters"
         lines.append(f"{one['hour']}: {one['figure']}: {numbers} ({campaigns})")
-    verdict = "the counters agree with the ledger" if found["agrees"] else f"{len(found['differences'])} differences"
+    for one in found["totals"]:
+        numbers = f"{one['totals']} in its totals, {one['counters']} in the counters"
+        lines.append(f"{one['campaign']}: {one['figure']}: {numbers}")
+    differences = len(found["differences"]) + len(found["totals"])
+    verdict = "the counters agree with the ledger" if found["agrees"] else f"{differences} differences"
     lines.append(f"{verdict}: {found['events']} events in {found['hours']} hours since {found['since']}")
     if found["pending"]:
         lines.append(f"{found['pending']} events wait in the spool and are not counted yet")

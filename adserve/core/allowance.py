@@ -3,7 +3,7 @@
 DESIGN. A campaign with a goal or cap of impressions serves from a *hand*: a grant of the store, taken ahead. While a
 hand has something left the campaign is open in `Standing`; so pacing needs nothing more than that no hand is given
 beyond the plan. A hand is renewed when half of it is used, and asked for by how fast it goes; what is not used when its
-time is over, at the end of the campaign's day, or while others want the last of it, goes back. Campaigns that only
+time is over, at the end of the campaign's day, or while nothing is left for others, goes back. Campaigns that only
 clicks limit hold nothing: how they stand is asked once a second. A campaign that is new is closed until the store has
 said how it stands.
 
@@ -36,7 +36,8 @@ FIRST = 32
 """Asked for while nothing is known of how fast it goes."""
 HORIZON_S = 5
 IDLE_S = 2
-"""After which a hand that is not used is given back, when there is little left for others."""
+"""After which a hand that is not used is given back, when there is nothing left for others. It is asked for again a
+second later, so that the last of a cap is not kept from a worker that has little traffic."""
 LATER_S, MANY = 5.0, 2_000
 """Until the next look at each of campaigns that are so many."""
 DONE_S = 30.0
@@ -68,6 +69,7 @@ class Allowances:
         self._accounts: dict[int, Account] = {}
         self._queue: list[tuple[float, int]] = []
         self._number = 0
+        self._latest = 0.0
         self._needs_changed = False
         self.wake: Callable[[], None] = lambda: None
         self.taken = self.returned = 0
@@ -133,8 +135,13 @@ class Allowances:
         return 0
 
     def due(self, now: float, most: int = 200) -> list[Taking]:
-        """What is to be sent now."""
+        """What is to be sent now. When the clock was set back everything is: what was planned is too far away."""
         found: list[Taking] = []
+        if now < self._latest - AGAIN_S:
+            self._queue.clear()
+            for one in self._accounts.values():
+                self._plan_next(one, now)
+        self._latest = now
         while self._queue and self._queue[0][0] <= now and len(found) < most:
             when, serial = heapq.heappop(self._queue)
             account = self._accounts.get(serial)
@@ -172,6 +179,8 @@ class Allowances:
                 self._forget(taking.campaign)
             return
         account.mark = account.left
+        if account.stood is None and self._paced(account):
+            account.again = True  # its plan can be told now
         self._judge(account, taken, int(now))
         self._plan_next(account, self._next_look(account, now))
 
@@ -215,19 +224,20 @@ class Allowances:
     def _taking(self, account: Account, now: float) -> Taking:
         """What is to be asked of a campaign."""
         campaign, moment = account.campaign, int(now)
-        if not account.day_ends - 2 * 86_400 < moment < account.day_ends:
+        if not account.day_begins <= moment < account.day_ends:
             self._turn_day(account, moment)
         owner = self._owner()
-        idle = account.scarce and moment - account.used_at >= IDLE_S
-        self.returned -= account.left
+        held = account.left
+        idle = held > 0 and account.scarce and abs(moment - account.used_at) >= IDLE_S
         account.put_back(lambda hand: hand.until - 1 <= moment or hand.owner != owner or idle or account.gone)
-        self.returned += account.left
+        self.returned += held - account.left
+        if held and not account.hands:
+            self._standing.close(campaign.serial, Reason.PACING)
         if account.plan is None or now - account.planned >= PLAN_S:
             account.plan, account.planned = plan_of(campaign, self._curve_of(campaign, moment)), now
         passed = now - account.looked
         if account.looked and passed > 0:
             account.rate = max(account.rate / 2, account.used / max(passed, 0.05))
-        account.quiet = AGAIN_S if account.used else min(account.quiet * 2, DONE_S) if idle else account.quiet
         account.used, account.looked, account.again = 0, now, False
         asked, plan = 0, None
         ready = account.stood is not None or not self._paced(account)
@@ -275,7 +285,7 @@ class Allowances:
             )
             if ceiling is not None
         ]
-        account.scarce = min(left, default=FIRST) < FIRST
+        account.scarce = min(left, default=FIRST) <= 0
 
     def _next_look(self, account: Account, now: float) -> float:
         """When it is to be looked at again, if nothing happens before."""
@@ -294,7 +304,7 @@ class Allowances:
         ):
             wait = DONE_S
         else:
-            wait = max(soon, account.quiet)
+            wait = soon
         return min(now + max(wait, 0.05), max(account.day_ends, now + 0.05))
 
     def _forget(self, serial: int) -> None:
@@ -305,4 +315,4 @@ class Allowances:
         """Begins the local day of a moment."""
         tz = zone(account.campaign.zone)
         day: date = local_day(moment, tz)
-        account.day, account.day_ends = day.toordinal(), day_bounds(day, tz)[1]
+        account.day, (account.day_begins, account.day_ends) = day.toordinal(), day_bounds(day, tz)

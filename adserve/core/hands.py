@@ -45,8 +45,8 @@ class Account:
     """A campaign with goals or caps, as this worker knows it."""
 
     __slots__ = (
-        "again", "asking", "back", "campaign", "day", "day_ends", "gone", "hands", "looked", "mark", "need", "next",
-        "plan", "planned", "quiet", "rate", "scarce", "stood", "used", "used_at",
+        "again", "asking", "back", "campaign", "day", "day_begins", "day_ends", "gone", "hands", "looked", "mark",
+        "need", "next", "plan", "planned", "rate", "scarce", "stood", "used", "used_at",
     )  # fmt: skip
 
     def __init__(self, campaign: Campaign) -> None:
@@ -58,9 +58,8 @@ class Account:
         self.rate, self.looked = 0.0, 0.0
         self.used = self.used_at = self.mark = self.need = 0
         self.scarce = self.gone = self.again = False
-        """Little is left for others; it is in the catalog no more; it was used up while an answer was on its way."""
-        self.quiet = AGAIN_S
-        self.day = self.day_ends = 0
+        """Nothing is left for others; it is in the catalog no more; it was used up while an answer was on its way."""
+        self.day = self.day_begins = self.day_ends = 0
         self.stood: Taken | None = None
         self.renew(campaign)
 

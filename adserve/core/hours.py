@@ -21,6 +21,8 @@ DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 DAY_MIN = 24 * 60
 WEEK_MIN = 7 * DAY_MIN
 DAY_S, WEEK_S = 86_400, 7 * 86_400
+LONGEST = 200
+"""Characters of one of them."""
 _FIRST_MONDAY_S = 4 * DAY_S
 """1970-01-05, the first Monday of the epoch."""
 _TAKES = 'takes hours like "mon-fri 09:00-17:00", "sat,sun 10:00-14:00", "22:00-06:00" or "sat-sun"'
@@ -31,7 +33,7 @@ _TIME = re.compile(r"([0-9]{1,2}):([0-9]{2})")
 def parse_hours(text: str) -> tuple[tuple[int, ...], int, int]:
     """Days (Monday is 0) and the minutes of a day from and to which it is open; `to` lies over 1440 where it
     goes on after midnight. `"fri 22:00-06:00"` gives `((4,), 1320, 1800)`. ValueError when it is none."""
-    match = _HOURS.fullmatch(text.strip().lower())
+    match = _HOURS.fullmatch(text.strip().lower()) if len(text) <= LONGEST else None
     if match is None or not (match["days"] or match["times"]):
         raise ValueError(_TAKES)
     days = _days(match["days"]) if match["days"] else tuple(range(7))
@@ -161,8 +163,12 @@ def _offset(moment: int, tz: ZoneInfo) -> int:
 
 @lru_cache(maxsize=1000)
 def hours_of(texts: tuple[str, ...], zone: str) -> Hours | None:
-    """The hours of a target; None: it has none, and is always open."""
-    return Hours(texts, zone) if texts else None
+    """The hours of a target; None: it has none, and is always open. What nobody can read is never open: no check let it
+    into the store, and to serve at any hour is not what it means."""
+    try:
+        return Hours(texts, zone) if texts else None
+    except ValueError:
+        return Hours((), "UTC")
 
 
 class OpenHours:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from adserve.core.globs import pattern
-from adserve.core.hours import hours_text
+from adserve.core.hours import LONGEST, hours_text
 from adserve.core.model import DEVICES, Rule, Target
 from adserve.core.validate import Check, Schema, Several, nearest, takes, text
 from adserve.core.words import folded_word
@@ -71,9 +71,9 @@ def device(value: Any) -> str:
     return value
 
 
-@takes(type="string", maxLength=200, examples=["mon-fri 09:00-17:00"])
+@takes(type="string", maxLength=LONGEST, examples=["mon-fri 09:00-17:00"])
 def hours(value: Any) -> str:
-    if not isinstance(value, str) or len(value) > 200:
+    if not isinstance(value, str):
         raise ValueError('takes hours like "mon-fri 09:00-17:00"')
     return hours_text(value)
 

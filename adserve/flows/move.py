@@ -22,6 +22,7 @@ from adserve.store.keys import Keys
 from adserve.store.load import Tallies, Writer, tally
 from adserve.store.read import Reader
 from adserve.store.snapshot import Snapshot
+from adserve.store.totals import fill
 
 Tell = Callable[[str, int, int], None]
 """Is told what is done, and keys and bytes so far, after every record."""
@@ -88,6 +89,8 @@ async def restore(
         tell("reading it again", writer.keys, writer.bytes)
         found = compare(sent, await tally(client, prefix, now + SOON_S))
         if found["agrees"]:
+            # a backup of a service that counts has them of another moment than the counters
+            await fill(client, Keys(prefix), again=True)
             await writer.finish()
     return {**found, **_written(writer, removed)}
 

@@ -83,10 +83,8 @@ def serve_places(
         return Served(_by_id(worker, catalog, in_rank(asked), page, reader, sight, given), given)
     begins = given is None
     plan = Plan(secrets.randbits(64), int(worker.clock())) if given is None else given
-    plan, context = plan.told(reader.context.labels), reader.context
-    if plan.labels:
-        context = replace(context, labels=context.labels.union(plan.labels))
-    reader = replace(reader, page_view=plan, context=context)
+    plan = plan.told(reader.context.labels)
+    reader = replace(reader, page_view=plan)
     rendering = Rendering(catalog, plan.entries)
     wanted = {one.key for one in asked}
     made: dict[Key, Filled | Empty] = {}

@@ -56,6 +56,8 @@ class Worker:
     draws: Draws = field(default_factory=lambda: Draws(random.Random(secrets.randbits(128))))  # noqa: S311
     workers: int = 1
     """How many there are, on this host."""
+    allowance_s: int = 60
+    """How long it serves what it took of a campaign with goals or caps."""
     standing: Standing = field(default_factory=Standing)
     """How campaigns with goals and caps stand."""
     allowances: Allowances = field(init=False)
@@ -90,6 +92,8 @@ class Worker:
             self._curve,
             workers=self.workers,
             lifetime_s=self.lifetimes.impression_s,
+            grant_s=self.allowance_s,
+            grace_s=self.allowance_s,
         )
 
     def _curve(self, campaign: Campaign, now: int) -> Curve | None:

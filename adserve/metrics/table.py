@@ -54,6 +54,10 @@ def _reads(held: Running) -> dict[str, float]:
     return {"answered": reads - unanswered, "unanswered": unanswered}
 
 
+def _allowances(held: Running) -> dict[str, float]:
+    return {"taken": held.worker.allowances.taken, "returned": held.worker.allowances.returned}
+
+
 def _outcomes(prefix: str, *outcomes: str) -> Read:
     return lambda held: {outcome: getattr(held.worker.figures, f"{prefix}_{outcome}") for outcome in outcomes}
 
@@ -94,6 +98,10 @@ METRICS: tuple[Metric, ...] = (
            lambda held: {f"{hundreds}xx": n for hundreds, n in held.worker.figures.api.items()}, ("status",)),
     Metric("counter", "frequency_reads", "Calls that asked the store what their visitor has seen", _reads,
            ("outcome",)),
+    Metric("counter", "allowances", "Serves of campaigns with goals or caps that workers took ahead, or gave back",
+           _allowances, ("outcome",)),
+    Metric("gauge", "limited_campaigns", "Campaigns with goals or caps that some worker looks after",
+           _one(lambda held: len(held.worker.allowances))),
     Metric("counter", "events_committed", "Events that the store has committed",
            _one(lambda held: held.worker.ledger.committed)),
     Metric("histogram", "store_commit_seconds", "How long the store took for a batch of what is counted", _commits),

@@ -33,8 +33,8 @@ keys, never text from outside; names stand in hash *fields* at most.
 | `{sK}:days` | sorted set of the days that exist | never | rollup.lua | store.reports |
 | `{sK}:f:INCARNATION` | hash: sequence, place, gaps | last lifetime + 48 h | serves.lua | serves.lua, event.lua |
 | `{sK}:p:INCARNATION` | hash: serves proven before their flush | last lifetime + 48 h | event.lua | serves.lua |
-| `{sK}:t` | hash, campaign and `.i` or `.c` to impressions or clicks in all | never | event.lua | event.lua, take.lua |
-| `{sK}:y:DAY` | the same of a local day of the campaign's zone | 4 days | event.lua | event.lua, take.lua |
+| `{sK}:t` | hash, `CAMPAIGN.i`, `CAMPAIGN.c`: impressions, clicks in all | never | event.lua | event.lua, take.lua |
+| `{sK}:y:DAY` | hash, the same of a local day of the campaign's zone | 4 days | event.lua | event.lua, take.lua |
 | `{sK}:g:CAMPAIGN` | hash, grant to `SIZE USED CLOSE DAY`, sums of closed ones | 4 days | take.lua, event.lua | both |
 | `{sK}:r:CLIENT` | list, times of the last 10 clicks | 60 s | event.lua | event.lua |
 | `{sK}:n:READER` | hash, campaign to `COUNT:START` | with its last window | event.lua | frequency.lua |

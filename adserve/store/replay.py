@@ -100,9 +100,11 @@ class Replay:
         self._ledger.breaker.succeeded()
 
     async def _priced(self, event: Event) -> Event:
-        if event.cpm != UNPRICED:
+        if event.cpm != UNPRICED and event.campaign:
             return event
         terms = await self._terms(event.serve)
+        if event.cpm != UNPRICED:  # of a version that knew no campaigns: what it earns was told then
+            terms = terms._replace(cpm=event.cpm, cpc=event.cpc)
         return event_of(event.kind, event.serve, event.verdict, terms, client=event.client, reader=event.reader)
 
 

@@ -20,11 +20,14 @@ from redis.exceptions import ResponseError
 
 from adserve.core.report_cells import Batch
 from adserve.core.schedule import bucket_of, local_day
+from adserve.errors import Conflict
 from adserve.store.client import Redis, Script, understood
 from adserve.store.keys import TAGS, Keys
 
 HASHES_AT_ONCE = 32
 """Hashes a pipeline asks for: what one turn of the event loop then has to decode."""
+FAR = 10**15
+"""Beyond every quarter-hour and day."""
 ATTEMPTS = 10
 """How often a move starts over because a new slot came into its quarter-hour."""
 _SLOT = re.compile(rb"([0-9]+)\.")
@@ -84,6 +87,28 @@ async def _old(client: Redis, keys: Keys, start: int, end: int, days: Days) -> A
             yield Batch(days.first, {}, unreadable)
     async for batch in _hashes(client, settled):
         yield batch
+
+
+async def every_cell(client: Redis, keys: Keys, add: Callable[[Batch], None], begin_again: Callable[[], None]) -> None:
+    """Tells all counter hashes there are, each once; when one was rolled up meanwhile it begins again. Conflict when
+    that goes on and on."""
+    for _ in range(ATTEMPTS):
+        found = await _indexes(client, [keys.buckets(tag) for tag in range(TAGS)], 0, FAR)
+        days = await _indexes(client, [keys.days(tag) for tag in range(TAGS)], 0, FAR)
+        wanted: list[tuple[int | date, str]] = [
+            (day, keys.day(tag, str(number)))
+            for tag, (numbers, _) in enumerate(days)
+            for number in numbers
+            if (day := _day(number)) is not None
+        ]
+        wanted += [(one, keys.counters(tag, one)) for tag, (buckets, _) in enumerate(found) for one in buckets]
+        async for batch in _hashes(client, wanted):
+            add(batch)
+        after = await _indexes(client, [keys.buckets(tag) for tag in range(TAGS)], 0, FAR)
+        if all(set(then[0]) <= set(now[0]) for then, now in zip(found, after, strict=True)):
+            return
+        begin_again()
+    raise Conflict("counters were rolled up while they were read: try again at a quieter time")
 
 
 @understood

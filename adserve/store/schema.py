@@ -24,10 +24,11 @@ from redis.exceptions import ResponseError
 from adserve.errors import OtherSchema, UnfitStore
 from adserve.store.client import Redis, Script, understood
 from adserve.store.keys import Keys
+from adserve.store.totals import fill
 
 Migration = Callable[[Redis, Keys], Awaitable[None]]
-MIGRATIONS: tuple[Migration, ...] = ()
-"""In their order: the first brings number 1 to 2. Never one is taken out or changed."""
+MIGRATIONS: tuple[Migration, ...] = (fill,)
+"""In their order: the first brings number 1 to 2 (totals of campaigns). Never one is taken out or changed."""
 FIRST = 1
 NEWEST = FIRST + len(MIGRATIONS)
 SETTLE_S = 2.0

@@ -5,7 +5,8 @@ some hours of one hash tag, so that the store is held up for milliseconds:
 
     an hour of a tag    its bitmaps, its four counters, and what of p: (serves proven before their flush)
                         belongs to it; for every hour whose ledger can still change
-    the newest hours    the same from the hour before to the next, with f: (how far served counts were flushed)
+    the newest hours    the same from the hour before to the next, with f: (how far served counts were flushed) and
+                        grants; totals too, but they are of all hours: a restore adds them up anew
     what is rolled up   the hours that are due soon, the days that they move into, and both indexes
     {cat}               the catalog with its version, serials, accounts and check value
 
@@ -119,6 +120,7 @@ class Snapshot:
         newest = [self._newest - 1, self._newest, self._newest + 1]
         units = [set[bytes]().union(*(_hour(hour, self._owners) for hour in newest))]
         units[0] |= {b"f:" + owner for owner in self._owners}
+        units[0] |= {name for name in names if name == b"t" or name.startswith((b"y:", b"g:"))}
         last = {b"buckets", b"days"}
         for hour in sorted(hours.keys() - {*newest}):
             if hour > due:

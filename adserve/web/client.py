@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 from msgspec import Struct
+from msgspec.structs import replace
 from starlette.types import Scope
 
 from adserve.core.access import Account
@@ -117,6 +118,8 @@ def reader_of(worker: Worker, ask: Ask, query: Query, *, clients: str) -> Reader
     who = PRIVATE if private else who_of(worker, query)
     context, malformed = context_of(query, device, country or proxied_country(worker, ask), languages)
     worker.malformed += malformed
+    if isinstance(page_view, Plan) and page_view.labels:  # what any call says of the page holds for all later ones
+        context = replace(context, labels=context.labels.union(page_view.labels))
     return Reader(verdict, device, width, page_view, base_url(worker, ask), context, who)
 
 

@@ -31,7 +31,7 @@ def parameters(query: bytes) -> Query:
     """The first value of each query parameter, at most 100."""
     if not query:
         return _NO_QUERY
-    if len(query) > LONGEST_REMEMBERED or b"visitor=" in query or b"seen=" in query:
+    if len(query) > LONGEST_REMEMBERED or b"visitor=" in query or b"seen=" in query or b"pv=" in query:
         return _parse(query)
     return _remembered(query)
 
@@ -45,7 +45,7 @@ def _parse(query: bytes) -> Query:
 
 
 _remembered = lru_cache(maxsize=4_096)(_parse)
-"""A page asks the same for each of its readers. What is of one reader alone is forgotten at once."""
+"""A page asks the same for each of its readers. What is of one reader or page view alone is forgotten at once."""
 
 
 def text(query: Query, name: bytes) -> str | None:

@@ -132,6 +132,18 @@ def test_a_day_on_which_clocks_change_has_an_hour_less_or_more(day: str, expecte
 
 def test_no_hours_are_none() -> None:
     assert hours_of((), "UTC") is None
+    assert hours_of((), "nowhere") is None
+
+
+@pytest.mark.parametrize(
+    ("texts", "zone"), [(("mon-sun", "x"), "UTC"), (("mon-sun",), "nowhere"), (("mon" + " " * 10**6 + "!",), "UTC")]
+)
+def test_hours_that_nobody_can_read_are_never_open(texts: tuple[str, ...], zone: str) -> None:
+    """Of a store that was spoilt; a long text costs no time."""
+    hours = hours_of(texts, zone)
+    assert hours is not None
+    assert not any(hours.is_open(1_800_000_000 + at * 3600) for at in range(168))
+    assert hours.open_seconds(1_800_000_000, 1_900_000_000) == 0
 
 
 @given(st.lists(st.none() | st.tuples(texts, st.sampled_from(ZONES)), max_size=30), st.integers(29_000_000, 31_000_000))

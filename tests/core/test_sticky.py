@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from adserve.core.decide import PageView, decide
 from adserve.core.model import Goal
 from adserve.core.recent import Recent
-from adserve.core.rotation import Draws, Seeded, mixed
+from adserve.core.rotation import Ahead, Draws, Seeded, mixed
 from adserve.core.slot import CompiledSlot, SlotRequest
 from adserve.core.standing import Standing
 from adserve.core.sticky import key_of, pick
@@ -174,3 +174,25 @@ def test_seeded_share_goals_get_their_percentage_of_page_views() -> None:
         assert choice.campaign is again.campaign
         found += choice.campaign.serial == 1
     assert within_chance(found, 4000, 0.25)
+
+
+def test_what_is_only_planned_counts_for_no_share_goal() -> None:
+    """It does once it is asked for, whether it is of the goal or not; sequences go on all the same."""
+    slot = slot_of(candidate(1, goal=Goal(share=40)), candidate(2))
+    draws = Draws(random.Random(1))
+    ahead = Ahead(draws)
+    plans = [decide(slot, SlotRequest(), None, Standing(), 0, ahead) for _ in range(200)]
+    lags = draws.apart(1)._lags
+    share = slot.shares[0]
+    assert lags.parts(1, [share], 1, countable=True) == ((0, 320),)
+    assert len(draws) > 0
+    served = 0
+    for n, plan in enumerate(plans, 1):
+        assert plan is not None
+        asked = SlotRequest(planned=(plan.campaign.serial, plan.entry.creative.serial))
+        assert decide(slot, asked, None, Standing(), 0, draws) == plan
+        served += plan.campaign.serial == 1
+        lag = min(max(40 * n - 100 * served, -800), 800)
+        if abs(lag) < 500:
+            parts = draws.apart(1)._lags.parts(1, [share], 1, countable=True)
+            assert parts == ((0, min(max(320 + lag, 0), 800)),)

@@ -13,6 +13,7 @@ from adserve.doctor.findings import Finding
 from adserve.doctor.run import diagnose
 from adserve.signing import proofs
 from adserve.store.keys import Keys
+from adserve.store.schema import NEWEST
 from tests.servers import SAFE, client, server
 from tests.service import free_port
 
@@ -42,5 +43,5 @@ def used(*options: str) -> Iterator[str]:
     """The URL of a store that a service with SECRET has used."""
     with server(*(options or SAFE)) as url:
         with client(url) as asked:
-            asked.mset({Keys().schema: "1", Keys().secret: OWN})
+            asked.mset({Keys().schema: NEWEST, Keys().secret: OWN})
         yield url

@@ -165,6 +165,14 @@ def test_records_of_another_prefix_are_found(folder: Path) -> None:
     assert lying(folder / "spool", "other:").events == 1
 
 
+def test_a_country_header_that_nobody_may_send_is_told(folder: Path) -> None:
+    """It is believed from trusted proxies, and without any it does nothing."""
+    found = look(folder, ADSERVE_COUNTRY_HEADER="CF-IPCountry")
+    assert "ADSERVE_TRUSTED_PROXIES" in of(found, "settings", "warning")
+    found = look(folder, ADSERVE_COUNTRY_HEADER="CF-IPCountry", ADSERVE_TRUSTED_PROXIES="10.0.0.0/8")
+    assert "settings" not in bad(found)
+
+
 # ---- the network and the machine
 
 

@@ -14,6 +14,7 @@ from adserve.doctor import machine
 from adserve.doctor.findings import worst
 from adserve.store.embedded import EmbeddedStore
 from adserve.store.keys import Keys
+from adserve.store.schema import NEWEST
 from tests.doctor.looking import OWN, SECRET, look, of, used
 from tests.servers import SAFE, client, server
 from tests.service import free_port
@@ -53,10 +54,10 @@ def test_what_a_store_does_not_tell_is_a_warning(folder: Path) -> None:
 def test_a_newer_schema_is_a_problem(folder: Path) -> None:
     with used() as url:
         with client(url) as asked:
-            asked.mset({Keys().schema: "2", Keys().schema_by: "7.8.9"})
+            asked.mset({Keys().schema: NEWEST + 1, Keys().schema_by: "7.8.9"})
         assert "adserve 7.8.9" in of(look(folder, ADSERVE_REDIS_URL=url), "schema")
         with client(url) as asked:
-            assert asked.get(Keys().schema) == "2"
+            assert asked.get(Keys().schema) == str(NEWEST + 1)
 
 
 def test_another_secret_is_a_problem(folder: Path) -> None:

@@ -15,6 +15,7 @@ from adserve.errors import OtherSchema, SettingsError, UnfitStore
 from adserve.flows import admit
 from adserve.settings import Settings, load
 from adserve.store.keys import Keys
+from adserve.store.schema import NEWEST
 from adserve.store.spool import Flush
 from adserve.wiring import Running, running, services_only
 from tests.conftest import ADMIN, Api, Clock
@@ -249,7 +250,7 @@ async def test_a_first_start_marks_the_store(tmp_path: Path, url: str) -> None:
     async with worker(given(tmp_path, url)):
         pass
     with client(url) as asked:
-        assert asked.get(Keys().schema) == "1"
+        assert asked.get(Keys().schema) == str(NEWEST)
 
 
 async def test_data_of_a_version_without_a_schema_is_gone_on_with(tmp_path: Path, url: str) -> None:
@@ -261,13 +262,13 @@ async def test_data_of_a_version_without_a_schema_is_gone_on_with(tmp_path: Path
         async with worker(given(tmp_path, url)) as first, worker(given(tmp_path, url)) as second:
             assert (await first.decide())["filled"]
             assert (await second.totals())["impressions"] == 1
-        assert asked.mget(Keys().schema, Keys().schema_by) == ["1", __version__]
+        assert asked.mget(Keys().schema, Keys().schema_by) == [str(NEWEST), __version__]
 
 
 async def test_a_start_on_a_newer_store_is_refused(tmp_path: Path, url: str) -> None:
     """Nothing accepts that, and commands refuse it too."""
     with client(url) as asked:
-        asked.mset({Keys().schema: "2", Keys().schema_by: "7.8.9"})
+        asked.mset({Keys().schema: NEWEST + 1, Keys().schema_by: "7.8.9"})
     for more in ({}, {"ADSERVE_UNSAFE_STORE": "1"}):
         with pytest.raises(OtherSchema, match="7\\.8\\.9"):
             async with worker(given(tmp_path, url, **more)):
@@ -283,7 +284,7 @@ async def test_a_worker_that_is_overtaken_leaves_its_counts_to_the_newer_one(tmp
     async with worker(given(tmp_path, url)) as api:
         await one_impression(api)
         with client(url) as asked:
-            asked.set(Keys().schema, "1>2")
+            asked.set(Keys().schema, f"{NEWEST}>{NEWEST + 1}")
             await asyncio.wait_for(api.held.failed.wait(), 2)
             before = asked.info("commandstats")["cmdstat_evalsha"]["calls"]
             served = await api.decide()
@@ -293,7 +294,7 @@ async def test_a_worker_that_is_overtaken_leaves_its_counts_to_the_newer_one(tmp
             assert isinstance(api.held.failure, OtherSchema)
     assert lines(tmp_path) >= 2
     with client(url) as asked:
-        asked.set(Keys().schema, "1")
+        asked.set(Keys().schema, NEWEST)
     async with worker(given(tmp_path, url)) as api:
         await until(lambda: not api.spooled())
         totals = await api.totals()
@@ -307,7 +308,7 @@ async def test_a_store_that_comes_later_and_is_another_ends_the_worker(tmp_path:
         between.set("refuse")
         async with worker(given(tmp_path, url), between.url) as api:
             with client(url) as asked:
-                asked.set(Keys().schema if fault == "schema" else Keys().secret, "2")
+                asked.set(Keys().schema if fault == "schema" else Keys().secret, NEWEST + 1)
                 between.set("pass")
                 await asyncio.wait_for(api.held.failed.wait(), 10)
             assert isinstance(api.held.failure, OtherSchema if fault == "schema" else SettingsError)

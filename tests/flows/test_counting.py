@@ -250,7 +250,7 @@ async def test_a_worker_catches_up_with_what_another_has_served(
     api: Api, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A creative that it has not heard of yet: the click lands, and the impression earns its price."""
-    monkeypatch.setattr("adserve.wiring.POLL_S", 3600)
+    monkeypatch.setattr("adserve.following.POLL_S", 3600)
     async with running(api.held.settings, store_url, clock=api.held.worker.clock) as held:
         other = Api(held)
         await api.world()

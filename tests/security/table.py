@@ -40,6 +40,10 @@ ADVERTISER = {"name": "Spare", "categories": ["cars"]}
 CAMPAIGN = {
     "advertiser": "spare", "name": "Spare", "tier": "standard", "weight": 1, "slots": ["spare/top"],
     "timezone": "UTC", "starts": "2027-01-01", "ends": "2028-01-01", "price": PRICE, "state": "active",
+    "target": {
+        "labels": {"none": ["conflict"]}, "urls": {"any": ["spare.example/*"]}, "kv": {"section": {"any": ["front"]}},
+        "hours": ["mon-fri 09:00-17:00"],
+    },
 }  # fmt: skip
 TEXT = {
     "kind": "text", "name": "t", "title": "Tea", "body": "Hot.", "click_url": "https://shop.example/tea", "weight": 1,

@@ -120,6 +120,19 @@ async def test_a_set_of_which_nothing_was_shown_goes_when_one_goes(api: Api) -> 
     assert creatives([first, rest]) == sorted(made)
 
 
+async def test_a_set_that_goes_keeps_nothing_of_its_campaign_from_the_page(api: Api) -> None:
+    """Another creative of it, which is of no set, can then be shown."""
+    await api.world(slots=SLOTS[:3])
+    made = await duo(api, weight=1_000_000, slots=["news/top", "news/below-post"])
+    free = await api.creative("duo", slots=["news/top", "news/below-post"])
+    first = await page(api, "header")
+    assert creatives([await page(api, "top", "below-post", pv=first["page_view"])]) == sorted(made)
+    await api.make("POST", f"/creatives/{made[1]}/pause")
+    then = await page(api, "top", "below-post", pv=first["page_view"])
+    assert then["slots"]["top"]["creative"] == free
+    assert creatives([then]) == [free]
+
+
 async def test_companions_change_without_review(api: Api) -> None:
     """A word like an id; null takes it away."""
     await api.world()

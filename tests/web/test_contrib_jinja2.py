@@ -240,7 +240,7 @@ def test_what_cannot_be_a_slot_prints_nothing_and_is_logged(
 def test_a_bad_name_costs_the_others_of_a_page_nothing(server: Site, env: Environment) -> None:
     filled = slots_of(env, server).page(["top", "../x"])
     assert (filled["top"].startswith(SNIPPET), filled["../x"]) == (True, "")
-    assert server.query() == {"slots": ["top"]}
+    assert server.query() == {"slots": ["top"], "plan": ["top"]}
 
 
 def test_a_size_cannot_leave_its_attribute(server: Site, env: Environment) -> None:

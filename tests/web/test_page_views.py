@@ -209,6 +209,19 @@ async def test_excludes_hold_over_calls(api: Api) -> None:
         assert met == {frozenset({"cars", "other"}), frozenset({"shy", "other"})}
 
 
+async def test_what_has_come_to_be_excluded_is_not_taken_from_the_plan(api: Api) -> None:
+    """By a change between two calls, of the one that is planned or of the one that stands there."""
+    await api.world(slots=SLOTS[:2])
+    await api.creative("first", slots=["news/header"], categories=["cars"])
+    await api.creative("second", slots=["news/top"], categories=["trains"])
+    first = await page(api, "header")
+    assert campaigns(await page(api, "top", pv=first["page_view"])) == ["second"]
+    for campaign, excludes in (("first", "category:trains"), ("second", "category:cars")):
+        await api.make("PATCH", f"/campaigns/{campaign}", {"excludes": [excludes]})
+        assert campaigns(await page(api, "top", pv=first["page_view"])) == []
+        await api.make("PATCH", f"/campaigns/{campaign}", {"excludes": []})
+
+
 async def test_instances_are_places_of_their_own(api: Api) -> None:
     """Over calls too; the first may be written with its number or without."""
     names = await booked(api, 4)

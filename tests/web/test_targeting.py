@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from collections.abc import Mapping
 from typing import Any
@@ -260,3 +261,34 @@ async def test_a_change_of_a_target_is_live_at_once(api: Api) -> None:
         ]
     await api.make("PATCH", "/campaigns/one", {"target": None})
     assert await chosen(api) == "one"
+
+
+STRANGE = [
+    "",
+    "x" * 20_000,
+    "%" * 5_000,
+    "*" * 5_000,
+    "javascript:alert(1)",
+    "\ue000",
+    "\x00",
+    "mon" + " " * 9_000 + "!",
+    "24:00-24:00",
+]
+
+
+async def test_a_target_that_was_spoilt_in_the_store_fails_no_other(api: Api) -> None:
+    """Each member with values that no check would let in: every call is answered, by the campaign that is sound."""
+    await campaigns(api, one={"labels": {"none": ["y"]}})
+    assert await chosen(api, labels="x") == "one"
+    client, keys = api.held.services.client, api.held.services.keys
+    text: Any = await client.hget(keys.objects, "campaign:one")
+    for value in STRANGE:
+        rule = {"any": [value], "none": [value]}
+        spoilt: dict[str, Any] = dict.fromkeys(("labels", "urls", "languages", "countries", "devices"), rule)
+        for name, bad in {**spoilt, "kv": {value: {"all": [value]}}, "hours": [value]}.items():
+            body = json.loads(text)
+            body["target"][name] = bad
+            await client.hset(keys.objects, "campaign:one", json.dumps(body))
+            await client.zadd(keys.changed, {"campaign:one": await client.incr(keys.version)})
+            await api.held.services.refresh()
+            assert await chosen(api, labels="x", url="https://x.example/", lang="en") == "house", (name, value)
