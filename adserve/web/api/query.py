@@ -27,7 +27,8 @@ def read_query(
         values.setdefault(name, []).append(value)
     problems = [Problem(pointer(name), "is required") for name in known if name in required and name not in values]
     for name in list(values)[:MAX_NAMED]:
-        check = known.get(name) or next((known[one] for one in known if one.endswith(".") and _begins(name, one)), None)
+        check = known.get(name) if not name.endswith(".") else None
+        check = check or next((known[one] for one in known if one.endswith(".") and _begins(name, one)), None)
         if check is None:
             detail = f"is no parameter of this address, which takes {', '.join(known) or 'none'}"
             problems.append(Problem(pointer(name), detail + nearest(name, known), "unknown_field"))
