@@ -13,7 +13,8 @@ out of (as many trees as views, and every change in each of them).
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from operator import attrgetter
 from typing import NamedTuple
 
 from adserve.core.bits import mask_of_flags, places_of
@@ -168,8 +169,8 @@ class CompiledSlot:
     nothing to show there at all, with the reason."""
 
     __slots__ = (
-        "_asked", "_found", "_masks", "_moment", "_moments", "_outlines", "_pools", "_tiers", "_views", "_widths",
-        "barred", "capped", "even", "live", "plain", "sets", "shares", "site", "slot", "steady", "sticky", "tiers",
+        "_asked", "_found", "_masks", "_moment", "_moments", "_outlines", "_pools", "_seen", "_tiers", "_views",
+        "_widths", "barred", "capped", "even", "live", "sets", "shares", "site", "slot", "steady", "sticky", "tiers",
     )  # fmt: skip
 
     def __init__(
@@ -214,7 +215,8 @@ class CompiledSlot:
         for tier in self._tiers:
             if tier.candidates:
                 self._masks.append((yield from Masks.steps(tier, block_unlabelled=block)))
-        self.plain = all(masks.targeting.plain for masks in self._masks)
+        seen = {name: None for masks in self._masks for name in masks.targeting.sees}
+        self._seen: Callable[[Context], object] = attrgetter(*seen) if seen else lambda _: None
         self.steady = all(masks.steady for masks in self._masks)
         self.capped = any(masks.capped for masks in self._masks)
         self.sets = {one.campaign.serial: one.sets for tier in tiers for one in tier if one.sets}
@@ -232,7 +234,7 @@ class CompiledSlot:
         moment = bisect_right(self._moments, now)
         fitting = len(self._widths) if width is None else bisect_right(self._widths, width)
         knows = request.knows if self.capped else KNOWN
-        key = (moment, fitting, knows, None if self.plain else request.context)
+        key = (moment, fitting, knows, self._seen(request.context))
         found = self._asked.get(key)
         if found is None:
             if moment != self._moment or len(self._views) >= MOST_VIEWS:

@@ -167,6 +167,13 @@ class Targeting:
         yield from made._make(targets, block_unlabelled)
         return made
 
+    @property
+    def sees(self) -> tuple[str, ...]:
+        """The fields of a context that any rule looks at."""
+        fields = ("labels", "url", "languages", "country", "device")
+        found = [name for name, rules in zip(fields, self._rules, strict=True) if rules.there]
+        return (*found, "kv") if self._kv else tuple(found)
+
     def masks(self, context: Context) -> tuple[int, ...]:
         """For each of `DIMENSIONS` the mask of the candidates that pass it."""
         if self.plain:

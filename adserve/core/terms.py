@@ -57,4 +57,8 @@ def _limits(campaign: Campaign) -> str:
 @lru_cache(maxsize=20_000)
 def _day(zone_name: str, bucket: int) -> int:
     """Every offset in use is a multiple of a quarter-hour, so all of one lies in one day."""
-    return local_day(bucket, zone(zone_name)).toordinal()
+    try:
+        tz = zone(zone_name)
+    except ValueError:  # spoilt in the store: an event is counted all the same
+        tz = zone("UTC")
+    return local_day(bucket, tz).toordinal()

@@ -20,7 +20,7 @@ CLAIM_S = 60
 """How long a worker that folds keeps the others from it."""
 AT_ONCE = 50
 """Weeks read, written, packed in one turn of the event loop: some milliseconds."""
-_WEEK = struct.Struct(f"<Q{WEEK_QUARTERS}I{WEEK_QUARTERS}B")
+_WEEK = struct.Struct(f"!Q{WEEK_QUARTERS}I{WEEK_QUARTERS}B")
 _MOST = 2**32 - 1
 
 

@@ -96,7 +96,8 @@ def reader_of(worker: Worker, ask: Ask, query: Query, *, clients: str) -> Reader
     languages = ask.headers.get(b"accept-language", b"")
     if not query:
         who = PRIVATE if private else NOBODY
-        context, _ = context_of(query, agent.device, proxied_country(worker, ask), languages)
+        country = proxied_country(worker, ask) if worker.country_header else None
+        context, _ = context_of(query, agent.device, country, languages)
         return Reader(verdict, agent.device, None, None, base_url(worker, ask), context, who)
     device, width, country = agent.device, None, None
     page_view: Plan | str | None = None

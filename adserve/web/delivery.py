@@ -19,7 +19,7 @@ from adserve.core.catalog import Catalog
 from adserve.core.frequency import Sight
 from adserve.core.page import Key, Place
 from adserve.core.plan import Plan
-from adserve.flows.frequency import Reading
+from adserve.flows.frequency import NOBODY, Reading
 from adserve.flows.page import alone, places_after, serve_page, serve_several
 from adserve.flows.serve import Empty, Filled, Reader, serve_slot, sight_of
 from adserve.flows.worker import Worker
@@ -146,6 +146,10 @@ class Delivery:
             return _not_found("unknown_slot") if as_json else (_UNKNOWN, b"")
         query = parameters(ask.query)
         reader = reader_of(self.worker, ask, query, clients=slot.site.clients)
+        if not (as_json or query) and reader.who is NOBODY:  # most calls
+            made = serve_slot(self.worker, slot, reader)
+            self._counted(made)
+            return _html(made)
         place = Place.of(slot, instance)
         if reader.page_view is None and b"count" not in query:
             sight = sight_of(self.worker, (slot,), reader)
@@ -160,9 +164,7 @@ class Delivery:
         self._counted(made)
         if as_json:
             return _JSON, _encode(made.as_json(alone(self.worker, place, made, reader)))
-        if isinstance(made, Filled):
-            return _FILLED, made.page_html.encode()
-        return _PASSBACK if made.fallback else _EMPTY, b""
+        return _html(made)
 
     def _slots(self, offers: Catalog, place: Place, reader: Reader, query: Query, *, as_json: bool) -> Answer | Waiting:
         """A slot on a page view, or `count` ads for it."""
@@ -285,6 +287,13 @@ def _said(outcome: str) -> bytes:
     b'filtered; reason=bot'
     """
     return outcome.replace(":", "; reason=").encode("ascii")
+
+
+def _html(made: Filled | Empty) -> Answer:
+    """One slot as HTML."""
+    if isinstance(made, Filled):
+        return _FILLED, made.page_html.encode()
+    return _PASSBACK if made.fallback else _EMPTY, b""
 
 
 def _not_found(code: str) -> Answer:

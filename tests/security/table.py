@@ -41,8 +41,8 @@ CAMPAIGN = {
     "advertiser": "spare", "name": "Spare", "tier": "standard", "weight": 1, "slots": ["spare/top"],
     "timezone": "UTC", "starts": "2027-01-01", "ends": "2028-01-01", "price": PRICE, "state": "active",
     "target": {
-        "labels": {"none": ["conflict"]}, "urls": {"any": ["spare.example/*"]}, "kv": {"section": {"any": ["front"]}},
-        "hours": ["mon-fri 09:00-17:00"],
+        "labels": {"none": ["conflict"]}, "urls": {"none": ["spare.example/live/*"]},
+        "kv": {"section": {"none": ["front"]}}, "hours": ["mon-sun"],
     },
 }  # fmt: skip
 TEXT = {
