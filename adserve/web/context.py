@@ -11,13 +11,14 @@ The `Referer` header is not looked at: browsers cut it to the origin, and frames
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
 from adserve.core.context import Context
 from adserve.core.globs import page_address
-from adserve.core.target_checks import COUNTRY, KV_NAME, LANGUAGE, LONGEST_LANGUAGE, LONGEST_WORD
+from adserve.core.languages import fallbacks
+from adserve.core.target_checks import COUNTRY, KV_NAME, LONGEST_WORD
 from adserve.core.targeting import label_number
 from adserve.core.words import folded_word
 from adserve.web.parameters import Pairs, Query, unquoted
@@ -118,23 +119,6 @@ def _language(sent: bytes) -> tuple[tuple[str, ...], int]:
     tag = unquoted(sent).decode("latin-1").strip()
     found = fallbacks(tag)
     return found, bool(tag) and not found
-
-
-def fallbacks(tag: str) -> tuple[str, ...]:
-    """A language tag and what it falls back to (RFC 4647, 3.4); nothing when it is none.
-    `zh-Hant-TW` gives `zh-hant-tw`, `zh-hant`, `zh`."""
-    if len(tag) > LONGEST_LANGUAGE or not LANGUAGE.fullmatch(tag):
-        return ()
-    parts = tag.lower().replace("_", "-").split("-")
-    return tuple(_shorter(parts))
-
-
-def _shorter(parts: list[str]) -> Iterator[str]:
-    while parts:
-        yield "-".join(parts)
-        parts = parts[:-1]
-        if len(parts) > 1 and len(parts[-1]) == 1:  # says what kind the part behind it is, and nothing alone
-            parts = parts[:-1]
 
 
 @lru_cache(maxsize=1_024)
