@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adserve.core.context import Context
+from adserve.core.languages import fallbacks
 from adserve.core.model import DEVICES
 from adserve.core.targeting import label_number
 from adserve.settings import load
 from adserve.web.client import Ask, reader_of
-from adserve.web.context import context_of, fallbacks, preferred
+from adserve.web.context import context_of, preferred
 from adserve.web.parameters import Query, parameters
 from adserve.wiring import running
 from tests.conftest import ADMIN, BROWSER, Api, Clock
