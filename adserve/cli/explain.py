@@ -8,18 +8,23 @@ import click
 
 from adserve.cli.options import as_json, shared, show, table, with_services
 from adserve.core.access import OPERATOR
-from adserve.core.asking import AMOUNT, CONTEXT, PLACE
+from adserve.core.asking import AMOUNT, CONTEXT, KV, PLACE
 from adserve.core.explained import CATALOG
 from adserve.core.reasons import Reason
+from adserve.core.target_checks import KV_NAME
 from adserve.errors import Invalid, Problem
 from adserve.flows.explain import explain_live, explain_past
 from adserve.flows.services import Services
 from adserve.settings import Settings
 
 _SAID = {
+    "labels": "what the page is about, with commas between",
+    "url": "the page's address",
+    "lang": "the reader's language, as en-GB",
     "width": "CSS pixels of the slot's box",
     "device": "desktop, mobile or tablet",
     "country": "ISO 3166-1 alpha-2, as IN",
+    "pv": "the page_view of an earlier answer of the same page",
 }
 
 
@@ -34,16 +39,24 @@ def _context(command: Any) -> Any:
 @shared
 @as_json
 @_context
+@click.option("--kv", multiple=True, metavar="NAME=VALUE", help="a key-value; may be given again")
 @click.option("--campaign", help="only the creatives of this campaign")
 @click.option("--limit", help="how many candidates at most")
-def explain_command(what: str, json_: bool, data_dir: str | None, redis_url: str | None, **asked: Any) -> None:
+def explain_command(
+    what: str, json_: bool, kv: tuple[str, ...], data_dir: str | None, redis_url: str | None, **asked: Any
+) -> None:
     """Why a slot shows what it shows: what a request would get now, or what a decision was made of. The same as GET
     /api/v1/explain; a running worker is asked, which knows how goals and caps stand."""
     params = {name: value for name, value in asked.items() if value is not None}
+    for pair in kv:
+        name, equals, value = pair.partition("=")
+        if not equals or not KV_NAME.fullmatch(name):
+            raise click.UsageError(f"--kv takes NAME=VALUE, not {pair}")
+        params[f"{KV}{name}"] = value
     site, slash, slot = what.partition("/")
     if slash:
         params |= {"site": site, "slot": slot}
-    elif context := sorted(params.keys() & CONTEXT.keys()):
+    elif context := sorted({name.partition(".")[0] for name in params} - AMOUNT.keys()):
         raise click.UsageError(f"a decision is explained as it was made: leave out --{', --'.join(context)}")
     _check(params)
 
@@ -60,7 +73,7 @@ def _check(params: dict[str, str]) -> None:
     checks, problems = {**PLACE, **CONTEXT, **AMOUNT}, []
     for name, value in params.items():
         try:
-            checks[name](value)
+            checks[KV if name.startswith(KV) else name](value)
         except ValueError as problem:
             problems.append(Problem(f"/{name}", str(problem)))
     if problems:

@@ -12,10 +12,12 @@ from adserve.core.compile import Steps
 from adserve.core.decide import apart, as_planned
 from adserve.core.journal import Decision
 from adserve.core.pool import HOUSE, Entry, Less, Pool
+from adserve.core.recent import Recent
 from adserve.core.shares import Lags, whole
 from adserve.core.standing import Standing
+from adserve.core.sticky import stick
 
-PIECE = 250
+PIECE = 100
 """Members of a pool between two yields."""
 Chances = dict[int, Fraction]
 """By serial of a creative."""
@@ -48,14 +50,14 @@ def chances(decision: Decision, standing: Standing) -> Steps[tuple[Chances, Frac
             parts = turns.pop()[1] if turns else Lags().parts(0, view.masks.shares, offer.shares, countable=False)
             of, taken = whole(parts), 0
             for place, part in parts:
-                members = _Members(slot.pool(view, 1 << place), less)
+                members = _Members(slot.pool(view, 1 << place), less, request.sticky)
                 if part and members.total:
                     yield from members.spread(left * part / of, found)
                     taken += part
             left = left * (of - taken) / of
         for pool in (offer.goals, offer.rest):
             if pool is not None and left:
-                members = _Members(pool, less)
+                members = _Members(pool, less, request.sticky)
                 if members.total:
                     yield from members.spread(left, found)
                     left = Fraction(0)
@@ -67,8 +69,9 @@ def chances(decision: Decision, standing: Standing) -> Steps[tuple[Chances, Frac
 class _Members:
     """What is left of a pool when a page and a reader have taken out theirs."""
 
-    def __init__(self, pool: Pool, less: Less) -> None:
+    def __init__(self, pool: Pool, less: Less, sticky: int | None) -> None:
         self._pool, self._less = pool, less
+        self._stuck = None if sticky is None else stick(pool, sticky, Recent(2), less)
         self._out = {*less.out}
         self.total = pool.total
         for serial in {*less.shown, *less.out, *less.apart}:
@@ -88,13 +91,17 @@ class _Members:
 
     def spread(self, chance: Fraction, found: Chances) -> Iterator[None]:
         """Adds to `found` what each creative has of a chance."""
-        each = chance / self.total
+        if self._stuck is not None:  # who always gets the same has no chance of anything else
+            serial = self._stuck.entry.creative.serial
+            found[serial] = found.get(serial, Fraction(0)) + chance
+            return
+        above, below = chance.numerator, chance.denominator * self.total
         for place in range(len(self._pool.members)):
             entries = self._entries(place)
             if entries:
-                part = each * self._pool.weight(place) / sum(one.creative.weight for one in entries)
+                part, of = above * self._pool.weight(place), below * sum(one.creative.weight for one in entries)
                 for one in entries:
-                    serial = one.creative.serial
-                    found[serial] = found.get(serial, Fraction(0)) + part * one.creative.weight
+                    share, serial = Fraction(part * one.creative.weight, of), one.creative.serial
+                    found[serial] = found[serial] + share if serial in found else share
             if place % PIECE == PIECE - 1:
                 yield

@@ -19,6 +19,8 @@ from adserve.core.standing import Standing
 from adserve.core.targeting import DIMENSIONS
 
 _ORDER = {reason: at for at, reason in enumerate(Reason)}
+STEP = 500
+"""Candidates between two yields."""
 Gate = tuple[Reason, int]
 """A rule, and the set of those that pass it."""
 
@@ -36,13 +38,33 @@ def why_empty(slot: CompiledSlot, request: SlotRequest, page: PageView | None, s
 def _furthest(view: View, request: SlotRequest, page: PageView | None, standing: Standing, now: int) -> Reason:
     left = view.serving & view.masks.hours.mask(now)
     if not left:
-        width = view.width
-        return max((why_unable(one, now, width) for one in view.masks.tier.candidates), key=_ORDER.__getitem__)
+        return _unable(view, now)
     for reason, passing in gates(view, request, page, standing, now):
         left &= passing
         if not left:
             return reason
     return Reason.PACING  # a share goal whose turn it was not, or who may serve again from the next second on
+
+
+def _unable(view: View, now: int) -> Reason:
+    """Of a tier whose schedules, hours, sizes and weights let it serve nothing."""
+    for _ in ask_the_unable(view, now):
+        pass
+    return view.unable[1] if view.unable is not None else Reason.ENDED
+
+
+def ask_the_unable(view: View, now: int) -> Iterator[None]:
+    """Notes why such a tier can serve nothing. Of 10,000 candidates it takes 20 ms to ask all, so they are asked once,
+    and where there are hours once in a minute."""
+    minute = 0 if view.masks.hours.plain else now // 60
+    if view.unable is not None and view.unable[0] == minute:
+        return
+    found = set()
+    for at, one in enumerate(view.masks.tier.candidates, 1):
+        found.add(why_unable(one, now, view.width))
+        if at % STEP == 0:
+            yield
+    view.unable = minute, max(found, key=_ORDER.__getitem__)
 
 
 def gates(view: View, request: SlotRequest, page: PageView | None, standing: Standing, now: int) -> Iterator[Gate]:

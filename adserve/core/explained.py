@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from math import fsum
 from typing import Any
 
 from adserve.core.access import Account, owns
@@ -12,6 +13,7 @@ from adserve.core.journal import Decision
 from adserve.core.model import DEVICES, Campaign, Thing
 from adserve.core.reasons import Reason
 from adserve.core.schedule import utc_label
+from adserve.core.targeting import label_number
 
 OTHER = "other"
 """The row of everybody else's creatives, and why an advertiser's slot shows none of its own."""
@@ -29,15 +31,23 @@ def as_json(
     *,
     limit: int,
     campaign: str,
+    labels: Iterable[str] = (),
 ) -> dict[str, Any]:
-    """What `account` may know. `campaign`: only its creatives, when it is not empty."""
+    """What `account` may know. `campaign`: only its creatives, when it is not empty; `labels`: names of the page's."""
     all_, choice = account.advertiser is None, decision.choice
-    own = explained.rows if all_ else [row for row in explained.rows if owns(account, things, row.campaign)]
+    own, odds = explained.rows, []
+    if not all_:
+        own = []
+        for row in explained.rows:
+            if owns(account, things, row.campaign):
+                own.append(row)
+            else:
+                odds.append(row.odds)
     mine = choice is not None and (all_ or owns(account, things, choice.campaign))
     rows = [row for row in own if campaign in ("", row.campaign.id)]
     shown = [_row(row) for row in rows[:limit]]
     if not all_:
-        share = float(sum(row.share for row in explained.rows) - sum(row.share for row in own))
+        share = fsum(odds)
         shown.append(
             {"creative": OTHER, "campaign": None, "tier": None, "share": share, "eligible": share > 0, "rejected": None}
         )
@@ -56,7 +66,7 @@ def as_json(
         "same": explained.same,
         "at": utc_label(decision.now),
         "draw": f"{decision.point:016x}" if all_ else None,
-        "request": _request(decision, things) if all_ else None,
+        "request": _request(decision, things, labels) if all_ else None,
         "page": _page(decision, things) if all_ else None,
     }
 
@@ -66,15 +76,16 @@ def _row(row: Row) -> dict[str, Any]:
         "creative": row.creative.id,
         "campaign": row.campaign.id,
         "tier": row.campaign.tier,
-        "share": float(row.share),
+        "share": row.odds,
         "eligible": row.rejected is None,
         "rejected": row.rejected,
     }
 
 
-def _request(decision: Decision, things: Mapping[str, Thing]) -> dict[str, Any]:
+def _request(decision: Decision, things: Mapping[str, Thing], labels: Iterable[str]) -> dict[str, Any]:
     request, context = decision.request, decision.request.context
     return {
+        "labels": _labels(decision, labels),
         "width": request.width,
         "device": DEVICES[context.device],
         "country": context.country,
@@ -83,8 +94,23 @@ def _request(decision: Decision, things: Mapping[str, Thing]) -> dict[str, Any]:
         "kv": {name: list(values) for name, values in context.kv},
         "countable": request.countable,
         "reader": KNOWS[request.knows],
+        "sticky": request.sticky is not None,
         "tired_of": _campaigns(request.tired or (), things),
     }
+
+
+def _labels(decision: Decision, known: Iterable[str]) -> list[str]:
+    """The labels of a page. Requests keep their numbers alone, so that those have names which somebody targets, or
+    which are `known`; of the others the number is shown."""
+    numbers = decision.request.context.labels
+    if not numbers:
+        return []
+    named = {label_number(one): one for one in known}
+    for candidate in (one for tier in decision.slot.tiers for one in tier if one.campaign.target is not None):
+        rule = candidate.campaign.target.labels if candidate.campaign.target else None
+        for one in (*rule.any, *rule.all, *rule.none) if rule else ():
+            named[label_number(one)] = one
+    return sorted(named.get(number, f"#{number:012x}") for number in numbers)
 
 
 def _page(decision: Decision, things: Mapping[str, Thing]) -> list[str]:

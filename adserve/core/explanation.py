@@ -16,7 +16,7 @@ from adserve.core.bits import flags_of
 from adserve.core.chances import chances
 from adserve.core.compile import PIECE, Steps, fits
 from adserve.core.decide import apart, decide
-from adserve.core.explain import gates, why_empty
+from adserve.core.explain import ask_the_unable, gates, why_empty
 from adserve.core.hours import hours_of
 from adserve.core.journal import Decision
 from adserve.core.model import TIERS, Advertiser, Campaign, Creative, Slot, Thing
@@ -39,6 +39,8 @@ class Row(NamedTuple):
     creative: Creative
     campaign: Campaign
     share: Fraction
+    odds: float
+    """The same, near enough to show and to sort by."""
     rejected: Reason | None
 
 
@@ -79,13 +81,16 @@ def explain(decision: Decision, things: Mapping[str, Thing]) -> Steps[Explained]
         for creative in creatives:
             share = found.get(creative.serial, Fraction(0))
             why = None if share else _why(decision, things, campaign, creative, place, reached)
-            groups.setdefault(why, []).append(Row(creative, campaign, share, why))
+            groups.setdefault(why, []).append(Row(creative, campaign, share, float(share), why))
         if at % AT_ONCE == 0:
             yield
-    rows = sorted(groups.pop(None, []), key=lambda row: -row.share)
+    rows = sorted(groups.pop(None, []), key=lambda row: -row.odds)
     yield
     for reason in sorted(groups, key=lambda reason: -_ORDER[reason] if reason else 0):
         rows += groups[reason]
+    for view in slot.views(decision.request, now).every if slot.live else ():
+        if not view.serving & view.masks.hours.mask(now):
+            yield from ask_the_unable(view, now)
     return Explained(rows, empty, _reason(decision, standing), _names(again) == _names(decision.choice))
 
 

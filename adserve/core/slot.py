@@ -76,7 +76,7 @@ class View:
 
     __slots__ = (
         "_epoch", "_minute", "_offer", "_second", "_standing", "_version", "mask", "masks", "moment", "serving", "slot",
-        "stages", "width",
+        "stages", "unable", "width",
     )  # fmt: skip
 
     def __init__(
@@ -87,6 +87,8 @@ class View:
         self.mask = serving & (masks.all, ~masks.skipping, ~masks.capped)[knows]
         for stage in stages:
             self.mask &= stage
+        self.unable: tuple[int, Reason] | None = None
+        """Kept by `core.explain`: why nothing of it can serve, and in which minute."""
         self._offer: Offer | None = None
         self._standing: Standing | None = None
         self._version, self._minute, self._second, self._epoch = -1, -1, -1, -1

@@ -16,20 +16,27 @@ from typing import Any
 
 import msgspec
 import structlog
+from msgspec.structs import replace
 
 from adserve.core.access import OPERATOR, Account, sees
-from adserve.core.asking import MOST, request_of
-from adserve.core.catalog import Catalog
+from adserve.core.asking import MOST, labels_of, request_of
+from adserve.core.catalog import Catalog, CompiledSlot
 from adserve.core.compile import recompile
-from adserve.core.decide import decide
+from adserve.core.decide import PageView, decide
 from adserve.core.explained import CATALOG, WORKER, as_json
 from adserve.core.explanation import explain
 from adserve.core.journal import Decision, Stood, things_of
 from adserve.core.model import Thing
+from adserve.core.page import Rendering
+from adserve.core.plan import PREFIX, BadPlan
 from adserve.core.rotation import Draws
+from adserve.core.seen import read
+from adserve.core.slot import SlotRequest
 from adserve.core.standing import Standing
+from adserve.core.sticky import key_of
 from adserve.core.token import read_decision
-from adserve.errors import AdserveError, BadToken, NotFound, StoreUnavailable
+from adserve.errors import AdserveError, BadToken, Invalid, NotFound, Problem, StoreUnavailable
+from adserve.flows.frequency import NOBODY, Reading, Who, look
 from adserve.flows.load import in_steps
 from adserve.flows.services import Services
 from adserve.flows.worker import Worker
@@ -56,7 +63,7 @@ async def explain_live(services: Services, account: Account, params: Params) -> 
     version, things = await services.catalog.load_all()
     catalog = await in_steps(recompile(Catalog(), version, things, compile_snippet, services.catalog.bad))
     draws = Draws(random.Random(secrets.randbits(128)))  # noqa: S311 - as the workers draw
-    return await _try(catalog, draws, Standing(), int(services.clock()), account, params, CATALOG)
+    return await _try(catalog, draws, Standing(), int(services.clock()), account, params, None)
 
 
 async def explain_past(services: Services, account: Account, id_: str, params: Params) -> dict[str, Any]:
@@ -81,7 +88,7 @@ async def explain_here(worker: Worker, account: Account, params: Params) -> dict
     if catalog is None:
         raise StoreUnavailable("this worker has no catalog to choose from")
     if DECISION not in params:
-        return await _try(catalog, worker.draws, worker.standing, int(worker.clock()), account, params, WORKER)
+        return await _try(catalog, worker.draws, worker.standing, int(worker.clock()), account, params, worker)
     wanted = read_decision(params[DECISION])
     if wanted.incarnation not in names(worker):
         return None
@@ -105,24 +112,68 @@ def names(worker: Worker) -> set[int]:
 
 
 async def _try(
-    catalog: Catalog, draws: Draws, standing: Standing, now: int, account: Account, params: Params, by: str
+    catalog: Catalog,
+    draws: Draws,
+    standing: Standing,
+    now: int,
+    account: Account,
+    params: Params,
+    worker: Worker | None,
 ) -> dict[str, Any]:
-    """A decision that is only tried."""
+    """A decision that is only tried. `worker`: knows page views and readers."""
     slot = catalog.slots.get(f"{params['site']}/{params['slot']}")
     if slot is None or not sees(account, catalog.things, slot.slot):
         raise NotFound("there is no slot with this id")
-    request, tried = request_of(params), draws.apart(slot.slot.serial)
-    choice = decide(slot, request, None, standing, now, tried)
+    request, page = request_of(params), None
+    if worker is not None:
+        request, page = await asked_of(worker, catalog, slot, request, params)
+    tried, shown = draws.apart(slot.slot.serial), page.frozen() if page is not None else None
+    choice = decide(slot, request, page, standing, now, tried)
     stood = None if slot.steady else Stood.now(slot, request, standing, now)
-    decision = Decision(slot, request, None, stood, now, tried.point, tried.turns, choice, 0, 0, now)
+    decision = Decision(slot, request, shown, stood, now, tried.point, tried.turns, choice, 0, 0, now)
     told = await _tell(decision, catalog.things, account, params)
-    return {**told, "decision": None, "catalog_version": catalog.version, "by": by}
+    return {**told, "decision": None, "catalog_version": catalog.version, "by": WORKER if worker else CATALOG}
 
 
 async def _tell(decision: Decision, things: Mapping[str, Thing], account: Account, params: Params) -> dict[str, Any]:
     explained = await in_steps(explain(decision, things))
     limit, campaign = int(params.get("limit", MOST)), params.get("campaign", "")
-    return as_json(decision, explained, things, account, limit=limit, campaign=campaign)
+    return as_json(decision, explained, things, account, limit=limit, campaign=campaign, labels=labels_of(params))
+
+
+async def asked_of(
+    worker: Worker, catalog: Catalog, slot: CompiledSlot, request: SlotRequest, params: Params
+) -> tuple[SlotRequest, PageView | None]:
+    """The request with what the worker knows of its page view and its reader, and the page. Invalid for a `page_view`
+    or `seen` that is none of ours, or no more."""
+    page: PageView | None = None
+    sticky: int | None = None
+    view, visitor = params.get("pv", ""), params.get("visitor", "")
+    if view.startswith(PREFIX):
+        try:
+            plan = worker.plans.open(view, int(worker.clock()))
+        except BadPlan:
+            raise Invalid([Problem("/pv", "is no page_view of ours, or too old")]) from None
+        key, rendering = (slot.slot.serial, 0), Rendering(catalog, plan.entries)
+        context = replace(request.context, labels=request.context.labels.union(plan.labels))
+        request = request._replace(context=context, planned=rendering.planned(key))
+        page, sticky = rendering.page(key), plan.id
+    elif view:
+        sticky = key_of(f"p{view}")
+    if slot.sticky:
+        request = request._replace(sticky=key_of(f"v{visitor}") if visitor else sticky)
+    who = NOBODY
+    if visitor:
+        who = Who(visitor)
+    elif "seen" in params:
+        kept = read(params["seen"], worker.keys) if params["seen"] else {}
+        if kept is None:
+            raise Invalid([Problem("/seen", "is none of ours")])
+        who = Who(seen=kept, known=bool(params["seen"]))
+    sight = look(worker, who, [(slot, request)])
+    if isinstance(sight, Reading):
+        sight = sight.sight(await sight.found)
+    return request._replace(known=sight.known, tired=sight.tired), page
 
 
 async def _ask(services: Services, worker: str, account: Account, what: Params) -> dict[str, Any] | None:
@@ -134,6 +185,8 @@ async def _ask(services: Services, worker: str, account: Account, what: Params) 
     if "told" in found:
         told: dict[str, Any] = found["told"]
         return told
+    if "errors" in found:
+        raise Invalid([Problem(*one) for one in found["errors"]])
     raise (NotFound if found["code"] == NotFound.code else StoreUnavailable)(found["detail"])
 
 
@@ -164,6 +217,8 @@ async def _answer(worker: Worker, what: Params) -> bytes:
         told = await explain_here(worker, account, {name: value for name, value in what.items() if name != ADVERTISER})
         if told is None:
             raise NotFound(FORGOTTEN)
+    except Invalid as problem:
+        return msgspec.json.encode({"errors": [(one.pointer, one.detail) for one in problem.problems]})
     except AdserveError as problem:
         return msgspec.json.encode({"code": problem.code, "detail": str(problem)})
     return msgspec.json.encode({"told": told})

@@ -20,7 +20,7 @@ from starlette.routing import Route as StarletteRoute
 from starlette.types import Receive, Scope, Send
 
 from adserve.core.access import ROLES, Account
-from adserve.core.asking import AMOUNT, CONTEXT, PLACE
+from adserve.core.asking import AMOUNT, CONTEXT, PLACE, READER
 from adserve.core.figures import Figures
 from adserve.core.report_query import PARAMETERS
 from adserve.core.validate import Check, check_id, one_of
@@ -111,7 +111,7 @@ AUDIT: Takes = {
     **PAGE,
     "after": api.audit_id,
 }
-EXPLAIN: Takes = {**PLACE, **CONTEXT, **AMOUNT}
+EXPLAIN: Takes = {**PLACE, **CONTEXT, **READER, **AMOUNT}
 REPORT: Takes = {name: Check(str, schema) for name, schema in PARAMETERS.items()}
 ROUTES: tuple[Route, ...] = (
     *_crud("site", f"{V1}/sites/{{id}}", f"{V1}/sites", STAFF),

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from adserve.core.reasons import Reason
 from adserve.settings import Settings
 from adserve.wiring import running
-from tests.conftest import Api, Clock
+from tests.conftest import ADMIN, Api, Clock
 
 
 @pytest.fixture
@@ -283,3 +283,72 @@ async def test_whichever_worker_is_asked_the_one_that_decided_answers(
     reply = await api.call("GET", f"/explain/{decision['decision']}")
     assert reply.status_code == 404
     assert "remembers" in reply.json()["detail"]
+
+
+async def test_an_explanation_takes_what_delivery_takes(api: Api) -> None:
+    """Labels, address, language, key-values and device: what is shown is what was looked at."""
+    await api.world()
+    await api.creative(target={"labels": {"any": ["world"]}, "devices": {"any": ["mobile"]}})
+    told = await explained(
+        api, labels=" World,खेल", url="https://News.example/World?x=1", lang="en-GB", country="in", device="mobile",
+        **{"kv.section": "front, Back"},
+    )  # fmt: skip
+    assert told["reason"] == "chosen"
+    assert told["request"] == {
+        "labels": ["world", "खेल"], "width": 360, "device": "mobile", "country": "IN", "url": "news.example/World/",
+        "languages": ["en-gb", "en"], "kv": {"section": ["back", "front"]}, "countable": True, "reader": "unknown",
+        "sticky": False, "tired_of": [],
+    }  # fmt: skip
+    made = await replayed(api, (await api.decide(labels="world,unheard", device="mobile"))["decision"])
+    assert made["request"]["labels"][1:] == ["world"]
+    assert made["request"]["labels"][0].startswith("#"), "a number alone: nobody targets it"
+    wrong = {
+        "labels": "x" * 61, "url": "::", "lang": "english!", "visitor": "a b", "pv": "short", "kv.a b": "1", "kv.": "1",
+        "seen": "nonsense",
+    }  # fmt: skip
+    reply = await api.http.get(
+        "/api/v1/explain", params={"site": "news", "slot": "top", **wrong}, headers={"Authorization": f"Bearer {ADMIN}"}
+    )
+    assert reply.status_code == 422
+    assert {one["pointer"].lstrip("/") for one in reply.json()["errors"]} == {*wrong} - {"seen"}
+    for name, text in (("seen", "nonsense"), ("pv", "p." + "A" * 40)):
+        reply = await api.call("GET", f"/explain?site=news&slot=top&{name}={text}")
+        assert (reply.status_code, reply.json()["errors"][0]["pointer"]) == (422, f"/{name}")
+
+
+async def test_what_a_reader_has_seen_and_what_a_page_shows_is_looked_at(api: Api) -> None:
+    """By an id, by what its device keeps, and by the page view: as delivery would, and nothing of it changes."""
+    await api.world(slots=("top", "side"))
+    one = await api.creative(frequency={"limit": 1, "window": "day"})
+    decision = await api.decide(visitor="reader-1")
+    await api.http.get(decision["impression_url"])
+    await api.settle()
+    before = await api.contents()
+    for query, why in (({"visitor": "reader-1"}, "frequency"), ({"visitor": "reader-2"}, None), ({}, None)):
+        told = await explained(api, **query)
+        assert rows(told)[one]["rejected"] == why, query
+    assert (await explained(api, visitor="reader-1"))["request"]["tired_of"] == ["one"]
+    assert await api.contents() == before
+    seen = (await api.decide(seen=""))["seen"]
+    assert rows(await explained(api, seen=seen))[one]["rejected"] == "frequency"
+    await api.make("PATCH", "/campaigns/one", {"frequency": None})
+    page = (await api.http.get("/v1/pages/news", params={"slots": "top"})).json()
+    told = await explained(api, "side", pv=page["page_view"])
+    assert (rows(told)[one]["rejected"], told["page"]) == ("already_on_page", ["one"])
+    assert told["reason"] == "already_on_page"
+
+
+async def test_a_sticky_slot_has_one_chance_for_each_reader(api: Api) -> None:
+    """The one that it gets, whatever is drawn; the decision and its explanation agree."""
+    await api.world(rotation="sticky")
+    for name in ("one", "two", "six"):
+        await api.creative(name)
+    shown = set()
+    for at in range(12):
+        decision = await api.decide(visitor=f"reader-{at}")
+        for told in (await replayed(api, decision["decision"]), await explained(api, visitor=f"reader-{at}")):
+            assert (told["outcome"], told["same"], told["request"]["sticky"]) == (decision["creative"], True, True)
+            assert rows(told)[decision["creative"]]["share"] == 1
+            assert [row["rejected"] for row in told["candidates"]] == [None, "lower_tier", "lower_tier"]
+        shown.add(decision["creative"])
+    assert len(shown) == 3

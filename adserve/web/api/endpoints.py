@@ -65,6 +65,11 @@ def reply(value: Any, status: int = 200, headers: Mapping[str, str] | None = Non
     return Response(msgspec.json.encode(value), status, {**HEADERS, **(headers or {})}, "application/json")
 
 
+def echo(value: Any) -> Response:
+    """What a caller is shown of its own words: whatever takes the reply for HTML sees no tag."""
+    return Response(msgspec.json.encode(value).replace(b"<", b"\\u003c"), 200, HEADERS, "application/json")
+
+
 async def shown(call: Call, thing: Thing, status: int = 200, **headers: str) -> Response:
     """An object with its ETag; a reader who has it already gets that alone."""
     body = await manage.public(call.services, thing)
@@ -266,12 +271,12 @@ async def report(call: Call) -> Response:
 @answers(200, gives={JSON: "Explanation"})
 async def explain(call: Call) -> Response:
     """What a request would get now, and why."""
-    return reply(await explain_live(call.services, call.account, call.query))
+    return echo(await explain_live(call.services, call.account, call.query))
 
 
 @answers(200, gives={JSON: "Explanation"})
 async def explain_decision(call: Call) -> Response:
-    return reply(await explain_past(call.services, call.account, call.path["decision"], call.query))
+    return echo(await explain_past(call.services, call.account, call.path["decision"], call.query))
 
 
 @v.takes(type="string", pattern=f"^{AUDIT_ID.pattern}$")

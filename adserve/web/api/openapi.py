@@ -122,7 +122,7 @@ def _path_parameters(route: Described) -> Iterable[dict[str, Any]]:
 
 def _query_parameters(route: Described) -> Iterable[dict[str, Any]]:
     for name, check in route.query.items():
-        found = {"name": name, "in": "query", **_said(check.schema)}
+        found = {"name": f"{name}section" if name.endswith(".") else name, "in": "query", **_said(check.schema)}
         if name in route.required:
             found |= {"required": True, "example": EXAMPLES[f"{name}s"]}
         for (guarded, value), roles in route.guarded.items():

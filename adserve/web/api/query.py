@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from adserve.core.target_checks import KV_NAME
 from adserve.core.validate import Check, nearest, pointer, takes
 from adserve.errors import Invalid, Problem
 
 Takes = Mapping[str, Check[Any]]
-"""Parameter to the check of its value."""
+"""Parameter to the check of its value. A name that ends with a dot stands for all that begin so."""
 MAX_NAMED = 50
 """How many parameters one answer finds fault with: a URL of 32 KB holds thousands."""
 
@@ -26,19 +27,26 @@ def read_query(
         values.setdefault(name, []).append(value)
     problems = [Problem(pointer(name), "is required") for name in known if name in required and name not in values]
     for name in list(values)[:MAX_NAMED]:
-        if name not in known:
+        check = known.get(name) if not name.endswith(".") else None
+        check = check or next((known[one] for one in known if one.endswith(".") and _begins(name, one)), None)
+        if check is None:
             detail = f"is no parameter of this address, which takes {', '.join(known) or 'none'}"
             problems.append(Problem(pointer(name), detail + nearest(name, known), "unknown_field"))
         elif len(values[name]) > 1:
             problems.append(Problem(pointer(name), "is given more than once: give it once"))
         else:
             try:
-                known[name](values[name][0])
+                check(values[name][0])
             except ValueError as problem:
                 problems.append(Problem(pointer(name), str(problem)))
     if problems:
         raise Invalid(problems)
     return {name: value for name, (value,) in values.items()}
+
+
+def _begins(name: str, prefix: str) -> bool:
+    """Whether a name is one of those that a prefix stands for, as `kv.section` for `kv.`."""
+    return name.startswith(prefix) and KV_NAME.fullmatch(name, len(prefix)) is not None
 
 
 @takes(type="integer", minimum=1)

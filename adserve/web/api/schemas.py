@@ -179,6 +179,7 @@ def _explanation() -> Schemas:
     outcome = {**or_null(TEXT), "description": "The id of the creative that was chosen; null: none, or another's."}
     reasons: Schema = {"enum": [CHOSEN, PASSBACK, OTHER, *Reason], "description": "Why the outcome is what it is."}
     request = shape(
+        labels=list_of(TEXT),
         width=or_null(COUNT),
         device={"type": "string", "enum": list(DEVICES)},
         country=or_null(TEXT),
@@ -187,6 +188,7 @@ def _explanation() -> Schemas:
         kv={"type": "object", "additionalProperties": list_of(TEXT)},
         countable={"type": "boolean", "description": "False for robots and prefetches."},
         reader={"type": "string", "enum": list(KNOWS)},
+        sticky={"type": "boolean"},
         tired_of=list_of(ID),
     )
     return {
