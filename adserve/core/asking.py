@@ -92,7 +92,7 @@ KV = "kv."
 """What the names of key-values begin with."""
 _labels, _values = words(50), words(50)
 CONTEXT: Mapping[str, Check[Any]] = {
-    "labels": _labels.noted("What the page is about: up to 50 words, with commas between.", examples=["politics,world"]),
+    "labels": _labels.noted("What the page is about: up to 50 words, commas between.", examples=["politics,world"]),
     "url": address.noted("The page's address; its query is dropped."),
     "lang": language.noted("The reader's language."),
     "country": country.noted("The reader's country."),
