@@ -36,15 +36,12 @@ FIRST = 32
 """Asked for while nothing is known of how fast it goes."""
 HORIZON_S = 5
 IDLE_S = 2
-"""After which a hand that is not used is given back, when there is nothing left for others. It is asked for again a
-second later, so that the last of a cap is not kept from a worker that has little traffic."""
+"""After which an unused hand is given back, when nothing is left for others; a second later it is asked for again."""
 LATER_S, MANY = 5.0, 2_000
 """Until the next look at each of campaigns that are so many."""
-DONE_S = 30.0
-"""Until the next look at one that has reached its end."""
-PLAN_S = 300
-"""How long a plan is kept: the curves learn."""
-PIECE = 500
+DONE_S, PLAN_S = 30.0, 300
+"""Until the next look at one that has reached its end; how long a plan is kept: the curves learn."""
+PIECE = 100
 NO_GRANT = "-"
 """As the name of a grant: none is asked for, but how the campaign stands."""
 
@@ -96,8 +93,11 @@ class Allowances:
                     self._standing.close(serial, Reason.PACING)
                 account.renew(campaign)
                 self._plan_next(account, now)
-        for serial in [serial for serial in self._accounts if serial not in met]:
-            account = self._accounts[serial]
+        for at, serial in enumerate([serial for serial in self._accounts if serial not in met]):
+            if at % PIECE == PIECE - 1:
+                yield
+            if (account := self._accounts.get(serial)) is None:  # given back meanwhile
+                continue
             account.put_back(lambda _: True)
             account.gone = True
             if account.back or account.asking is not None:
@@ -197,6 +197,8 @@ class Allowances:
         for account in self._accounts.values():
             account.put_back(lambda _: True)
             self._standing.close(account.campaign.serial, Reason.PACING)
+            if account.asking is not None and account.asking.ask.asked:
+                account.back[account.asking.ask.grant] = 0  # its answer comes too late, or never
             if account.back:
                 ask = Ask(NO_GRANT, 0, account.day or 1, Ceilings(None, None), None, now, now, 1)
                 found.append(Taking(account.campaign.serial, ask, dict(account.back)))

@@ -26,6 +26,7 @@ _NOBODY: frozenset[int] = frozenset()
 _NONE: Mapping[int, Collection[int]] = {}
 Beside = tuple[tuple[str, ...], tuple[str, ...]]
 """Tags of a campaign, and what it excludes."""
+Frozen = tuple[tuple[tuple[int, tuple[int, ...]], ...], tuple[tuple[int, Beside], ...], bool, bool, tuple[int, ...]]
 
 
 @dataclass(slots=True)
@@ -54,8 +55,19 @@ class PageView:
 
     def copied(self) -> PageView:
         """As it is now, for it changes with each slot that is filled."""
-        shown = {serial: {*found} for serial, found in self.shown.items()}
-        return PageView(shown, {**self.beside}, self.excluding, self.gathers, {*self.parted})
+        return thawed(self.frozen())
+
+    def frozen(self) -> Frozen:
+        """As it is now, in tuples alone: a worker keeps a hundred thousand of these, and its garbage collector does not
+        walk through tuples of numbers and texts."""
+        shown = tuple([(serial, tuple(found)) for serial, found in self.shown.items()])
+        return shown, tuple(self.beside.items()), self.excluding, self.gathers, tuple(self.parted)
+
+
+def thawed(frozen: Frozen) -> PageView:
+    """The page view again."""
+    shown, beside, excluding, gathers, parted = frozen
+    return PageView({serial: {*found} for serial, found in shown}, dict(beside), excluding, gathers, {*parted})
 
 
 def apart(slot: CompiledSlot, page: PageView | None) -> Mapping[int, Collection[int]]:

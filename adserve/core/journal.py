@@ -14,12 +14,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 from msgspec import Struct
 
 from adserve.core.catalog import Catalog
-from adserve.core.decide import PageView
+from adserve.core.decide import Frozen, PageView, thawed
 from adserve.core.model import Thing
 from adserve.core.pool import Choice
 from adserve.core.rotation import Turn
@@ -57,13 +58,13 @@ class Stood(NamedTuple):
 
 
 class Decision(Struct, frozen=True, gc=False):
-    """The arguments and the outcome of one: `page` as it was before, None when it showed nothing; `stood` is None where
+    """The arguments and the outcome of one: `shown` on the page before, None when nothing was; `stood` is None where
     goals and caps do not matter to the slot; `point` and `turns` are what was drawn. `ordinal` and
     `issued`: of its serve, or of a decision without a serve its number and `now`."""
 
     slot: CompiledSlot
     request: SlotRequest
-    page: PageView | None
+    shown: Frozen | None
     stood: Stood | None
     now: int
     point: int
@@ -72,6 +73,11 @@ class Decision(Struct, frozen=True, gc=False):
     incarnation: int
     ordinal: int
     issued: int
+
+    @property
+    def page(self) -> PageView | None:
+        """The page view as it was before. Nobody changes it."""
+        return None if self.shown is None else _page(self.shown)
 
     @property
     def served(self) -> bool:
@@ -83,6 +89,9 @@ class Decision(Struct, frozen=True, gc=False):
         if (self.incarnation, self.ordinal, self.issued) != id_[:3] or self.slot.slot.serial != id_.slot:
             return False
         return (self.choice.entry.content.serial if self.choice is not None and self.served else 0) == id_.revision
+
+
+_page = lru_cache(maxsize=16)(thawed)
 
 
 class Found(NamedTuple):

@@ -238,19 +238,12 @@ def _together(
     mates = drawn.entry.mates
     if len(mates) > len(later) + 1:
         return None
-    fits: dict[tuple[int, int], Choice] = {}
     places = [place, *later]
-    for at, one in enumerate(places):
-        request = asking.of(one.slot)._replace(sticky=None)
-        if at:
-            first = decide(one.slot, request, page, asking.standing, asking.now, Seeded(0))
-            if first is not None and first.tier < drawn.tier:
-                continue
-        for member in mates:
-            asked = request._replace(planned=(drawn.campaign.serial, member))
-            choice = as_planned(one.slot, asked, page, asking.standing, asking.now)
-            if choice is not None:
-                fits[member, at] = choice
+    able: dict[int, dict[int, Choice]] = {}
+    for one in places:  # of a slot that is there a hundred times it is worked out once
+        if one.key[0] not in able:
+            able[one.key[0]] = _able_in(one.slot, drawn, page, asking)
+    fits = {(member, at): choice for at, one in enumerate(places) for member, choice in able[one.key[0]].items()}
     here = drawn.entry.creative.serial
     for begins in sorted(mates, key=lambda member: (member != here, member)):
         if (begins, 0) in fits:
@@ -259,3 +252,18 @@ def _together(
             if found is not None:
                 return [(places[at], fits[member, at]) for at, member in [(0, begins), *sorted(found.items())]]
     return None
+
+
+def _able_in(slot: CompiledSlot, drawn: Choice, page: PageView, asking: Asking) -> dict[int, Choice]:
+    """The members of a companion set that may serve in a slot, by their serials; none where a higher tier would."""
+    request = asking.of(slot)._replace(sticky=None)
+    first = decide(slot, request, page, asking.standing, asking.now, Seeded(0))
+    if first is not None and first.tier < drawn.tier:
+        return {}
+    found = {}
+    for member in drawn.entry.mates:
+        asked = request._replace(planned=(drawn.campaign.serial, member))
+        choice = as_planned(slot, asked, page, asking.standing, asking.now)
+        if choice is not None:
+            found[member] = choice
+    return found

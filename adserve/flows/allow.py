@@ -11,8 +11,8 @@ from adserve.store.client import REPLY_ERRORS
 from adserve.store.grants import Grants
 
 TICK_S = 0.1
-AT_ONCE = 200
-"""Campaigns of one call: a millisecond or two of the event loop."""
+AT_ONCE = 64
+"""Campaigns of one call: a millisecond or two of the event loop, for what is asked and for what comes back."""
 NEEDS_S = 1.0
 GIVE_BACK_S = 1.0
 """How long the end of a worker waits for what it gives back."""

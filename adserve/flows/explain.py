@@ -127,10 +127,10 @@ async def _try(
     request, page = request_of(params), None
     if worker is not None:
         request, page = await asked_of(worker, catalog, slot, request, params)
-    tried = draws.apart(slot.slot.serial)
+    tried, shown = draws.apart(slot.slot.serial), page.frozen() if page is not None else None
     choice = decide(slot, request, page, standing, now, tried)
     stood = None if slot.steady else Stood.now(slot, request, standing, now)
-    decision = Decision(slot, request, page, stood, now, tried.point, tried.turns, choice, 0, 0, now)
+    decision = Decision(slot, request, shown, stood, now, tried.point, tried.turns, choice, 0, 0, now)
     told = await _tell(decision, catalog.things, account, params)
     return {**told, "decision": None, "catalog_version": catalog.version, "by": WORKER if worker else CATALOG}
 

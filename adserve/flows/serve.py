@@ -181,12 +181,12 @@ def serve_slot(
     if planned is not None:
         request = request._replace(planned=planned)
     ledger, serial, draws = worker.ledger, slot.slot.serial, seeded or worker.draws
-    before = page.copied() if page is not None and page.beside else None
+    before = page.frozen() if page is not None and page.beside else None
     draws.turns = ()
     choice = decide(slot, request, page, worker.standing, now, draws)
     if choice is None and spare is not None:
         page = spare()
-        before = page.copied()
+        before = page.frozen()
         draws.turns = ()
         choice = decide(slot, request, page, worker.standing, now, draws)
     stood = None if slot.steady else Stood.now(slot, request, worker.standing, now)

@@ -1,9 +1,9 @@
 """What a delivery request says of its page and reader, as targeting looks at it. What is malformed is left out.
 
-DESIGN. A page asks the same for each of its readers, so contexts are remembered by what they are made of: the values as
-they were sent, the device, the country and the reader's languages. Not by the whole query, in which a page view or a
-visitor makes every one another; and not when it is long, for that costs memory. A request without a query says no more
-than device, country and languages.
+DESIGN. A page asks the same for each of its readers, so what its parameters say is remembered: with the query, where
+that is, and else by the values as they were sent, because a page view or a visitor makes every query another. Not when
+it is long, for that costs memory. Device, country and languages are put to it with each request: with them there would
+be as many as pages times readers.
 
 The `Referer` header is not looked at: browsers cut it to the origin, and frames and proxies send another page's.
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 from adserve.core.context import Context
 from adserve.core.globs import page_address
@@ -34,12 +35,27 @@ LONGEST_HEADER = 256
 _WEIGHT = re.compile(r"(0(\.[0-9]{0,3})?|1(\.0{0,3})?)")
 
 
+class Said(NamedTuple):
+    """What the parameters of a request say of its page and reader; how many malformed values were left out."""
+
+    labels: frozenset[int] = frozenset()
+    url: str | None = None
+    languages: tuple[str, ...] = ()
+    kv: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    malformed: int = 0
+
+
 def context_of(query: Query, device: int, country: str | None, accept_language: bytes) -> tuple[Context, int]:
     """The context, and how many malformed values were left out of it. `country`: as it is said elsewhere, see
     `adserve.web.client`; `accept_language`: the header."""
-    said, languages = query.page, accept_language[:LONGEST_HEADER]
-    long = said and sum([len(name) + len(value) for name, value in said]) > LONGEST_REMEMBERED
-    return (_make if long else _remembered)(said, device, country, languages)
+    found = query.said
+    if found is None:
+        long = sum([len(name) + len(value) for name, value in query.page]) > LONGEST_REMEMBERED
+        found = query.said = _said(query.page) if long else _remembered(query.page)
+    labels, url, languages, kv, malformed = found
+    if not languages:
+        languages = preferred(accept_language[:LONGEST_HEADER])
+    return Context(labels, url, languages, country, device, kv), malformed
 
 
 def country_of(text: str) -> str | None:
@@ -47,13 +63,13 @@ def country_of(text: str) -> str | None:
     return text.upper() if COUNTRY.fullmatch(text) else None
 
 
-def _make(said: Pairs, device: int, country: str | None, accept_language: bytes) -> tuple[Context, int]:
+def _said(page: Pairs) -> Said:
     labels: frozenset[int] = frozenset()
     url: str | None = None
     languages: tuple[str, ...] = ()
     kv: list[tuple[bytes, bytes]] = []
     malformed = 0
-    for name, value in said:
+    for name, value in page:
         if name == b"labels":
             words, wrong = _words(value, MAX_LABELS)
             labels = frozenset(map(label_number, words))
@@ -66,12 +82,10 @@ def _make(said: Pairs, device: int, country: str | None, accept_language: bytes)
             continue
         malformed += wrong
     pairs, wrong = _pairs(kv) if kv else ((), 0)
-    if not languages:
-        languages = preferred(accept_language)
-    return Context(labels, url, languages, country, device, pairs), malformed + wrong
+    return Said(labels, url, languages, pairs, malformed + wrong)
 
 
-_remembered = lru_cache(maxsize=4_096)(_make)
+_remembered = lru_cache(maxsize=4_096)(_said)
 
 
 def _words(sent: bytes, most: int) -> tuple[tuple[str, ...], int]:

@@ -20,7 +20,8 @@ from adserve.core.frequency import Sight
 from adserve.core.page import Key, Place
 from adserve.core.plan import Plan
 from adserve.flows.frequency import NOBODY, Reading
-from adserve.flows.page import alone, places_after, serve_page, serve_several
+from adserve.flows.page import alone as alone_on
+from adserve.flows.page import places_after, serve_page, serve_several
 from adserve.flows.serve import Empty, Filled, Reader, serve_slot, sight_of
 from adserve.flows.worker import Worker
 from adserve.web.answers import COMMON, HTML, TEXT, Answer, Head, Waiting, on_the_wire
@@ -146,12 +147,13 @@ class Delivery:
             return _not_found("unknown_slot") if as_json else (_UNKNOWN, b"")
         query = parameters(ask.query)
         reader = reader_of(self.worker, ask, query, clients=slot.site.clients)
-        if not (as_json or query) and reader.who is NOBODY:  # most calls
+        alone = reader.page_view is None and b"count" not in query
+        if alone and reader.who is NOBODY and not as_json:  # most calls
             made = serve_slot(self.worker, slot, reader)
             self._counted(made)
             return _html(made)
         place = Place.of(slot, instance)
-        if reader.page_view is None and b"count" not in query:
+        if alone:
             sight = sight_of(self.worker, (slot,), reader)
             if isinstance(sight, Reading):
                 return _when_read(sight, lambda seen: self._slot(place, reader, as_json, seen))
@@ -163,7 +165,7 @@ class Delivery:
         made = serve_slot(self.worker, place.slot, reader, None, sight)
         self._counted(made)
         if as_json:
-            return _JSON, _encode(made.as_json(alone(self.worker, place, made, reader)))
+            return _JSON, _encode(made.as_json(alone_on(self.worker, place, made, reader)))
         return _html(made)
 
     def _slots(self, offers: Catalog, place: Place, reader: Reader, query: Query, *, as_json: bool) -> Answer | Waiting:

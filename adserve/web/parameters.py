@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
 MAX_PARAMETERS = 100
@@ -14,14 +15,15 @@ _OF_A_PAGE = frozenset((b"labels", b"url", b"lang"))
 
 class Query(dict[bytes, bytes]):
     """The parameters of a request by name, as they were sent: see `text`. `page` is those of them that say something
-    of the page or its reader, see `adserve.web.context`."""
+    of the page or its reader, and `said` what they say once somebody has looked, see `adserve.web.context`."""
 
-    __slots__ = ("page",)
+    __slots__ = ("page", "said")
 
     def __init__(self, found: dict[bytes, bytes]) -> None:
         super().__init__(found)
         pairs = ((name, value) for name, value in found.items() if name in _OF_A_PAGE or name.startswith(b"kv."))
         self.page: Pairs = tuple(pairs)
+        self.said: Any = None
 
 
 _NO_QUERY = Query({})

@@ -328,6 +328,15 @@ def test_a_worker_that_ends_gives_everything_back() -> None:
     assert [one.size for one in world.quota.grants.values()] == [5]
 
 
+def test_a_worker_that_ends_gives_back_what_was_on_its_way() -> None:
+    world = World(capped(100))
+    (taking,) = world.workers[0].due(world.now)
+    world.answer(taking)
+    (back,) = world.workers[0].all_back(int(world.now))
+    world.answer(back)
+    assert not world.quota.grants
+
+
 def test_a_cap_that_is_raised_opens_again_and_one_that_is_taken_away_too() -> None:
     world = World(capped(1))
     world.upkeep(0)

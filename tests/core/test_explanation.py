@@ -143,7 +143,7 @@ def test_shares_are_those_of_all_draws_together(seed: int, repeat: str) -> None:
 
 def made(slot: CompiledSlot, request: SlotRequest, page: PageView, standing: Standing, draws: Draws) -> Decision:
     """A decision as a worker notes it."""
-    before = page.copied() if page.beside else None
+    before = page.frozen() if page.beside else None
     draws.turns = ()
     choice: Choice | None = decide(slot, request, page, standing, NOW, draws)
     stood = None if slot.steady else Stood.now(slot, request, standing, NOW)

@@ -22,7 +22,9 @@ DELIVERY = {
 }
 """The hot routes, which stand in no table of the product."""
 
-CONTEXT = ("labels", "url", "lang", "country", "device", "width", "visitor", "pv", "kv.section", "internal")
+_PAGE = ("labels", "url", "lang", "pv", "plan", "kv.section")
+_READER = ("country", "device", "width", "visitor", "internal")
+CONTEXT = (*_PAGE, *_READER, "count")
 QUERIES: dict[str, tuple[str, ...]] = {
     "/v1/slots/{site}/{slot}": CONTEXT,
     "/v1/pages/{site}": ("slots", *CONTEXT),

@@ -156,6 +156,24 @@ async def test_totals_count_every_campaign_once(client: Redis, tmp_path: Path) -
     assert 0 < await world.client.ttl(world.keys.today(TAG, DAYS[0])) <= 4 * 86_400
 
 
+@pytest.mark.parametrize("lowered", [Ceilings(2, None), Ceilings(None, 2)])
+async def test_a_ceiling_that_is_lowered_holds_for_open_grants_too(
+    client: Redis, tmp_path: Path, lowered: Ceilings
+) -> None:
+    """What was handed out under a higher one is no right to pass it; the value does the same."""
+    world = World(client, tmp_path, Ceilings(10, 10))
+    ask = Ask(f"{world.spaces.incarnation:x}:1", 5, DAYS[0], world.ceilings, None, NOW + 20, NOW + 60, 1)
+    (taken,) = await world.grants.take([Taking(CAMPAIGN, ask, {})], NOW)
+    assert taken is not None
+    assert taken.quoted == world.model.take(ask, NOW)
+    assert taken.quoted.size == 5
+    world.ceilings = lowered
+    for _ in range(4):
+        counts = world.model.confirm(ask.grant, DAYS[0], NOW, lowered)
+        assert await world.event(world.serve(1), "i", DAYS[0], NOW) == ("counted" if counts else "filtered:cap")
+    assert (await world.confirmed())[0] == world.model.total == 2
+
+
 async def test_a_prefetch_that_becomes_valid_needs_an_allowance_too(client: Redis, tmp_path: Path) -> None:
     """Without one it stays what it was."""
     world = World(client, tmp_path, Ceilings(1, None))
