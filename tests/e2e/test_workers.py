@@ -19,6 +19,7 @@ import pytest
 import adserve
 from adserve.store.embedded import EmbeddedStore
 from adserve.store.keys import Keys
+from adserve.store.schema import NEWEST
 from tests.intake.test_images import drawing, saved
 from tests.servers import client
 from tests.service import ADMIN, BROWSER, Crowd, Service, fetch, service, strike, until
@@ -229,14 +230,12 @@ async def test_a_rolling_restart_into_a_newer_schema_fails_no_request(tmp_path: 
     with service(tmp_path, workers=2, PYTHONPATH=str(package.parent), PYTHONSAFEPATH="1") as running:
         schema = package / "store" / "schema.py"
         older = schema.read_text()
-        newer = older.replace(
-            "MIGRATIONS: tuple[Migration, ...] = ()", f"MIGRATIONS = (lambda *_: asyncio.sleep({migrates_s}),)"
-        )
+        newer = older.replace("FIRST = 1\n", f"MIGRATIONS += (lambda *_: asyncio.sleep({migrates_s}),)\nFIRST = 1\n")
         assert newer != older
         schema.write_text(newer)
         await roll(running)
         with EmbeddedStore.start(running.data) as store, client(store.url) as asked:
-            assert asked.get(Keys().schema) == "2"
+            assert asked.get(Keys().schema) == str(NEWEST + 1)
         assert running.stop() == 0
 
 

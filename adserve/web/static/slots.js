@@ -1,4 +1,4 @@
-// Fills slots: one request a page.
+// Fills slots: one request a page
 (() => {
 	const doc = document, own = doc.currentScript, counts = { __proto__: null }, known = new WeakSet();
 	const tag = own?.dataset.site ? own : doc.querySelector('script[data-site]');
@@ -10,7 +10,7 @@
 	const beacon = (url) => navigator.sendBeacon?.(url) ||
 		fetch(url, { mode: 'no-cors', keepalive: true }).catch(() => {});
 
-	// A view: 50 % of pixels (30 % from 242,500) for one second in a visible tab.
+	// A view: 50 % of pixels (30 % from 242,500) for 1 s, visible
 	const watch = (unit, box, detail) => {
 		const part = box.offsetWidth * box.offsetHeight < 242500 ? 0.5 : 0.3;
 		let inside, timer;
