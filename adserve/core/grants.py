@@ -101,12 +101,15 @@ class Quota:
         return Quoted(size, self.total, self.days.get(day, 0), out, out_today, self.issued, self.confirmed)
 
     def confirm(self, grant: str, day: int, now: int, ceilings: Ceilings) -> bool:
-        """Whether an impression of a serve is counted. `day`: that of the serve."""
+        """Whether an impression of a serve is counted. `day`: that of the serve. Without ceilings grants stay as they
+        are: there may be some again."""
         today = self.days.get(day, 0)
         if not (_below(self.total, ceilings.total) and _below(today, ceilings.daily)):
             return False
         one = self.grants.get(grant)
-        if one is not None and now < one.close and one.day == day and one.used < one.size:
+        if ceilings == (None, None):
+            pass
+        elif one is not None and now < one.close and one.day == day and one.used < one.size:
             one.used += 1
             if one.used == one.size:
                 self._close(grant)

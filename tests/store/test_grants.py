@@ -174,6 +174,24 @@ async def test_a_ceiling_that_is_lowered_holds_for_open_grants_too(
     assert (await world.confirmed())[0] == world.model.total == 2
 
 
+@pytest.mark.parametrize(("day", "passed_s", "counts"), [(0, 59, True), (0, 60, False), (1, 0, False)])
+async def test_a_grant_is_for_its_time_and_day(
+    client: Redis, tmp_path: Path, day: int, passed_s: int, counts: bool
+) -> None:
+    """Beyond them a serve has none, and all that is left is held by others; the value says the same."""
+    world = World(client, tmp_path, Ceilings(2, None))
+    for owner in (f"{world.spaces.incarnation:x}", "1"):
+        ask = Ask(f"{owner}:1", 5, DAYS[0], world.ceilings, None, NOW + 20, NOW + 60, 1)
+        (taken,) = await world.grants.take([Taking(CAMPAIGN, ask, {})], NOW)
+        assert taken is not None
+        assert taken.quoted == world.model.take(ask, NOW)
+        assert taken.quoted.size == 1
+    serve = world.serve(1)
+    assert world.model.confirm(f"{serve.incarnation:x}:1", DAYS[day], NOW + passed_s, world.ceilings) is counts
+    outcome = await world.event(serve, "i", DAYS[day], NOW + passed_s)
+    assert outcome == ("counted" if counts else "filtered:cap")
+
+
 async def test_a_prefetch_that_becomes_valid_needs_an_allowance_too(client: Redis, tmp_path: Path) -> None:
     """Without one it stays what it was."""
     world = World(client, tmp_path, Ceilings(1, None))
