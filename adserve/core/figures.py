@@ -5,6 +5,8 @@ from __future__ import annotations
 from bisect import bisect_left
 from dataclasses import dataclass, field
 
+from adserve.core.reasons import Reason
+
 LIMITS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 """Upper bounds of the buckets of a `Latency`, in seconds; the last bucket has none. 0.25 is where the spool begins."""
 
@@ -58,6 +60,8 @@ class Figures:
     page_slots_empty: int = 0
     page_slots_passback: int = 0
     page_slots_unknown: int = 0
+    empty: dict[Reason, int] = field(default_factory=lambda: dict.fromkeys(Reason, 0))
+    """Decisions that stayed empty, by the reason."""
     events: dict[str, Answers] = field(default_factory=lambda: {kind: Answers() for kind in "ivc"})
     """By kind: impression, view, click."""
     api: dict[int, int] = field(default_factory=lambda: dict.fromkeys(range(2, 6), 0))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
@@ -31,17 +31,18 @@ MOST_BEFORE = 20
 
 
 class Served(NamedTuple):
-    """What became of the places that were asked for, and the page view for the next call."""
+    """What became of the places that were asked for; `seal` makes the page view for the next call, which HTML has no
+    room for."""
 
     made: dict[Key, Filled | Empty]
-    page_view: str
+    seal: Callable[[], str]
 
 
 class Several(NamedTuple):
     """What became of the instances of one slot, in their order."""
 
     made: list[Filled | Empty]
-    page_view: str
+    seal: Callable[[], str]
     kept: dict[str, Any]
 
     @property
@@ -55,15 +56,16 @@ class Several(NamedTuple):
 
     def as_json(self) -> dict[str, Any]:
         """One ad is a decision as ever."""
+        page_view = self.seal()
         if len(self.made) == 1:
-            return self.made[0].as_json(self.page_view)
+            return self.made[0].as_json(page_view)
         first = self.made[0]
         return {
             "slot": first.slot.name if isinstance(first, Empty) else first.slot.slot.name,
             "filled": bool(self.filled),
             **({"fallback": True} if self.fallback else {}),
-            "ads": [one.as_json(self.page_view) for one in self.filled],
-            "page_view": self.page_view,
+            "ads": [one.as_json(page_view) for one in self.filled],
+            "page_view": page_view,
             **self.kept,
         }
 
@@ -80,7 +82,7 @@ def serve_places(
     page view, none for a call that is about its own alone. A caller's id takes them as the whole page."""
     given = reader.page_view
     if isinstance(given, str):
-        return Served(_by_id(worker, catalog, in_rank(asked), page, reader, sight, given), given)
+        return Served(_by_id(worker, catalog, in_rank(asked), page, reader, sight, given), lambda: given)
     begins = given is None
     plan = Plan(secrets.randbits(64), int(worker.clock())) if given is None else given
     plan = plan.told(reader.context.labels)
@@ -99,7 +101,7 @@ def serve_places(
             rendering.plan(place, order[at + 1 :], asking, ahead)
         if key in wanted:
             made[key] = _serve(worker, rendering, place, wanted, reader, sight, asking, takes=bool(others))
-    return Served(made, worker.plans.seal(replace(plan, entries=rendering.entries())))
+    return Served(made, lambda: worker.plans.seal(replace(plan, entries=rendering.entries())))
 
 
 def places_after(place: Place, count: int) -> list[Place]:
@@ -208,7 +210,8 @@ def serve_page(
     sight, figures = sight or Sight(), worker.figures
     known = [place for _, place in names if place is not None]
     figures.page_slots_unknown += len(names) - len(known)
-    made, page_view = serve_places(worker, catalog, known, page, reader, sight)
+    made, seal = serve_places(worker, catalog, known, page, reader, sight)
+    page_view = seal()
     answers: dict[str, dict[str, Any]] = {}
     for name, place in names:
         if place is None:
@@ -235,8 +238,8 @@ def serve_several(
 ) -> Several:
     """Several ads for one slot, or one on a page view."""
     sight = sight or Sight()
-    made, page_view = serve_places(worker, catalog, asked, page, reader, sight)
-    return Several([made[one.key] for one in asked], page_view, kept(worker, sight))
+    made, seal = serve_places(worker, catalog, asked, page, reader, sight)
+    return Several([made[one.key] for one in asked], seal, kept(worker, sight))
 
 
 def kept(worker: Worker, sight: Sight) -> dict[str, Any]:

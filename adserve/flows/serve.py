@@ -194,6 +194,7 @@ def serve_slot(
         if choice is None:
             why = why_empty(slot, request, page, worker.standing, now)
             ledger.counts.stayed_empty(serial, reader.device, why, now)
+            worker.figures.empty[why] += 1
         else:
             where = Where(serial, choice.entry.content.serial, choice.tier, reader.device)
             ledger.counts.passed_back(choice.campaign.serial, where, now)

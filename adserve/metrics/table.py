@@ -88,6 +88,8 @@ METRICS: tuple[Metric, ...] = (
            ("outcome",)),
     Metric("counter", "page_slots", "Slots of page calls",
            _outcomes("page_slots", "filled", "empty", "passback", "unknown"), ("outcome",)),
+    Metric("counter", "empty_decisions", "Decisions that stayed empty, by the reason",
+           lambda held: {str(reason): float(n) for reason, n in held.worker.figures.empty.items()}, ("reason",)),
     Metric("counter", "events", "Impressions, views and clicks by what was answered", _events, ("kind", "outcome")),
     Metric("counter", "clicks_uncounted", "Clicks that were sent on while neither store nor spool could count them",
            _one(lambda held: held.worker.clicks_uncounted)),

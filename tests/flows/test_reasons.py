@@ -9,6 +9,7 @@ import pytest
 
 from adserve.core.reasons import Reason
 from tests.conftest import ADMIN, Api, Clock
+from tests.figures import samples
 from tests.flows.rest import until
 
 Case = Callable[[Api, Clock], Awaitable[dict[str, str]]]
@@ -247,6 +248,8 @@ async def test_a_code_is_that_of_its_cause(api: Api, clock: Clock, reason: Reaso
     await api.settle()
     report = await api.make("GET", "/report?from=2027-01-01&to=2027-03-01&by=slot,empty_reason")
     assert {row["empty_reason"]: row["empty"] for row in report["rows"] if row["empty"]} == {reason: 1}
+    line = f'adserve_empty_decisions_total{{reason="{reason}"}}'
+    assert samples((await api.http.get("/metrics")).text)[line] == 1
 
 
 # ---- what another campaign, or the page, is the reason of
