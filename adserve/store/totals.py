@@ -92,7 +92,8 @@ async def fill(client: Redis, keys: Keys, *, again: bool = False) -> None:
             if its:
                 names.append(keys.today(tag, day))
                 lines += _lines(len(names), figures, its)
-        await _FILL.call(client, names, [int(again), KEPT_DAYS * 86_400, "".join(lines)])
+        if lines or again:  # a late one that has nothing to say takes nothing back
+            await _FILL.call(client, names, [int(again), KEPT_DAYS * 86_400, "".join(lines)])
 
 
 @understood

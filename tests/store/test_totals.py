@@ -104,3 +104,17 @@ async def test_the_audit_proves_totals(api: Api) -> None:
         ]
     await fill(client, services.keys, again=True)
     assert (await audit(services, folder))["agrees"]
+
+
+async def test_a_late_filling_takes_nothing_back_where_it_found_nothing(api: Api) -> None:
+    """Its campaign was first counted after it had read; and a store without counters gets no keys."""
+    await api.world()
+    await api.creative("one")
+    client: Any = api.held.services.client
+    keys = api.held.services.keys
+    await fill(client, keys)
+    assert [key async for key in client.scan_iter(f"{keys.prefix}{{s*}}:t")] == []
+    campaign: Any = await api.held.services.catalog.get("campaign", "one")
+    await client.hset(keys.totals(tag_of(campaign.serial)), f"{campaign.serial}.i", 3)
+    await fill(client, keys)
+    assert (await stood(api, keys, campaign)) == {f"{campaign.serial}.i": "3"}

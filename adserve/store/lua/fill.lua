@@ -4,6 +4,7 @@
 -- Returns 1 when they were set, 0 when they had been set before.
 if ARGV[1] ~= '1' and redis.call('HEXISTS', KEYS[1], 'filled') == 1 then return 0 end
 redis.call('DEL', unpack(KEYS))
+if ARGV[3] == '' then return 1 end
 for at, field, count in ARGV[3]:gmatch('(%d+) (%S+) (%d+)\n') do
   redis.call('HSET', KEYS[tonumber(at)], field, count)
 end
