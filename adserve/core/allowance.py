@@ -21,7 +21,7 @@ from datetime import date
 
 from adserve.core.curve import Curve
 from adserve.core.grants import Ask, Ceilings
-from adserve.core.hands import AGAIN_S, Account, Hand, Taken, Taking, reached, why_closed
+from adserve.core.hands import AGAIN_S, Account, Hand, Taken, Taking, reached, until_due, why_closed
 from adserve.core.model import Campaign
 from adserve.core.pacing import plan_of
 from adserve.core.reasons import Reason
@@ -111,7 +111,7 @@ class Allowances:
         """Takes one serve out of the hand; the number of its grant for the token, 0 where the campaign needs none or
         has none left."""
         account = self._accounts.get(campaign.serial)
-        if account is None or not campaign.allotted:
+        if account is None or not account.allotted:
             return 0
         account.used += 1
         account.used_at = now
@@ -184,6 +184,11 @@ class Allowances:
         self._judge(account, taken, int(now))
         self._plan_next(account, self._next_look(account, now))
 
+    @property
+    def next_look(self) -> float:
+        """The moment at which something is due at the earliest."""
+        return self._queue[0][0] if self._queue else float("inf")
+
     def lost(self, takings: Iterable[Taking], now: float) -> None:
         """Takings that got no answer: they are sent again as they were."""
         for taking in takings:
@@ -243,7 +248,7 @@ class Allowances:
         account.used, account.looked, account.again = 0, now, False
         asked, plan = 0, None
         ready = account.stood is not None or not self._paced(account)
-        if campaign.allotted and ready and not (idle or account.gone):
+        if account.allotted and ready and not (idle or account.gone):
             asked = max(0, max(FIRST, int(account.rate * HORIZON_S)) - account.left)
         if asked and self._paced(account) and account.plan is not None and account.stood is not None:
             stood = account.stood.quoted
@@ -253,16 +258,16 @@ class Allowances:
             self._number = self._number % 0xFFFF_FFFF + 1
             name = f"{owner}:{self._number}"
         until = min(moment + self._grant_s, account.day_ends)
-        ceilings = Ceilings(campaign.ceiling.impressions, campaign.daily.impressions)
         ask = Ask(
-            name, asked, account.day, ceilings, plan, until, until + self._lifetime_s + self._grace_s, self._workers
+            name, asked, account.day, account.ceilings, plan, until, until + self._lifetime_s + self._grace_s,
+            self._workers
         )
         return Taking(campaign.serial, ask, dict(account.back))
 
     @staticmethod
     def _paced(account: Account) -> bool:
         """Whether its impressions go by a plan."""
-        return account.campaign.paces == "even" and account.plan is not None and account.plan.counts == "impressions"
+        return account.even and account.plan is not None and account.plan.counts == "impressions"
 
     def _judge(self, account: Account, taken: Taken, now: int) -> None:
         """Opens or closes it, by how it stands."""
@@ -279,32 +284,26 @@ class Allowances:
             need = plan.need(now, total, today)
             self._needs_changed = self._needs_changed or need != account.need
             account.need = need
-        left = [
-            ceiling - spent
-            for ceiling, spent in (
-                (account.campaign.ceiling.impressions, quoted.total + quoted.open),
-                (account.campaign.daily.impressions, quoted.today + quoted.open_today),
-            )
-            if ceiling is not None
-        ]
-        account.scarce = min(left, default=FIRST) <= 0
+        in_all, daily = account.ceilings
+        account.scarce = reached(quoted.total + quoted.open, in_all) or reached(quoted.today + quoted.open_today, daily)
 
     def _next_look(self, account: Account, now: float) -> float:
         """When it is to be looked at again, if nothing happens before."""
-        campaign, stood = account.campaign, account.stood
+        stood = account.stood
         if account.again or stood is None:
             return now
         soon = AGAIN_S if len(self._accounts) <= MANY else LATER_S
-        by_clicks = campaign.ceiling.clicks is not None or campaign.daily.clicks is not None
+        by_clicks = account.ceiling.clicks is not None or account.daily.clicks is not None
         if account.hands:
             wait = min(hand.until for hand in account.hands) - 1 - now
             wait = min(wait, IDLE_S) if account.scarce else wait
             wait = min(wait, soon) if by_clicks else wait
-        elif campaign.allotted and (
-            reached(stood.quoted.total, campaign.ceiling.impressions)
-            or reached(stood.quoted.today, campaign.daily.impressions)
+        elif account.allotted and (
+            reached(stood.quoted.total, account.ceilings.total) or reached(stood.quoted.today, account.ceilings.daily)
         ):
             wait = DONE_S
+        elif self._paced(account):
+            wait = max(soon, until_due(account, stood.quoted, int(now)))
         else:
             wait = soon
         return min(now + max(wait, 0.05), max(account.day_ends, now + 0.05))

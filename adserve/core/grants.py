@@ -59,6 +59,13 @@ class Quoted(NamedTuple):
     issued: int
     confirmed: int
 
+    @property
+    def likely(self) -> int:
+        """What is open of the day and will be confirmed, as far as one can tell."""
+        if self.issued < ENOUGH:
+            return self.open_today
+        return -(-self.open_today * self.confirmed // self.issued)
+
 
 @dataclass(slots=True)
 class Grant:
@@ -82,7 +89,7 @@ class Quota:
         """Closes what is over, takes back what was not used (`returned`: by grant how many serves it has issued, which
         it will not raise any more), then grants: of what is left at most a half to be shared by all who ask, so that
         none hoards what others need. The same grant again is the same answer."""
-        for name in [name for name, one in self.grants.items() if one.close <= now]:
+        for name in [name for name, one in self.grants.items() if one.close <= now] if self.grants else ():
             self._close(name)
         for name, issued in (returned or {}).items():
             if name in self.grants:
@@ -122,8 +129,13 @@ class Quota:
         return True
 
     def _open(self, day: int) -> tuple[int, int]:
-        left = [(one.size - one.used, one.day) for one in self.grants.values()]
-        return sum(n for n, _ in left), sum(n for n, of in left if of == day)
+        out = out_today = 0
+        for one in self.grants.values():
+            left = one.size - one.used
+            out += left
+            if one.day == day:
+                out_today += left
+        return out, out_today
 
     def _close(self, name: str) -> None:
         one = self.grants.pop(name)
@@ -133,13 +145,15 @@ class Quota:
     def _room(self, ask: Ask) -> int:
         out, out_today = self._open(ask.day)
         today = self.days.get(ask.day, 0)
-        workers = max(ask.workers, len({name.partition(":")[0] for name in (*self.grants, ask.grant)}))
+        workers = ask.workers
+        if len(self.grants) >= workers:
+            workers = max(workers, len({name.partition(":")[0] for name in (*self.grants, ask.grant)}))
         size = ask.asked
         for ceiling, spent in ((ask.ceilings.total, self.total + out), (ask.ceilings.daily, today + out_today)):
             if ceiling is not None:
                 size = min(size, -(-(ceiling - spent) // (2 * workers)))
         if ask.plan is not None:
-            likely = -(-out_today * self.confirmed // self.issued) if self.issued >= ENOUGH else out_today
+            likely = self.stands(0, ask.day).likely
             size = min(size, -(-(ask.plan - today - likely) // workers))
         return max(0, size)
 

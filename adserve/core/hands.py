@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from adserve.core.grants import Ask, Quoted
+from adserve.core.grants import Ask, Ceilings, Quoted
 from adserve.core.model import Campaign
 from adserve.core.pacing import Plan
 from adserve.core.reasons import Reason
 
 AGAIN_S = 1.0
 """Until the next look at what may serve more in a moment."""
+PATIENCE_S = 8
+"""For which one that is ahead of its plan is left alone at most."""
 
 
 class Taking(NamedTuple):
@@ -45,8 +47,9 @@ class Account:
     """A campaign with goals or caps, as this worker knows it."""
 
     __slots__ = (
-        "again", "asking", "back", "campaign", "day", "day_begins", "day_ends", "gone", "hands", "looked", "mark",
-        "need", "next", "plan", "planned", "rate", "scarce", "stood", "used", "used_at",
+        "again", "allotted", "asking", "back", "campaign", "ceiling", "ceilings", "daily", "day", "day_begins",
+        "day_ends", "even", "gone", "hands", "looked", "mark", "need", "next", "plan", "planned", "rate", "scarce",
+        "stood", "used", "used_at",
     )  # fmt: skip
 
     def __init__(self, campaign: Campaign) -> None:
@@ -66,34 +69,41 @@ class Account:
     def renew(self, campaign: Campaign) -> None:
         """Another version of it: its next look is due."""
         self.campaign, self.gone = campaign, False
+        self.ceiling, self.daily = campaign.ceiling, campaign.daily
+        self.ceilings = Ceilings(self.ceiling.impressions, self.daily.impressions)
+        self.allotted, self.even = campaign.allotted, campaign.paces == "even"
         self.plan: Plan | None = None
         self.planned, self.next = 0.0, -1.0
         self.day_ends = 0
 
     @property
     def left(self) -> int:
-        return sum(hand.left for hand in self.hands)
+        hands = self.hands
+        return sum([hand.left for hand in hands]) if len(hands) > 1 else hands[0].left if hands else 0
 
     def put_back(self, which: Callable[[Hand], bool]) -> None:
         """Gives hands back; what they have issued stays theirs."""
+        kept = []
         for hand in self.hands:
             if which(hand):
                 self.back[hand.name] = hand.size - hand.left
-        self.hands = [hand for hand in self.hands if not which(hand)]
+            else:
+                kept.append(hand)
+        self.hands = kept
 
 
 def why_closed(account: Account, taken: Taken, now: int) -> Reason | None:
     """Why a campaign may not serve now; None when it may."""
-    campaign, plan = account.campaign, account.plan
-    ceiling, daily, goal = campaign.ceiling, campaign.daily, campaign.goal
+    plan, goal = account.plan, account.campaign.goal
+    ceiling, daily = account.ceiling, account.daily
     if reached(taken.clicks, ceiling.clicks):
         return Reason.GOAL_REACHED if goal is not None and goal.clicks == ceiling.clicks else Reason.CAP_TOTAL
     if reached(taken.clicks_today, daily.clicks):
         return Reason.CAP_DAILY
-    by_clicks = campaign.paces == "even" and plan is not None and plan.counts == "clicks"
+    by_clicks = account.even and plan is not None and plan.counts == "clicks"
     if by_clicks and plan is not None and taken.clicks_today >= plan.due(now, taken.clicks, taken.clicks_today):
         return Reason.PACING
-    if not campaign.allotted or account.hands:
+    if not account.allotted or account.hands:
         return None
     quoted = taken.quoted
     if reached(quoted.total + quoted.open, ceiling.impressions):
@@ -105,3 +115,13 @@ def why_closed(account: Account, taken: Taken, now: int) -> Reason | None:
 
 def reached(count: int, ceiling: int | None) -> bool:
     return ceiling is not None and count >= ceiling
+
+
+def until_due(account: Account, stood: Quoted, now: int) -> int:
+    """Seconds until the plan of a campaign has come to more than it has, roughly: up to `PATIENCE_S`."""
+    wait = 1
+    if account.plan is not None:
+        has = stood.today + stood.likely
+        while wait < PATIENCE_S and account.plan.due(now + wait, stood.total, stood.today) <= has:
+            wait *= 2
+    return wait

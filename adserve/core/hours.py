@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import lru_cache
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from adserve.core.bits import everyone, mask_of
@@ -123,6 +124,11 @@ class Hours:
         """Whether it is open at an epoch second."""
         local = datetime.fromtimestamp(now, self._tz)
         return self._week[local.weekday() * DAY_MIN + local.hour * 60 + local.minute] == 1
+
+    def quarters(self) -> tuple[int, ...]:
+        """The open seconds of each quarter-hour of the local week, Monday 00:00 first: 672 numbers up to 900."""
+        sums = self._running[::15]
+        return tuple([60 * (after - before) for before, after in pairwise(sums)])
 
     def open_seconds(self, start: int, end: int) -> int:
         """Seconds between two epoch seconds in which it is open."""

@@ -20,6 +20,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from adserve.core.curve import DAY_QUARTERS, UNKNOWN, Curve, Week, quarter_of
+from adserve.core.hours import hours_of
 from adserve.core.model import Campaign
 from adserve.core.schedule import BUCKET_S, day_bounds, local_day, zone
 
@@ -117,7 +118,8 @@ class Plan:
         self._start, self._end = campaign.starts_at or 0, campaign.ends_at or 0
         self._tz = zone(campaign.zone)
         curve = curve or UNKNOWN
-        self._week = _week(curve, None)
+        hours = hours_of(campaign.target.hours, campaign.zone) if campaign.target is not None else None
+        self._week = _week(curve, None if hours is None else hours.quarters())
         self._ahead = AHEAD if curve.known else AHEAD_UNKNOWN
         self._lead_most_s = LEAD_S if curve.known else LEAD_UNKNOWN_S
         self._day: Day | None = None
