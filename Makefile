@@ -7,7 +7,7 @@ RUNS ?= 10
 STAMP := .venv/.installed
 
 HOSTILE := tests/security tests/e2e/test_interface.py
-STORES := tests/e2e/test_moving.py tests/e2e/test_outages.py tests/e2e/test_unfit_store.py
+STORES := tests/e2e/test_moving.py tests/e2e/test_outages.py tests/e2e/test_unfit_store.py tests/simulation/test_flights.py
 
 .PHONY: install demo test lint security stores chaos soak
 install: $(STAMP)

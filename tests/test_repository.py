@@ -56,7 +56,8 @@ ARROWS: dict[str, frozenset[str]] = {
     "demo": _TOP | {"demo"},
     "bench": _TOP | {"bench"},
     "doctor": _WEB | {"settings", "signing", "http", "doctor"},
-    "cli": _TOP | {"cli", "demo", "bench", "doctor"},
+    "simulation": _WEB | {"simulation"},
+    "cli": _TOP | {"simulation", "cli", "demo", "bench", "doctor"},
     "__main__": frozenset({"cli"}),
 }
 """Part of the package to the parts it may import. A part that stands here nowhere may import nothing."""

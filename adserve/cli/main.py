@@ -23,6 +23,7 @@ from adserve.cli.failures import tell
 from adserve.cli.moving import backup_command, restore_command, store_group
 from adserve.cli.options import shared
 from adserve.cli.reports import report_command
+from adserve.cli.simulate import simulate_command
 from adserve.errors import AdserveError
 from adserve.http import listen
 from adserve.serving import store_of, work
@@ -92,6 +93,7 @@ for command in (
     keys,
     report_command,
     restore_command,
+    simulate_command,
     store_group,
 ):
     cli.add_command(command)
