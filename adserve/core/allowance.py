@@ -171,6 +171,7 @@ class Allowances:
             self.taken += size
             account.hands.append(Hand(owner, int(number), size, taking.ask.until))
             account.used_at = max(account.used_at, int(now))
+        account.planned_out = taking.ask.plan is not None and size < taking.ask.asked
         if account.gone:
             account.put_back(lambda _: True)
             if account.back:
@@ -217,12 +218,15 @@ class Allowances:
             self._standing.renew({serial: account.need for serial, account in accounts if account.need})
 
     def _hurry(self, account: Account, now: float) -> None:
-        """Its next look is due at once, or when the answer that is on its way has come."""
-        if account.asking is None:
+        """Its next look is due at once, or when the answer that is on its way has come. One that its plan holds back is
+        looked at once a second: else it would ask for each serve, and each would be a grant of its own."""
+        if account.asking is not None:
+            account.again = True
+        elif account.planned_out and now < account.looked + AGAIN_S:
+            self._plan_next(account, account.looked + AGAIN_S)
+        else:
             self._plan_next(account, now)
             self.wake()
-        else:
-            account.again = True
 
     def _plan_next(self, account: Account, when: float) -> None:
         account.next = when
@@ -290,8 +294,10 @@ class Allowances:
     def _next_look(self, account: Account, now: float) -> float:
         """When it is to be looked at again, if nothing happens before."""
         stood = account.stood
-        if account.again or stood is None:
+        if stood is None or (account.again and not account.planned_out):
             return now
+        if account.again:
+            return now + AGAIN_S
         soon = AGAIN_S if len(self._accounts) <= MANY else LATER_S
         by_clicks = account.ceiling.clicks is not None or account.daily.clicks is not None
         if account.hands:

@@ -48,8 +48,8 @@ class Account:
 
     __slots__ = (
         "again", "allotted", "asking", "back", "campaign", "ceiling", "ceilings", "daily", "day", "day_begins",
-        "day_ends", "even", "gone", "hands", "looked", "mark", "need", "next", "plan", "planned", "rate", "scarce",
-        "stood", "used", "used_at",
+        "day_ends", "even", "gone", "hands", "looked", "mark", "need", "next", "plan", "planned", "planned_out", "rate",
+        "scarce", "stood", "used", "used_at",
     )  # fmt: skip
 
     def __init__(self, campaign: Campaign) -> None:
@@ -60,6 +60,8 @@ class Account:
         """On its way."""
         self.rate, self.looked = 0.0, 0.0
         self.used = self.used_at = self.mark = self.need = 0
+        self.planned_out = False
+        """Its plan, and nothing else, made the last grant smaller than was asked for."""
         self.scarce = self.gone = self.again = False
         """Nothing is left for others; it is in the catalog no more; it was used up while an answer was on its way."""
         self.day = self.day_begins = self.day_ends = 0

@@ -23,6 +23,7 @@ from adserve.core.curve import DAY_QUARTERS, PLAUSIBLE, quarter_of
 from adserve.core.model import DEVICES
 from adserve.core.schedule import BUCKET_S, zone
 from adserve.core.slot import SlotRequest
+from adserve.core.targeting import label_number
 from adserve.errors import Invalid, Problem
 
 MOBILE_WIDTH = 360
@@ -34,6 +35,7 @@ class Page(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     site: str
     slots: tuple[str, ...] = ()
     share: float = 1.0
+    labels: tuple[str, ...] = ()
     country: str | None = None
     languages: tuple[str, ...] = ()
 
@@ -166,7 +168,8 @@ def _visits(page: Page, profile: Profile, slots: tuple[CompiledSlot, ...]) -> It
     devices = sum(profile.devices.values())
     readers = ((True, 1 - profile.robots), (False, profile.robots))
     for (device, share), (countable, part) in product(profile.devices.items(), readers):
-        context = Context(languages=page.languages, country=page.country, device=DEVICES.index(device))
+        labels = frozenset(map(label_number, page.labels))
+        context = Context(labels, None, page.languages, page.country, DEVICES.index(device))
         request = SlotRequest(MOBILE_WIDTH if device == "mobile" else None, context, countable)
         if share and part:
             yield Visit(slots, request), page.share * share * part / devices

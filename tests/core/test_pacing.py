@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from adserve.core import schedule
 from adserve.core.curve import PLAUSIBLE, Curve
-from adserve.core.model import Campaign, Caps, Goal, Limit
+from adserve.core.model import Campaign, Caps, Goal, Limit, Target
 from adserve.core.pacing import CLICK_WORTH, CLOSING_S, UNLIMITED, plan_of
 from adserve.core.schedule import day_bounds, local_day, parse_day
 
@@ -184,3 +184,15 @@ def test_a_deficit_spreads_over_the_days_that_are_left() -> None:
         due = plan.due(START + at * DAY - 1, total, 0)
         assert most <= due <= most * 1.01
     assert plan.due(START + 10 * DAY - 1, 9_000, 100) == 1_100
+
+
+def test_plans_count_only_the_hours_that_targeting_leaves_open() -> None:
+    """On the days that have any, from the first minute on, all of the day's part before the last."""
+    hours = Target(hours=("mon-fri 09:10-17:00",))
+    booked = campaign(goal=Goal(impressions=6_000), target=hours, ends_at=START + 7 * DAY)
+    plan, hour = plan_of(booked, Curve([1] * 672, known=True)), 3_600
+    assert plan.due(START + 9 * hour - 1, 0, 0) <= 1_200 * 300 // 28_200 + 1
+    assert 600 < plan.due(START + 13 * hour, 0, 0) < 680
+    assert plan.due(START + 4 * DAY + 17 * hour - 1, 4_800, 0) == 1_200
+    assert plan.due(START + 4 * DAY + 17 * hour - CLOSING_S, 4_800, 0) < 1_195
+    assert plan.due(START + 5 * DAY + 12 * hour, 5_900, 0) == 0

@@ -8,7 +8,8 @@
 --      group (from 1), kind i|v|c, ordinal, verdict count|late|<reason to set aside>, cell prefix
 --      "SLOT.REV.TIER.DEVICE.", impression money, click money (each "m.CUR:micros" or -), number of its click list
 --      (from 1, among the others) or 0, arrival (epoch s), 1 when this very event may have been here before, so that its
---      bit is no duplicate, else 0; then campaign or 0, number of its day or 0, number of its grants or 0, name of the
+--      bit is no duplicate, else 0; then campaign or 0, its day, number of that or 0, and, where the campaign has ceilings
+--      or the reader is known, number of its grants or 0, name of the
 --      grant, ceilings of impressions in all and of the day and of clicks likewise (I:D:C:D, - for none), number of its
 --      reader or 0, seconds of the reader's window.
 -- An impression or click beyond a ceiling is set aside as cap: first its bit is looked at, then its grant, then the
