@@ -65,7 +65,7 @@ class Batch:
             f"{item.arrival} {int(item.again)} {campaign} {day} {today}"
         )
         if not (ceilings or reader):
-            self._lines.append(f"{line} 0 - -:-:-:- 0 0\n")
+            self._lines.append(f"{line}\n")
             return
         grants = self._other(names.grants(tag, campaign)) if ceilings else 0
         seen = self._other(names.reader(tag, reader)) if reader and window_s else 0

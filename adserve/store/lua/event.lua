@@ -8,10 +8,9 @@
 --      group (from 1), kind i|v|c, ordinal, verdict count|late|<reason to set aside>, cell prefix
 --      "SLOT.REV.TIER.DEVICE.", impression money, click money (each "m.CUR:micros" or -), number of its click list
 --      (from 1, among the others) or 0, arrival (epoch s), 1 when this very event may have been here before, so that its
---      bit is no duplicate, else 0; then campaign or 0, its day, number of that or 0, and, where the campaign has ceilings
---      or the reader is known, number of its grants or 0, name of the
---      grant, ceilings of impressions in all and of the day and of clicks likewise (I:D:C:D, - for none), number of its
---      reader or 0, seconds of the reader's window.
+--      bit is no duplicate, else 0; then campaign or 0, its day, number of that or 0; and where the campaign has ceilings or
+--      its reader is known: number of its grants or 0, name of the grant, ceilings of impressions in all and of the day
+--      and of clicks likewise (I:D:C:D, - for none), number of its reader or 0, seconds of the reader's window.
 -- An impression or click beyond a ceiling is set aside as cap: first its bit is looked at, then its grant, then the
 --      ceilings themselves (core/grants.py).
 -- Returns one word an event: counted, duplicate, late, filtered:<reason>, failed (a key of another type), or
@@ -24,6 +23,7 @@ local KEEP_S = 345600
 local groups, fresh = {}, {}
 local number, base, group = 0, nil, nil
 local hashes, quotas, ceilings = {}, {}, {}
+local NO_CEILINGS = '-:-:-:-'
 local campaign = {}
 
 local function spoilt(problem)
@@ -89,6 +89,7 @@ end
 
 -- Whether an impression of the campaign may be counted; its grant is then used.
 local function use_allowance()
+  if campaign.ceilings == NO_CEILINGS then return true end
   local may = ceilings_of(campaign.ceilings)
   local total, daily = may[1], may[2]
   if not total and not daily then return true end
@@ -118,6 +119,7 @@ end
 
 -- Whether a click of the campaign may be counted.
 local function may_click()
+  if campaign.ceilings == NO_CEILINGS then return true end
   local may = ceilings_of(campaign.ceilings)
   if may[3] and count_of(campaign.totals, campaign.serial .. '.c') >= may[3] then return false end
   return not (may[4] and count_of(campaign.today, campaign.serial .. '.c') >= may[4])
@@ -285,17 +287,21 @@ local function other(number_of)
   return n > 0 and number * WIDTH + n or 0
 end
 
-local EVENT = '(%d+) (%a) (%d+) (%S+) (%S+) (%S+) (%S+) (%d+) (%d+) (%d)'
-local CAMPAIGN = ' (%d+) (%-?%d+) (%d+) (%d+) (%S+) (%S+) (%d+) (%d+)\n'
+local EVENT = '(%d+) (%a) (%d+) (%S+) (%S+) (%S+) (%S+) (%d+) (%d+) (%d) (%d+) (%-?%d+) (%d+)([^\n]*)\n'
+local MORE = '(%d+) (%S+) (%S+) (%d+) (%d+)'
 local answers = {}
-for its_group, kind, ordinal, verdict, cell, cpm, cpc, list, arrival, again,
-    serial, day, today, grants, grant, may, reader, window_s in ARGV[3]:gmatch(EVENT .. CAMPAIGN) do
+for its_group, kind, ordinal, verdict, cell, cpm, cpc, list, arrival, again, serial, day, today, more in ARGV[3]:gmatch(EVENT) do
   group = groups[tonumber(its_group)]
   base = group.at
-  campaign = {
-    serial = serial, day = tonumber(day), totals = KEYS[base + 17], today = other(today) > 0 and KEYS[other(today)],
-    grants = other(grants), grant = grant, ceilings = may, reader = other(reader), window_s = tonumber(window_s),
-  }
+  campaign.serial, campaign.totals = serial, KEYS[base + 17]
+  campaign.today = today ~= '0' and KEYS[number * WIDTH + today]
+  if more == '' then
+    campaign.grants, campaign.ceilings, campaign.reader = 0, NO_CEILINGS, 0
+  else
+    local grants, grant, may, reader, window_s = more:match(MORE)
+    campaign.grants, campaign.grant, campaign.ceilings = other(grants), grant, may
+    campaign.day, campaign.reader, campaign.window_s = tonumber(day), other(reader), tonumber(window_s)
+  end
   local answer = group.word
   if not answer then
     local done
