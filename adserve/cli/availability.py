@@ -7,6 +7,8 @@ from typing import Any
 import click
 
 from adserve.cli.options import as_json, shared, show, table, with_services
+from adserve.core.validate import check_place
+from adserve.errors import Invalid, Problem
 from adserve.flows.availability import DAYS, MOST_DAYS, available
 from adserve.flows.services import Services
 from adserve.settings import Settings
@@ -21,13 +23,18 @@ def availability_command(slot: str, days: int, json_: bool, **flags: Any) -> Non
     """How much of a slot can still be sold: its forecast by day, less what campaigns are booked for. The same as GET
     /api/v1/availability."""
 
+    try:
+        check_place(slot)
+    except ValueError as problem:
+        raise Invalid([Problem("/slot", str(problem))]) from None
+
     async def work(services: Services, _: Settings) -> Any:
         return await available(services, slot, days)
 
-    show(with_services(flags, work), json_, _lines)
+    show(with_services(flags, work), json_, lines_of)
 
 
-def _lines(found: dict[str, Any]) -> list[str]:
+def lines_of(found: dict[str, Any]) -> list[str]:
     lines = [
         f"{found['slot']}, days of {found['tz']}, from {found['generated_at']} on; confidence: {found['confidence']}"
     ]

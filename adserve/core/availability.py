@@ -110,12 +110,18 @@ def availability(
     first = local_day(now, tz)
     dates = [first + timedelta(days=at) for at in range(days)]
     spans = [(max(now, begin), end) for begin, end in (day_bounds(one, tz) for one in dates)]
-    every = forecasts.of(slot)
+    for other in {slot}.union(*(one.slots for one in bookings)):
+        forecasts.expected(other)
+        yield
+    every = forecasts.of(frozenset({slot}))
     known = slot in forecasts.known
     forecast = _whole([every.between(*span) for span in spans])
     booked: dict[str, list[int]] = {}
     taken: set[int] = set()
+    beyond: list[Warning] = []
     for one in bookings:
+        yield
+        beyond += _out_of_reach(one, forecasts)
         if one.percent is not None:
             each = [_of(one, slot, span, forecasts) * one.percent / 100 if known else 0.0 for span in spans]
             if one.takes_all:
@@ -125,7 +131,6 @@ def availability(
         else:
             continue
         booked[one.campaign.id] = _whole(each)
-        yield
     found = [
         DayLeft(
             day,
@@ -136,10 +141,9 @@ def availability(
         for at, day in enumerate(dates)
     ]
     warnings = _overbooked(found, spans, bookings) if known else []
-    for one in bookings:
-        warnings += _out_of_reach(one, forecasts)
-        yield
-    return Availability(found, warnings, sorted(one.campaign.id for one in bookings if _by_clicks(one.campaign)))
+    return Availability(
+        found, warnings + beyond, sorted(one.campaign.id for one in bookings if _by_clicks(one.campaign))
+    )
 
 
 def _by_clicks(campaign: Campaign) -> bool:
@@ -166,7 +170,7 @@ def _running(campaign: Campaign, begin: int, end: int) -> bool:
 def _of(one: Booking, slot: int, span: tuple[int, int], forecasts: Forecasts) -> float:
     """The slot's requests of a span while the campaign runs and is open."""
     start, end = _flight(one.campaign, *span)
-    return forecasts.of(slot, one.campaign).between(start, end) if start < end else 0.0
+    return forecasts.of(frozenset({slot}), one.campaign).between(start, end) if start < end else 0.0
 
 
 def planned(one: Booking, until: int, forecasts: Forecasts) -> list[tuple[int, int, int]]:
@@ -184,10 +188,10 @@ def planned(one: Booking, until: int, forecasts: Forecasts) -> list[tuple[int, i
         begin, end = day_bounds(day, tz)
         start, stop = _flight(campaign, max(begin, forecasts.now), end)
         if start < stop:
-            part = max(0, plan.due(stop - 1, total, today) - today)
+            due = max(0, plan.due(stop - 1, total, today) - today)
+            part = min(due, plan.need(stop - 1, total, today))  # what is due runs into the day after
             if not paced and slots <= forecasts.known:
-                comes = sum(forecasts.of(slot, campaign).between(start, stop) for slot in slots)
-                part = min(part, int(comes * one.ratio))
+                part = min(part, int(forecasts.of(slots, campaign).between(start, stop) * one.ratio))
             found.append((start, stop, part))
             total += part
         today = 0
@@ -206,10 +210,10 @@ def _divided(one: Booking, slot: int, spans: Sequence[tuple[int, int]], forecast
     each = [0.0] * len(spans)
     if slot not in slots:
         return each
-    mine = forecasts.of(slot, one.campaign)
+    mine, all_ = forecasts.of(frozenset({slot}), one.campaign), forecasts.of(slots, one.campaign)
     at = 0
     for start, stop, part in planned(one, spans[-1][1], forecasts):
-        whole = sum(forecasts.of(other, one.campaign).between(start, stop) for other in slots)
+        whole = all_.between(start, stop)
         while at and spans[at][0] > start:
             at -= 1
         while at < len(spans) and spans[at][0] < stop:
@@ -271,7 +275,7 @@ def _out_of_reach(one: Booking, forecasts: Forecasts) -> list[Warning]:
     if start >= end:
         return []
     needed = max(0, goal - one.total) / one.ratio
-    missing = int(needed - sum(forecasts.of(slot, campaign).between(start, end) for slot in one.slots))
+    missing = int(needed - forecasts.of(one.slots, campaign).between(start, end))
     if missing <= 0:
         return []
     code = CAMPAIGN_BEHIND if start == forecasts.now else GOAL_TOO_LARGE

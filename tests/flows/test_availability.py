@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import pytest
+from PIL import Image
 
+from adserve.cli.availability import lines_of
 from adserve.core.availability import CAMPAIGN_BEHIND, GOAL_TOO_LARGE, SLOT_OVERBOOKED
 from adserve.core.curve import UNIT, WEEK_QUARTERS, Learned
 from adserve.store.curves import CurveStore
 from adserve.store.keys import tag_of
 from adserve.wiring import Running
-from tests.conftest import Api
+from tests.conftest import ADMIN, Api
 
 TODAY = "2027-01-15"
 """A Friday; the frozen clock stands at 08:00 UTC."""
@@ -143,3 +146,41 @@ async def test_bad_questions_are_refused(news: Api, query: str, status: int, poi
     reply = await news.call("GET", f"/availability?{query}")
     assert reply.status_code == status
     assert {one["pointer"] for one in reply.json().get("errors", ())} == pointers
+
+
+async def test_the_table_tells_the_days_and_the_warnings(news: Api) -> None:
+    await news.creative("big", tier="sponsor", starts="2027-01-16", ends="2027-01-17")
+    await news.creative("a", slots=["news/top"], starts="2027-01-16", ends="2027-01-17", goal={"impressions": 300})
+    await news.creative("clicks", goal={"clicks": 20})
+    lines = lines_of(await ask(news, days=2))
+    assert lines[0].startswith("news/top, days of UTC, from 2027-01-15T08:00:00+00:00 on; confidence: good")
+    assert [line.split() for line in lines[2:6]] == [
+        ["day", "forecast", "booked", "available"],
+        [TODAY, "640", "0", "640"],
+        ["2027-01-16", "960", "1260", "0", "a", "300,", "big", "960,", "a", "sponsor", "takes", "everything"],
+        ["all", "1600", "1260", "640"],
+    ]
+    assert lines[6].startswith(f"WARNING {SLOT_OVERBOOKED}: ")
+    assert "a, big, 300 requests are missing" in lines[6]
+    assert lines[7] == "not counted, for their goal is clicks: clicks"
+
+
+async def test_creatives_that_fit_decide_where_a_campaign_can_serve(news: Api) -> None:
+    """A picture of the one slot's size leaves the other to nobody; before it is approved both are booked."""
+    await news.make("PUT", "/sites/news/slots/side", {"sizes": ["728x90"]})
+    flight = {"starts": "2027-01-16", "ends": "2027-01-17", "goal": {"impressions": 400}}
+    body = {"advertiser": "acme", "name": "one", "slots": ["news/*"], **flight}
+    await news.make("PUT", "/campaigns/one", body)
+    assert (await ask(news))["totals"]["booked"] == 200
+    picture = io.BytesIO()
+    Image.new("RGB", (728, 90)).save(picture, "PNG")
+    form = {"name": "b", "alt": "Tea", "click_url": "https://shop.example/tea"}
+    reply = await news.http.post(
+        "/api/v1/campaigns/one/creatives?approve=true",
+        data=form,
+        files={"file": ("b.png", picture.getvalue())},
+        headers={"Authorization": f"Bearer {ADMIN}"},
+    )
+    assert reply.status_code == 201, reply.text
+    assert (await ask(news))["totals"]["booked"] == 0
+    assert (await ask(news, "news/side"))["totals"]["booked"] == 400
