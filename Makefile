@@ -7,7 +7,8 @@ RUNS ?= 10
 STAMP := .venv/.installed
 
 HOSTILE := tests/security tests/e2e/test_interface.py
-STORES := tests/e2e/test_moving.py tests/e2e/test_outages.py tests/e2e/test_unfit_store.py tests/simulation/test_flights.py
+STORES := tests/e2e/test_moving.py tests/e2e/test_outages.py tests/e2e/test_unfit_store.py tests/simulation/test_flights.py \
+	tests/flows/test_store_faults.py tests/flows/test_unwilling_store.py tests/store/test_load.py tests/store/test_slow_sync.py
 KILLS := tests/chaos tests/e2e/test_workers.py
 
 .PHONY: install demo test lint security stores chaos soak
