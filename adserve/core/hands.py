@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import date
 from typing import NamedTuple
 
 from adserve.core.grants import Ask, Ceilings, Quoted
@@ -79,12 +78,6 @@ class Account:
         self.plan: Plan | None = None
         self.planned, self.next = 0.0, -1.0
         self.day_ends = 0
-
-    def turn_day(self, moment: int) -> None:
-        """Begins the local day of a moment."""
-        tz = zone(self.campaign.zone)
-        day: date = local_day(moment, tz)
-        self.day, (self.day_begins, self.day_ends) = day.toordinal(), day_bounds(day, tz)
 
     @property
     def left(self) -> int:
