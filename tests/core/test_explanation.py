@@ -128,6 +128,10 @@ def test_shares_are_those_of_all_draws_together(seed: int, repeat: str) -> None:
     past = decision.stood.standing() if decision.stood is not None else Standing()
     if decision.stood is not None and any(offer is None for offer, _ in decision.stood.tiers.values()):
         return  # a lower tier was not looked at: what it would have offered at that moment is not known
+    if decision.stood is not None:
+        sharing = sum(1 for offer, _ in decision.stood.tiers.values() if offer is not None and offer.shares)
+        if len(decision.turns) < sharing:
+            return  # nor was the share goal of a lower tier: whose turn it would have been is not known
     counted: Counter[int] = Counter()
     of = lcm(*(share.denominator for share in (*shares.values(), told.empty)), 1) * 60
     ways = list(turns(decision, chance))
