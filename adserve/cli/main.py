@@ -15,6 +15,7 @@ import uvloop
 
 from adserve import __version__, logs
 from adserve.cli.audit import audit_command
+from adserve.cli.availability import availability_command
 from adserve.cli.bench import bench_command
 from adserve.cli.creatives import creative, keys
 from adserve.cli.doctor import doctor_command
@@ -85,6 +86,7 @@ def demo_command(reset: bool, **flags: Any) -> None:
 
 for command in (
     audit_command,
+    availability_command,
     backup_command,
     bench_command,
     creative,

@@ -47,8 +47,15 @@ class Stood(NamedTuple):
 
     @classmethod
     def now(cls, slot: CompiledSlot, request: SlotRequest, standing: Standing, now: int) -> Stood:
-        """As a decision has just seen it."""
-        return cls(slot.snapshot(request, now), standing.needs, standing.epoch)
+        """As a decision has just seen it; the same object as long as nothing of it is another."""
+        views, seen = slot.snapshot(request, now)
+        noted = views.noted
+        if noted is not None and noted[0] == seen and noted[1].needs is standing.needs:
+            found: Stood = noted[1]
+            return found
+        found = cls({at: (offer, closed) for at, offer, closed in seen}, standing.needs, standing.epoch)
+        views.noted = (seen, found)
+        return found
 
     def standing(self) -> Standing:
         """For a decision that is made again."""

@@ -15,7 +15,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Generator, Iterator, Mapping
 from operator import attrgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from adserve.core.bits import mask_of_flags, places_of
 from adserve.core.context import Context
@@ -33,6 +33,7 @@ MOST_ASKED, MOST_VIEWS, MOST_POOLS, MOST_MEMBERS = 4_000, 1_000, 2_000, 1_000_00
 """Requests, views, pools and members of pools that a slot remembers. Beyond that it begins anew."""
 PREPARED = 50
 """Views that are worked out before a changed slot takes the place of the one before."""
+Seen = tuple[tuple[int, "Offer | None", tuple[int, ...]], ...]
 KNOWN, UNKNOWN, UNANSWERED = range(3)
 """What is known of a reader: what it has seen enough of; nothing; or the store, which knows, did not answer in time."""
 
@@ -155,13 +156,16 @@ class View:
         return offer
 
 
-class Views(NamedTuple):
-    """The tiers as requests that are alike leave them: all that have candidates, and of these those that can serve."""
+class Views:
+    """The tiers as requests that are alike leave them: all that have candidates, and of these those that can serve.
+    `noted`: what a decision saw of them last, for whoever remembers decisions."""
 
-    request: SlotRequest
-    now: int
-    every: tuple[View, ...]
-    able: tuple[View, ...]
+    __slots__ = ("able", "every", "noted", "now", "request")
+
+    def __init__(self, request: SlotRequest, now: int, every: tuple[View, ...]) -> None:
+        self.request, self.now, self.every = request, now, every
+        self.able = tuple(view for view in every if view.mask)
+        self.noted: Any = None
 
 
 class CompiledSlot:
@@ -194,11 +198,7 @@ class CompiledSlot:
         return made
 
     def _make(
-        self,
-        site: Site,
-        slot: Slot,
-        tiers: tuple[tuple[Candidate, ...], ...],
-        barred: Mapping[str, Reason] | None,
+        self, site: Site, slot: Slot, tiers: tuple[tuple[Candidate, ...], ...], barred: Mapping[str, Reason] | None
     ) -> Generator[None, None, None]:
         self.site, self.slot, self.tiers, self.barred = site, slot, tiers, barred or {}
         self.live = site.state == "active" and slot.state == "active"
@@ -255,7 +255,7 @@ class CompiledSlot:
             for masks, passing in zip(self._masks, stages, strict=True):
                 serving = mask_of_flags([serves[outline] for outline in masks.tier.outlines])
                 every.append(View(self, masks, serving, passing, knows, now, widest))
-            found = Views(request, now, tuple(every), tuple(view for view in every if view.mask))
+            found = Views(request, now, tuple(every))
             self._views[fitting, knows, stages] = found
         return found
 
@@ -302,10 +302,11 @@ class CompiledSlot:
             self._found[at, width] = [known.get(candidate) for candidate in self._tiers[at].candidates]
             yield
 
-    def snapshot(self, request: SlotRequest, now: int) -> dict[int, tuple[Offer | None, tuple[int, ...]]]:
+    def snapshot(self, request: SlotRequest, now: int) -> tuple[Views, Seen]:
         """What a decision just now saw of goals, caps and hours: by tier its offer and closed sets. Nothing of it
-        changes any more. See `core.standing.Standing.past`."""
-        return {view.masks.tier.at: (view._offer, view.masks._closed) for view in self.views(request, now).able}
+        changes any more, so what it saw is the same as long as the objects are. See `core.standing.Standing.past`."""
+        views = self.views(request, now)
+        return views, tuple([(view.masks.tier.at, view._offer, view.masks._closed) for view in views.able])
 
     def capped_campaigns(self, request: SlotRequest, standing: Standing, now: int) -> list[Campaign]:
         """The campaigns that can serve this request if the reader has not had enough of them."""

@@ -97,6 +97,14 @@ def check_id(value: Any) -> str:
     return value
 
 
+@takes(type="string", pattern="^[a-z0-9-]{1,64}/[a-z0-9-]{1,64}$", examples=["news/top"])
+def check_place(value: Any) -> str:
+    """The id of a slot."""
+    if not isinstance(value, str) or value.count("/") != 1 or not all(map(ID.fullmatch, value.split("/"))):
+        raise ValueError("takes a slot as site/name, each 1 to 64 of a-z, 0-9 and -")
+    return value
+
+
 def text(longest: int, *, empty: bool = False) -> Check[str]:
     """Text in NFC without control, direction or invisible characters, trimmed."""
 

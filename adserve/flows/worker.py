@@ -88,7 +88,7 @@ class Worker:
         self.is_proxy = lru_cache(maxsize=1_000)(lambda peer: is_trusted(peer, trusted))
         self.allowances = Allowances(
             self.standing,
-            lambda: f"{self.ledger.spaces.incarnation:x}",
+            lambda: self.ledger.spaces.name,
             self._curve,
             workers=self.workers,
             lifetime_s=self.lifetimes.impression_s,

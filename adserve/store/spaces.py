@@ -22,6 +22,7 @@ class Spaces:
 
     def _begin(self) -> None:
         self.incarnation = secrets.randbits(40)
+        self.name = f"{self.incarnation:x}"
         self._hours = [-1] * TAGS
         self._next = [0] * TAGS
 

@@ -112,3 +112,26 @@ async def read_totals(client: Redis, keys: Keys) -> dict[tuple[int, str], int]:
 def _lines(at: int, figures: Mapping[tuple[int, str], int], campaigns: Mapping[int, Campaign]) -> list[str]:
     return [f"{at} {serial}.{kind} {n}\n" for (serial, kind), n in figures.items() if n and serial in campaigns]
 
+
+
+class Stood(NamedTuple):
+    """Of one campaign: impressions in all and of a local day; serves of closed grants, and how many were confirmed."""
+
+    total: int
+    today: int
+    issued: int
+    confirmed: int
+
+
+@understood
+async def read_stood(client: Redis, keys: Keys, days: Mapping[int, int]) -> dict[int, Stood]:
+    """How campaigns stand, by serial. `days`: the ordinals of their local days by serial."""
+    reads: Any = client
+    found = {}
+    for serial, day in days.items():
+        tag, field = tag_of(serial), f"{serial}.i"
+        total = await reads.hget(keys.totals(tag), field)
+        today = await reads.hget(keys.today(tag, day), field)
+        grants = await reads.hmget(keys.grants(tag, serial), ["issued", "confirmed"])
+        found[serial] = Stood(*(int(one) if str(one).isdigit() else 0 for one in (total, today, *grants)))
+    return found

@@ -90,11 +90,17 @@ def base_url(worker: Worker, ask: Ask) -> str:
     return _own_origin(ask.headers.get(b"host", b"")) or worker.fallback_url
 
 
+def is_private(ask: Ask) -> bool:
+    """Whether a reader asks by `Sec-GPC: 1` that nothing is kept of it."""
+    sent = ask.headers.get(b"sec-gpc")
+    return sent is not None and sent.strip(b" \t") == b"1"
+
+
 def reader_of(worker: Worker, ask: Ask, query: Query, *, clients: str) -> Reader:
     """The reader of a delivery request. A malformed parameter is ignored and counted."""
     agent = agent_of(worker, ask)
     verdict = verdict_of(worker, ask, agent, query, clients=clients)
-    private = ask.headers.get(b"sec-gpc") == b"1"
+    private = is_private(ask)
     languages = ask.headers.get(b"accept-language", b"")[:LONGEST_HEADER]
     country = proxied_country(worker, ask) if worker.country_header else None
     base = base_url(worker, ask)

@@ -10,7 +10,7 @@ from adserve.errors import BadToken, StoreUnavailable
 from adserve.flows import track
 from adserve.flows.worker import Worker
 from adserve.web.answers import COMMON, HTML, TEXT, Answer, Head, Waiting
-from adserve.web.client import Ask, agent_of, client_of, verdict_of
+from adserve.web.client import Ask, agent_of, client_of, is_private, verdict_of
 from adserve.web.parameters import parameters, text
 
 GIF = (
@@ -107,7 +107,7 @@ class Events:
     def _counts_on(self, ask: Ask, token: str) -> str:
         """What stands for the visitor on whom an event counts, or nothing. What was not made for this token is
         malformed, and the event counts without."""
-        if not ask.query or b"f" not in (query := parameters(ask.query)) or ask.headers.get(b"sec-gpc") == b"1":
+        if not ask.query or b"f" not in (query := parameters(ask.query)) or is_private(ask):
             return ""
         digest = unsealed(text(query, b"f") or "", token, self.worker.keys)
         self.worker.malformed += digest is None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 MAX_PARAMETERS = 100
 LONGEST_REMEMBERED = 512
 """Bytes of a query: what is long costs memory."""
+MOST_REMEMBERED = 4_096
 Pairs = tuple[tuple[bytes, bytes], ...]
 _OF_A_PAGE = frozenset((b"labels", b"url", b"lang"))
 _OF_ONE = frozenset((b"pv", b"visitor", b"seen"))
@@ -32,27 +32,33 @@ class Query(dict[bytes, bytes]):
 
 
 _NO_QUERY = Query({})
+_remembered: dict[bytes, Query] = {}
+"""A page asks the same for each of its readers. What is of one reader or page view alone is forgotten at once."""
 
 
 def parameters(query: bytes) -> Query:
-    """The first value of each query parameter, at most 100."""
+    """The first value of each query parameter, at most 100; of labels and key-values all."""
     if not query:
         return _NO_QUERY
-    if len(query) > LONGEST_REMEMBERED or b"visitor=" in query or b"seen=" in query or b"pv=" in query:
-        return _parse(query)
-    return _remembered(query)
+    found = _remembered.get(query)
+    if found is None:
+        found = _parse(query)
+        if len(query) <= LONGEST_REMEMBERED and not found.of_one:
+            if len(_remembered) >= MOST_REMEMBERED:
+                _remembered.clear()
+            _remembered[query] = found
+    return found
 
 
 def _parse(query: bytes) -> Query:
     found: dict[bytes, bytes] = {}
     for pair in query.split(b"&", MAX_PARAMETERS)[:MAX_PARAMETERS]:
         name, _, value = pair.partition(b"=")
-        found.setdefault(unquoted(name), value)
+        name = unquoted(name)
+        if name in found and (name == b"labels" or name.startswith(b"kv.")):
+            value = found.pop(name) + b"," + value  # several includes may each say theirs
+        found.setdefault(name, value)
     return Query(found)
-
-
-_remembered = lru_cache(maxsize=4_096)(_parse)
-"""A page asks the same for each of its readers. What is of one reader or page view alone is forgotten at once."""
 
 
 def text(query: Query, name: bytes) -> str | None:

@@ -20,12 +20,13 @@ from starlette.routing import Route as StarletteRoute
 from starlette.types import Receive, Scope, Send
 
 from adserve.core.access import ROLES, Account
-from adserve.core.asking import AMOUNT, CONTEXT, PLACE, READER
+from adserve.core.asking import AMOUNT, CONTEXT, PLACE, READER, number
 from adserve.core.figures import Figures
 from adserve.core.report_query import PARAMETERS
-from adserve.core.validate import Check, check_id, one_of
+from adserve.core.validate import Check, check_id, check_place, one_of
 from adserve.errors import AdserveError, Forbidden, StoreUnavailable, Unauthenticated
 from adserve.flows.access import require
+from adserve.flows.availability import DAYS, MOST_DAYS
 from adserve.flows.services import Services
 from adserve.store.catalog import TYPES
 from adserve.store.client import REPLY_ERRORS
@@ -111,6 +112,10 @@ AUDIT: Takes = {
     **PAGE,
     "after": api.audit_id,
 }
+AVAILABILITY: Takes = {
+    "slot": check_place.noted("The slot, as `site/name`; required."),
+    "days": number(1, MOST_DAYS).noted("Local days of the site, from today on.", default=DAYS),
+}
 EXPLAIN: Takes = {**PLACE, **CONTEXT, **READER, **AMOUNT}
 REPORT: Takes = {name: Check(str, schema) for name, schema in PARAMETERS.items()}
 ROUTES: tuple[Route, ...] = (
@@ -132,6 +137,8 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", f"{V1}/keys", api.list_keys, "list API keys", ADMIN, query=PAGE),
     Route("DELETE", f"{V1}/keys/{{id}}", api.delete_key, "revoke an API key", ADMIN, "key"),
     Route("GET", f"{V1}/report", api.report, "figures", EVERYONE, query=REPORT),
+    Route("GET", f"{V1}/availability", api.availability, "what can still be sold", STAFF, None, AVAILABILITY,
+          required=frozenset({"slot"})),
     Route("GET", f"{V1}/explain", api.explain, "explain a slot", EVERYONE, query=EXPLAIN, required=frozenset(PLACE)),
     Route("GET", f"{V1}/explain/{{decision}}", api.explain_decision, "explain a decision", EVERYONE, query=AMOUNT),
     Route("GET", f"{V1}/audit", api.audit, "who changed what, newest first", EVERYONE, query=AUDIT),

@@ -38,6 +38,7 @@ MAY = {
     "POST /creatives/{id}/pause": OWN, "POST /creatives/{id}/resume": OWN,
     "POST /creatives/{id}/approve": REVIEW, "POST /creatives/{id}/reject": REVIEW,
     "POST /keys": ADMIN, "GET /keys": ADMIN, "DELETE /keys/{id}": ADMIN,
+    "GET /availability": "admin reviewer reader",
     "GET /explain": ALL, "GET /explain/{decision}": ALL,
     "GET /report": ALL, "GET /audit": ALL, "GET /openapi.json": ANYONE, "GET /docs": ANYONE,
 }  # fmt: skip
@@ -149,7 +150,8 @@ async def test_every_route_answers_every_role_as_expected(two: Two) -> None:
         assert await two.api.contents() == before, named(route)
         for who in allowed:
             if route.method == "GET":
-                got = await two.call(who, "GET", path + ("?site=news&slot=top" if path == "/explain" else ""))
+                asked = {"/explain": "?site=news&slot=top", "/availability": "?slot=news/top"}.get(path, "")
+                got = await two.call(who, "GET", path + asked)
                 assert got.status_code in (200, 404), (named(route), who, got.text)
 
 

@@ -108,6 +108,8 @@ class World:
         for collection, id_ in {**self.places, **own}.items():
             path = path.replace(collection, collection.replace("{id}", id_))
         site = "news" if reads else "spare"
+        if path.endswith("/availability"):
+            path += "?slot=news/top"
         if path.endswith("/explain"):
             path += "?site=news&slot=top"
         path = path.replace("{decision}", self.tokens["i"][:36])

@@ -43,6 +43,7 @@ async def test_a_method_that_an_address_does_not_name_runs_nothing(api: Api, key
             target = target.replace("{site}", "news").replace("{slot}", "top")
             target = re.sub(r"\{[^}]*\}", "x", target)
             target += "?site=news&slot=top" if target.endswith("/explain") else ""
+            target += "?slot=news/top" if target.endswith("/availability") else ""
             answer = await said(port, request(method, target, *header, "content-length: 0"))
             head, _, body = answer.partition(b"\r\n\r\n")
             if method in takes:

@@ -21,6 +21,7 @@ from adserve.core.members import REJECTION
 from adserve.core.model import Creative, Thing
 from adserve.errors import AlreadyMade, Invalid, Problem
 from adserve.flows import access, keys, manage, review, submit
+from adserve.flows.availability import DAYS, available
 from adserve.flows.explain import explain_live, explain_past
 from adserve.flows.report import report as report_flow
 from adserve.flows.services import Services
@@ -277,6 +278,12 @@ async def explain(call: Call) -> Response:
 @answers(200, gives={JSON: "Explanation"})
 async def explain_decision(call: Call) -> Response:
     return echo(await explain_past(call.services, call.account, call.path["decision"], call.query))
+
+
+@answers(200, gives={JSON: "Availability"})
+async def availability(call: Call) -> Response:
+    """How much of a slot can still be sold."""
+    return reply(await available(call.services, call.query["slot"], int(call.query.get("days", DAYS))))
 
 
 @v.takes(type="string", pattern=f"^{AUDIT_ID.pattern}$")

@@ -124,7 +124,7 @@ def _query_parameters(route: Described) -> Iterable[dict[str, Any]]:
     for name, check in route.query.items():
         found = {"name": f"{name}section" if name.endswith(".") else name, "in": "query", **_said(check.schema)}
         if name in route.required:
-            found |= {"required": True, "example": EXAMPLES[f"{name}s"]}
+            found |= {"required": True, "example": check.schema.get("examples", [EXAMPLES[f"{name}s"]])[0]}
         for (guarded, value), roles in route.guarded.items():
             if guarded == name:
                 found["description"] += f" `{value}` is for {', '.join(sorted(roles))}."
@@ -186,7 +186,7 @@ def _failures(route: Described) -> list[tuple[int, tuple[str, ...]]]:
         400: writes,
         401: bool(route.roles),
         403: bool(route.roles),
-        404: named or "campaign" in route.query,
+        404: named or not {"campaign", "slot"}.isdisjoint(route.query),
         409: writes and (named or route.method == "PUT" or route.endpoint.once),
         412: route.endpoint.if_match,
         413: writes,

@@ -7,6 +7,7 @@ from typing import get_args, get_type_hints
 
 from adserve.core import members as m
 from adserve.core import validate as v
+from adserve.core.availability import SAID
 from adserve.core.explained import CATALOG, KNOWS, OTHER, WORKER
 from adserve.core.explanation import CHOSEN, PASSBACK
 from adserve.core.form import Field, Fields, body_schema
@@ -107,7 +108,7 @@ def _without_null(properties: Mapping[str, Schema]) -> Schemas:
     }
 
 
-_PLACE: Schema = {"type": "string", "pattern": "^[a-z0-9-]{1,64}/[a-z0-9-]{1,64}$", "examples": ["news/top"]}
+_PLACE = v.check_place.schema
 _ACCEPTS: Schema = list_of(shape(slot=_PLACE, sizes=list_of(m.SLOT["sizes"].check.schema["items"]), max_kb=NUMBER))
 
 
@@ -220,6 +221,31 @@ def _explanation() -> Schemas:
     }
 
 
+def _availability() -> Schemas:
+    forecast: Schema = {**or_null(COUNT), "description": "Requests that are expected; null: nothing is known yet."}
+    free: Schema = {**or_null(COUNT), "description": "Forecast less booked, never below 0."}
+    day = shape(
+        day={"type": "string", "format": "date"},
+        forecast=forecast,
+        booked=COUNT,
+        available=free,
+        taken_by_sponsor={"type": "boolean", "description": "A sponsor without goal and caps runs on it."},
+        campaigns=list_of(shape(campaign=ID, booked=COUNT)),
+    )
+    return {
+        "Availability": shape(
+            slot=_PLACE,
+            tz=TEXT,
+            generated_at=MOMENT,
+            confidence={"enum": ["none", "low", "fair", "good"]},
+            days=list_of(day),
+            totals=shape(forecast=forecast, booked=COUNT, available=free),
+            warnings=list_of(shape(code={"enum": list(SAID)}, detail=TEXT, campaigns=list_of(ID), missing=NUMBER)),
+            uncounted={**list_of(ID), "description": "Campaigns with a goal of clicks, which are not in `booked`."},
+        )
+    }
+
+
 _FALLBACK: Schema = {"const": True, "description": "The page shows its own: a passback was chosen."}
 
 
@@ -285,6 +311,7 @@ def schemas() -> Schemas:
         **_report(),
         **_delivery(),
         **_explanation(),
+        **_availability(),
         "Problem": problem,
         "Description": _DESCRIPTION,
     }
