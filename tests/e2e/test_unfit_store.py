@@ -8,6 +8,7 @@ import signal
 from pathlib import Path
 
 from adserve.store.keys import Keys
+from adserve.store.schema import NEWEST
 from tests.e2e.test_process import run
 from tests.servers import SAFE, client, server
 from tests.service import Crowd, fetch, free_port, service, until
@@ -56,11 +57,11 @@ def test_a_service_that_is_overtaken_by_a_later_one_ends(tmp_path: Path) -> None
     with server(*SAFE) as url, service(tmp_path, workers=2, ADSERVE_REDIS_URL=url) as found:
         until(lambda: "listening" in found.said.read_text())  # said when all workers accept
         with client(url) as asked:
-            asked.mset({Keys().schema: "1>2", Keys().schema_by: "7.8.9"})
+            asked.mset({Keys().schema: f"{NEWEST}>{NEWEST + 1}", Keys().schema_by: "7.8.9"})
         assert found.process is not None
         assert found.process.wait(40) == 78
         said = found.said.read_text()
-        assert "the store was written by adserve 7.8.9 in schema 2" in said
+        assert f"the store was written by adserve 7.8.9 in schema {NEWEST + 1}" in said
         assert "Traceback" not in said
         died = [json.loads(line) for line in said.splitlines() if "worker_died" in line]
         assert {one["code"] for one in died} == {78}
