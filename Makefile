@@ -7,7 +7,9 @@ RUNS ?= 10
 STAMP := .venv/.installed
 
 HOSTILE := tests/security tests/e2e/test_interface.py
-STORES := tests/e2e/test_moving.py tests/e2e/test_outages.py tests/e2e/test_unfit_store.py tests/simulation/test_flights.py
+STORES := tests/e2e/test_moving.py tests/e2e/test_outages.py tests/e2e/test_unfit_store.py tests/simulation/test_flights.py \
+	tests/flows/test_store_faults.py tests/flows/test_unwilling_store.py tests/store/test_load.py tests/store/test_slow_sync.py
+KILLS := tests/chaos tests/e2e/test_workers.py
 
 .PHONY: install demo test lint security stores chaos soak
 install: $(STAMP)
@@ -32,7 +34,7 @@ demo: install
 	.venv/bin/adserve demo --port $(PORT)
 
 test: lint
-	.venv/bin/pytest -q -n 3 --dist worksteal $(patsubst %,--ignore=%,tests/chaos tests/failover $(HOSTILE) $(STORES))
+	.venv/bin/pytest -q -n 3 --dist worksteal $(patsubst %,--ignore=%,tests/failover $(KILLS) $(HOSTILE) $(STORES))
 
 # Hostile requests to every route, and requests drawn from the description of the interface.
 security: install
@@ -47,7 +49,7 @@ stores: install
 	.venv/bin/pytest -q -n 2 tests/failover
 
 chaos: install
-	ADSERVE_CHAOS_RUNS=$(RUNS) .venv/bin/pytest -q -rP tests/chaos tests/failover tests/e2e/test_outages.py \
+	ADSERVE_CHAOS_RUNS=$(RUNS) .venv/bin/pytest -q -rP $(KILLS) tests/failover tests/e2e/test_outages.py \
 	  tests/flows/test_store_replies.py
 
 soak: install

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Generator, Iterable
-from datetime import date
 
 from adserve.core.curve import Curve
 from adserve.core.grants import Ask, Ceilings
@@ -25,7 +24,6 @@ from adserve.core.hands import AGAIN_S, Account, Hand, Taken, Taking, reached, u
 from adserve.core.model import Campaign
 from adserve.core.pacing import plan_of
 from adserve.core.reasons import Reason
-from adserve.core.schedule import day_bounds, local_day, zone
 from adserve.core.standing import Standing
 
 GRANT_S = 60
@@ -180,7 +178,7 @@ class Allowances:
                 self._forget(taking.campaign)
             return
         account.mark = account.left
-        if account.stood is None and self._paced(account):
+        if account.stood is None and account.paced:
             account.again = True  # its plan can be told now
         self._judge(account, taken, int(now))
         self._plan_next(account, self._next_look(account, now))
@@ -236,7 +234,7 @@ class Allowances:
         """What is to be asked of a campaign."""
         campaign, moment = account.campaign, int(now)
         if not account.day_begins <= moment < account.day_ends:
-            self._turn_day(account, moment)
+            account.turn_day(moment)
         owner = self._owner()
         held = account.left
         idle = held > 0 and account.scarce and abs(moment - account.used_at) >= IDLE_S
@@ -251,10 +249,10 @@ class Allowances:
             account.rate = max(account.rate / 2, account.used / max(passed, 0.05))
         account.used, account.looked, account.again = 0, now, False
         asked, plan = 0, None
-        ready = account.stood is not None or not self._paced(account)
+        ready = account.stood is not None or not account.paced
         if account.allotted and ready and not (idle or account.gone):
             asked = max(0, max(FIRST, int(account.rate * HORIZON_S)) - account.left)
-        if asked and self._paced(account) and account.plan is not None and account.stood is not None:
+        if asked and account.paced and account.plan is not None and account.stood is not None:
             stood = account.stood.quoted
             plan = account.plan.due(moment, stood.total, stood.today)
         name = NO_GRANT
@@ -267,11 +265,6 @@ class Allowances:
             self._workers
         )
         return Taking(campaign.serial, ask, dict(account.back))
-
-    @staticmethod
-    def _paced(account: Account) -> bool:
-        """Whether its impressions go by a plan."""
-        return account.even and account.plan is not None and account.plan.counts == "impressions"
 
     def _judge(self, account: Account, taken: Taken, now: int) -> None:
         """Opens or closes it, by how it stands."""
@@ -308,7 +301,7 @@ class Allowances:
             reached(stood.quoted.total, account.ceilings.total) or reached(stood.quoted.today, account.ceilings.daily)
         ):
             wait = DONE_S
-        elif self._paced(account):
+        elif account.paced:
             wait = max(soon, until_due(account, stood.quoted, int(now)))
         else:
             wait = soon
@@ -317,9 +310,3 @@ class Allowances:
     def _forget(self, serial: int) -> None:
         del self._accounts[serial]
         self._standing.open(serial)
-
-    def _turn_day(self, account: Account, moment: int) -> None:
-        """Begins the local day of a moment."""
-        tz = zone(account.campaign.zone)
-        day: date = local_day(moment, tz)
-        account.day, (account.day_begins, account.day_ends) = day.toordinal(), day_bounds(day, tz)

@@ -9,6 +9,7 @@ from adserve.core.grants import Ask, Ceilings, Quoted
 from adserve.core.model import Campaign
 from adserve.core.pacing import Plan
 from adserve.core.reasons import Reason
+from adserve.core.schedule import day_bounds, local_day, zone
 
 AGAIN_S = 1.0
 """Until the next look at what may serve more in a moment."""
@@ -82,6 +83,17 @@ class Account:
     def left(self) -> int:
         hands = self.hands
         return sum([hand.left for hand in hands]) if len(hands) > 1 else hands[0].left if hands else 0
+
+    @property
+    def paced(self) -> bool:
+        """Whether its impressions go by a plan."""
+        return self.even and self.plan is not None and self.plan.counts == "impressions"
+
+    def turn_day(self, moment: int) -> None:
+        """Begins the local day of a moment."""
+        tz = zone(self.campaign.zone)
+        day = local_day(moment, tz)
+        self.day, (self.day_begins, self.day_ends) = day.toordinal(), day_bounds(day, tz)
 
     def put_back(self, which: Callable[[Hand], bool]) -> None:
         """Gives hands back; what they have issued stays theirs."""

@@ -216,7 +216,7 @@ class CompiledSlot:
             if tier.candidates:
                 self._masks.append((yield from Masks.steps(tier, block_unlabelled=block)))
         seen = {name: None for masks in self._masks for name in masks.targeting.sees}
-        self._seen: Callable[[Context], object] = attrgetter(*seen) if seen else lambda _: None
+        self._seen: Callable[[Context], object] | None = attrgetter(*seen) if seen else None
         self.steady = all(masks.steady for masks in self._masks)
         self.capped = any(masks.capped for masks in self._masks)
         self.sets = {one.campaign.serial: one.sets for tier in tiers for one in tier if one.sets}
@@ -234,7 +234,7 @@ class CompiledSlot:
         moment = bisect_right(self._moments, now)
         fitting = len(self._widths) if width is None else bisect_right(self._widths, width)
         knows = request.knows if self.capped else KNOWN
-        key = (moment, fitting, knows, self._seen(request.context))
+        key = (moment, fitting, knows, None if self._seen is None else self._seen(request.context))
         found = self._asked.get(key)
         if found is None:
             if moment != self._moment or len(self._views) >= MOST_VIEWS:

@@ -47,6 +47,8 @@ class Reader(Struct, frozen=True, gc=False):
     """What it says of its page and itself, as targeting looks at it."""
     who: Who = NOBODY
     """What it says of the reader, so that campaigns are shown no more often than they may be."""
+    asks: SlotRequest | None = None
+    """What it asks of any slot, when that was worked out before."""
 
 
 class Filled(Struct, frozen=True, gc=False):
@@ -133,6 +135,8 @@ def request_of(reader: Reader, sight: Sight | None = None, slot: CompiledSlot | 
     """What a reader asks of a slot."""
     if slot is not None and slot.sticky:
         return request_of(reader, sight)._replace(sticky=sticky_key(reader))
+    if sight is None and reader.asks is not None:
+        return reader.asks
     width = reader.width
     if width is None and DEVICES[reader.device] == "mobile":
         width = MOBILE_WIDTH

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from adserve.core.catalog import Catalog
 from adserve.core.model import Campaign
@@ -131,16 +132,17 @@ def picture(outcome: Outcome, catalog: Catalog) -> str:
     quarters = _thinned(outcome.quarters)
     names = list(dict.fromkeys(name for one in quarters for name in one.due))[:SHOWN]
     total = TOP + (HEIGHT + GAP) * max(1, len(names))
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH + 2 * LEFT} {total}" role="img" '
-        'aria-label="Impressions planned and delivered">',
-        f"<style>{_STYLE}</style>",
-    ]
+    whole = Element(
+        "svg", xmlns="http://www.w3.org/2000/svg", viewBox=f"0 0 {WIDTH + 2 * LEFT} {total}", role="img",
+        attrib={"aria-label": "Impressions planned and delivered"},
+    )  # fmt: skip
+    SubElement(whole, "style").text = _STYLE
     end = utc_label(outcome.quarters[-1].begin + BUCKET_S) if quarters else ""
     for at, name in enumerate(names):
         campaign = catalog.things.get(f"campaign:{name}")
-        parts += _chart(quarters, end, name, campaign, TOP + (HEIGHT + GAP) * at, _COLOURS[at % len(_COLOURS)])
-    return "\n".join([*parts, "</svg>", ""])
+        _chart(whole, quarters, end, name, campaign, TOP + (HEIGHT + GAP) * at, _COLOURS[at % len(_COLOURS)])
+    indent(whole, "")
+    return tostring(whole, "unicode") + "\n"
 
 
 def _thinned(quarters: Sequence[Quarter]) -> list[Quarter]:
@@ -155,8 +157,8 @@ def _thinned(quarters: Sequence[Quarter]) -> list[Quarter]:
 
 
 def _chart(
-    quarters: Sequence[Quarter], end: str, name: str, campaign: Any, top: int, colour: str
-) -> list[str]:
+    whole: Element, quarters: Sequence[Quarter], end: str, name: str, campaign: Any, top: int, colour: str
+) -> None:
     step = WIDTH / max(1, len(quarters))
     requests = [sum(one.requests.values()) for one in quarters]
     most = max([*(one.impressions.get(name, 0) for one in quarters), *(one.due.get(name, 0) for one in quarters), 1])
@@ -176,14 +178,17 @@ def _chart(
     confirmed = line([one.impressions.get(name, 0) for one in quarters])
     wanted = campaign.ceiling.impressions if isinstance(campaign, Campaign) else None
     title = f"{name}: {quarters[-1].impressions.get(name, 0):,}" + (f" of {wanted:,} impressions" if wanted else "")
-    return [
-        f'<text class="t" x="{LEFT}" y="{top - 8}">{title}</text>',
-        f'<path class="b" d="{bars}"/>',
-        f'<path class="g" d="M{LEFT} {top + HEIGHT}h{WIDTH}"/>',
-        f'<text x="{LEFT - 6}" y="{top + 12}" text-anchor="end">{most:,}</text>',
-        f'<text x="{LEFT - 6}" y="{top + HEIGHT}" text-anchor="end">0</text>',
-        f'<polyline class="p" stroke="{colour}" points="{planned}"/>',
-        f'<polyline class="l" stroke="{colour}" points="{confirmed}"/>',
-        f'<text x="{LEFT}" y="{top + HEIGHT + 16}">{utc_label(quarters[0].begin)}</text>',
-        f'<text x="{LEFT + WIDTH}" y="{top + HEIGHT + 16}" text-anchor="end">{end}</text>',
-    ]
+
+    def text(x: int, y: int, said: str, **more: str) -> None:
+        SubElement(whole, "text", {"x": str(x), "y": str(y), **more}).text = said
+
+    text(LEFT, top - 8, title, **{"class": "t"})
+    SubElement(whole, "path", {"class": "b", "d": bars})
+    SubElement(whole, "path", {"class": "g", "d": f"M{LEFT} {top + HEIGHT}h{WIDTH}"})
+    at_right = {"text-anchor": "end"}
+    text(LEFT - 6, top + 12, f"{most:,}", **at_right)
+    text(LEFT - 6, top + HEIGHT, "0", **at_right)
+    SubElement(whole, "polyline", {"class": "p", "stroke": colour, "points": planned})
+    SubElement(whole, "polyline", {"class": "l", "stroke": colour, "points": confirmed})
+    text(LEFT, top + HEIGHT + 16, utc_label(quarters[0].begin))
+    text(LEFT + WIDTH, top + HEIGHT + 16, end, **at_right)

@@ -16,13 +16,15 @@ from adserve.core.plan import PREFIX, BadPlan, Plan
 from adserve.core.seen import read
 from adserve.core.traffic import Address, Agent, client_address
 from adserve.flows.frequency import NOBODY, PRIVATE, Who
-from adserve.flows.serve import Reader
+from adserve.flows.serve import Reader, request_of
 from adserve.flows.worker import Worker
 from adserve.web.bearer import bearer
-from adserve.web.context import context_of, country_of
+from adserve.web.context import LONGEST_HEADER, context_of, country_of
 from adserve.web.parameters import Query, text
 from adserve.web.protocol import merged
 
+MOST_PLAIN, MOST_ALIKE = 2_000, 8
+"""Readers that are remembered of a call without a query, and of each other query that is."""
 _LOOPBACK = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?\Z")
 _PAGE_VIEW = re.compile(r"[A-Za-z0-9_-]{8,64}\Z")
 _VISITOR = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
@@ -93,13 +95,38 @@ def reader_of(worker: Worker, ask: Ask, query: Query, *, clients: str) -> Reader
     agent = agent_of(worker, ask)
     verdict = verdict_of(worker, ask, agent, query, clients=clients)
     private = ask.headers.get(b"sec-gpc") == b"1"
-    languages = ask.headers.get(b"accept-language", b"")
-    if not query:
-        who = PRIVATE if private else NOBODY
-        country = proxied_country(worker, ask) if worker.country_header else None
-        context, _ = context_of(query, agent.device, country, languages)
-        return Reader(verdict, agent.device, None, None, base_url(worker, ask), context, who)
-    device, width, country = agent.device, None, None
+    languages = ask.headers.get(b"accept-language", b"")[:LONGEST_HEADER]
+    country = proxied_country(worker, ask) if worker.country_header else None
+    base = base_url(worker, ask)
+    if query.of_one or ask.caller is not None:
+        return _reader(worker, ask, query, agent, verdict, country, languages, base, private=private)[0]
+    key = (agent, verdict, country, languages, base, private)
+    found = query.readers.get(key)
+    if found is None:
+        if len(query.readers) >= (MOST_ALIKE if query else MOST_PLAIN):
+            query.readers.clear()
+        found = _reader(worker, ask, query, agent, verdict, country, languages, base, private=private)
+        query.readers[key] = found
+    else:
+        worker.malformed += found[1]
+    return found[0]
+
+
+def _reader(
+    worker: Worker,
+    ask: Ask,
+    query: Query,
+    agent: Agent,
+    verdict: str | None,
+    country: str | None,
+    languages: bytes,
+    base: str,
+    *,
+    private: bool,
+) -> tuple[Reader, int]:
+    """A reader, and how many of its parameters are malformed; they are counted already."""
+    before, device = worker.malformed, agent.device
+    width: int | None = None
     page_view: Plan | str | None = None
     if (asked := text(query, b"width")) is not None:
         if _WIDTH.match(asked):
@@ -114,14 +141,18 @@ def reader_of(worker: Worker, ask: Ask, query: Query, *, clients: str) -> Reader
     if b"pv" in query:
         page_view = page_view_of(worker, query)
     if ask.caller is not None and (asked := text(query, b"country")) is not None:
-        country = country_of(asked)
-        worker.malformed += country is None
+        named = country_of(asked)
+        worker.malformed += named is None
+        country = named or country
     who = PRIVATE if private else who_of(worker, query)
-    context, malformed = context_of(query, device, country or proxied_country(worker, ask), languages)
+    context, malformed = context_of(query, device, country, languages)
     worker.malformed += malformed
     if isinstance(page_view, Plan) and page_view.labels:  # what any call says of the page holds for all later ones
         context = replace(context, labels=context.labels.union(page_view.labels))
-    return Reader(verdict, device, width, page_view, base_url(worker, ask), context, who)
+    reader = Reader(verdict, device, width, page_view, base, context, who)
+    if not query.of_one:
+        reader = replace(reader, asks=request_of(reader))
+    return reader, worker.malformed - before
 
 
 def proxied_country(worker: Worker, ask: Ask) -> str | None:

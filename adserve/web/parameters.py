@@ -11,19 +11,24 @@ LONGEST_REMEMBERED = 512
 """Bytes of a query: what is long costs memory."""
 Pairs = tuple[tuple[bytes, bytes], ...]
 _OF_A_PAGE = frozenset((b"labels", b"url", b"lang"))
+_OF_ONE = frozenset((b"pv", b"visitor", b"seen"))
 
 
 class Query(dict[bytes, bytes]):
-    """The parameters of a request by name, as they were sent: see `text`. `page` is those of them that say something
-    of the page or its reader, and `said` what they say once somebody has looked, see `adserve.web.context`."""
+    """The parameters of a request by name, as they were sent: see `text`. `page` is those of them that say something of
+    the page or its reader, and `said` what they say once somebody has looked, see `adserve.web.context`; `readers`:
+    what was made of requests that say nothing else, see `adserve.web.client`. `of_one`: it is of one reader or page
+    view."""
 
-    __slots__ = ("page", "said")
+    __slots__ = ("of_one", "page", "readers", "said")
 
     def __init__(self, found: dict[bytes, bytes]) -> None:
         super().__init__(found)
         pairs = ((name, value) for name, value in found.items() if name in _OF_A_PAGE or name.startswith(b"kv."))
         self.page: Pairs = tuple(pairs)
         self.said: Any = None
+        self.of_one = not _OF_ONE.isdisjoint(found)
+        self.readers: dict[Any, Any] = {}
 
 
 _NO_QUERY = Query({})

@@ -26,10 +26,16 @@ HERD = 200
 
 @pytest.fixture
 def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Workers that do not look by themselves whether the catalog or the keys have changed, and whose events wait for
-    it as long as a busy machine takes: one that gave up is counted without its price."""
+    """Workers that do not look by themselves whether the catalog, the keys or what was learned of the hours have
+    changed, and whose events wait for it as long as a busy machine takes: one that gave up is counted without its
+    price."""
+
+    async def learns_nothing(*_: object) -> None:
+        await asyncio.Event().wait()
+
     monkeypatch.setattr(following, "POLL_S", 3600)
     monkeypatch.setattr(accounts, "POLL_S", 3600)
+    monkeypatch.setattr(wiring, "follow_traffic", learns_nothing)
     monkeypatch.setattr(wiring, "CATCH_UP_S", 30)
 
 
@@ -87,6 +93,7 @@ async def test_a_herd_for_a_creative_that_another_worker_made_shares_one_look(
     """Every one of its events is counted with its price, and the worker has looked once or twice, not for each."""
     maker, other = herd.apis[:2]
     compiled = 0
+
     def counted(*given: Any) -> Any:
         nonlocal compiled
         compiled += 1
