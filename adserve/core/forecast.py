@@ -12,8 +12,8 @@ from adserve.core.hours import hours_of
 from adserve.core.model import Campaign
 from adserve.core.schedule import BUCKET_S, bucket_of, zone
 
-AHEAD_DAYS = 100
-"""How far requests are laid out quarter-hour by quarter-hour; what is later goes by the mean of the week."""
+LEAST_DAYS = 14
+"""How far requests are laid out at least. What is later is as in the last week that is."""
 KEPT = 16
 """Lay-outs that are remembered, of 0.4 MB each: those of one campaign, and of others like it."""
 
@@ -21,30 +21,34 @@ KEPT = 16
 class Requests:
     """Expected requests from a moment on. What lies between two moments is a difference."""
 
-    __slots__ = ("_begin", "_mean", "_sums")
+    __slots__ = ("_begin", "_sums")
 
-    def __init__(self, begin: int, each: Sequence[int], mean: float) -> None:
-        """`each`: quarter-hours from `begin` on, in UNITs times open seconds; `mean`: the same a second after these."""
-        self._begin, self._mean = begin, mean
+    def __init__(self, begin: int, each: Sequence[int]) -> None:
+        """`each`: a week of quarter-hours or more from `begin` on, in UNITs times open seconds."""
+        self._begin = begin
         self._sums = [0, *accumulate(each)]
 
     def between(self, start: int, end: int) -> float:
+        """Of a span that begins no earlier than what is laid out."""
         return max(0.0, self._at(end) - self._at(start)) / (UNIT * BUCKET_S)
 
     def _at(self, moment: int) -> float:
         quarter, past = divmod(moment - self._begin, BUCKET_S)
-        last = len(self._sums) - 1
+        last, again = len(self._sums) - 1, 0
         if quarter >= last:
-            return self._sums[last] + self._mean * (moment - self._begin - last * BUCKET_S)
+            weeks, into = divmod(quarter - last, WEEK_QUARTERS)
+            quarter = last - WEEK_QUARTERS + into
+            again = (weeks + 1) * (self._sums[last] - self._sums[last - WEEK_QUARTERS])
         low = self._sums[quarter]
-        return low + (self._sums[quarter + 1] - low) * past / BUCKET_S
+        return again + low + (self._sums[quarter + 1] - low) * past / BUCKET_S
 
 
 class Forecasts:
     """The slots' weeks laid out from a moment on. `weeks`: by serial, with the zone of the site."""
 
-    def __init__(self, weeks: Mapping[int, tuple[Learned, ZoneInfo]], now: int) -> None:
-        self.now = now
+    def __init__(self, weeks: Mapping[int, tuple[Learned, ZoneInfo]], now: int, days: int) -> None:
+        """`days`: how many are asked for."""
+        self.now, self._days = now, max(LEAST_DAYS, days + 2)
         self._begin = bucket_of(now)
         self._weeks = weeks
         self.known = frozenset(slot for slot, (week, _) in weeks.items() if any(week.weeks))
@@ -71,7 +75,7 @@ class Forecasts:
         return self._weeks[slot][0].expected() if slot in self.known else PLAUSIBLE * 7
 
     def _laid_out(self, tz: ZoneInfo) -> list[int]:
-        end = self._begin + AHEAD_DAYS * 86_400
+        end = self._begin + self._days * 86_400
         return [quarter_of(moment, tz) for moment in range(self._begin, end, BUCKET_S)]
 
     def _opened(self, hours: tuple[str, ...], tz: str) -> list[int]:
@@ -83,7 +87,7 @@ class Forecasts:
         of_zone: dict[ZoneInfo, list[tuple[int, ...]]] = {}
         for slot in slots:
             of_zone.setdefault(self.zone(slot), []).append(self.expected(slot))
-        each = [0] * (AHEAD_DAYS * DAY_QUARTERS)
+        each = [0] * (self._days * DAY_QUARTERS)
         for site, weeks in of_zone.items():
             week = [sum(quarter) for quarter in zip(*weeks, strict=True)]
             each = [sum_ + week[at] for sum_, at in zip(each, self._places(site), strict=True)]
@@ -91,8 +95,7 @@ class Forecasts:
             each = [requests * open_s for requests, open_s in zip(each, self._open(hours, tz), strict=True)]
         else:
             each = [requests * BUCKET_S for requests in each]
-        whole = len(each) // WEEK_QUARTERS * WEEK_QUARTERS
-        return Requests(self._begin, each, sum(each[:whole]) / (whole * BUCKET_S))
+        return Requests(self._begin, each)
 
 
 def confidence(week: Learned | None) -> str:

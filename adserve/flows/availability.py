@@ -40,7 +40,7 @@ async def available(services: Services, slot_id: str, days: int = DAYS) -> dict[
     places = _places(things)
     weeks = await CurveStore(services.client, services.keys).read()
     forecasts = Forecasts(
-        {one.serial: (weeks.get(one.serial, Learned()), zone(at.timezone)) for one, at in places.values()}, now
+        {one.serial: (weeks.get(one.serial, Learned()), zone(at.timezone)) for one, at in places.values()}, now, days
     )
     campaigns = _campaigns(things, slot, places, now)
     ordinals = {one.serial: local_day(now, zone(one.zone)).toordinal() for one, _ in campaigns}

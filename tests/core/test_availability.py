@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from adserve.core.availability import SLOT_OVERBOOKED, Availability, Booking, availability, planned
 from adserve.core.curve import UNIT, WEEK_QUARTERS, Learned
-from adserve.core.forecast import AHEAD_DAYS, Forecasts, confidence
+from adserve.core.forecast import LEAST_DAYS, Forecasts, confidence
 from adserve.core.model import Campaign, Caps, Goal, Limit, Target
 from adserve.core.schedule import BUCKET_S, day_bounds, parse_day, zone
 
@@ -37,7 +37,7 @@ def of(
     *bookings: Booking, days: int = 7, now: int = NOW, tz: str = "UTC", weeks: dict[int, Learned] | None = None
 ) -> Availability:
     known = {slot: (week, zone(tz)) for slot, week in (weeks or {TOP: TEN, SIDE: TEN}).items()}
-    steps = availability(TOP, days, bookings, Forecasts(known, now))
+    steps = availability(TOP, days, bookings, Forecasts(known, now, days))
     while True:
         try:
             next(steps)
@@ -137,11 +137,15 @@ def test_the_worst_run_of_days_is_told() -> None:
     assert [(w.campaigns, w.missing) for w in of(*shares, days=1).warnings] == [(("s0", "s1"), 192)]
 
 
-def test_what_lies_beyond_the_lay_out_goes_by_the_mean() -> None:
-    requests = Forecasts({TOP: (TEN, zone("UTC"))}, NOW).of(frozenset({TOP}))
-    edge = NOW + AHEAD_DAYS * DAY
-    assert requests.between(edge - DAY, edge) == requests.between(edge + 9 * DAY, edge + 10 * DAY) == A_DAY
-    assert requests.between(edge - 450, edge + 450) == 10
+def test_what_lies_beyond_the_lay_out_is_as_the_week_before() -> None:
+    """However many weeks later, in part of a quarter-hour too."""
+    week = Learned(1, tuple(at * UNIT for at in range(WEEK_QUARTERS)), (4,) * WEEK_QUARTERS)
+    requests = Forecasts({TOP: (week, zone("UTC"))}, NOW, 7).of(frozenset({TOP}))
+    edge, second = NOW + LEAST_DAYS * DAY, requests.between
+    for begin, end in ((-DAY, DAY), (3 * DAY + 450, 4 * DAY), (2 * DAY, 9 * DAY), (-450, 450)):
+        first = second(NOW + 7 * DAY + begin, NOW + 7 * DAY + end)
+        assert first > 0
+        assert second(edge + begin, edge + end) == second(edge + 21 * DAY + begin, edge + 21 * DAY + end) == first
 
 
 def test_confidence_grows_with_what_was_seen() -> None:
@@ -186,7 +190,7 @@ def test_no_more_is_booked_than_is_left_of_a_goal(
     found = of(one, days=days, now=now, weeks=weeks, tz="Europe/Berlin")
     goal = flight["goal"].impressions
     assert sum(booked(found)) <= max(0, goal - total)
-    forecasts = Forecasts({slot: (each, zone("Europe/Berlin")) for slot, each in weeks.items()}, now)
+    forecasts = Forecasts({slot: (each, zone("Europe/Berlin")) for slot, each in weeks.items()}, now, days)
     parts = planned(one, now + days * DAY, forecasts)
     cap = flight["caps"].daily.impressions if flight["caps"] else goal
     for start, stop, part in parts:
@@ -213,7 +217,7 @@ def test_slots_together_give_what_the_plan_gives(flight: dict[str, Any]) -> None
     whole = sum(
         part
         for *_, part in planned(
-            one, NOW + 45 * DAY, Forecasts({TOP: (TEN, zone("UTC")), SIDE: (TEN, zone("UTC"))}, NOW)
+            one, NOW + 45 * DAY, Forecasts({TOP: (TEN, zone("UTC")), SIDE: (TEN, zone("UTC"))}, NOW, 45)
         )
     )
     top = sum(booked(of(one, days=45)))
