@@ -124,6 +124,9 @@ async def _try(
     slot = catalog.slots.get(f"{params['site']}/{params['slot']}")
     if slot is None or not sees(account, catalog.things, slot.slot):
         raise NotFound("there is no slot with this id")
+    readers = [name for name in ("visitor", "seen") if account.advertiser and name in params]
+    if readers:  # what a reader has seen of others would show in the shares
+        raise Invalid([Problem(f"/{name}", "is not for an advertiser: leave it out") for name in readers])
     request, page = request_of(params), None
     if worker is not None:
         request, page = await asked_of(worker, catalog, slot, request, params)

@@ -221,6 +221,8 @@ async def test_an_advertiser_learns_of_its_own_alone(api: Api) -> None:
             assert (told["draw"], told["request"], told["page"]) == (None, None, None)
             assert not [word for word in (theirs, "theirs", "zeta") if word in reply.text]
         outcomes[decision["creative"]] = told["outcome"], told["reason"]
+    for name in ("visitor=reader-1", "seen="):  # what a reader has seen of others would show in the shares
+        assert (await ask(f"/explain?site=news&slot=top&{name}")).status_code == 422
     assert outcomes == {mine: (mine, "chosen"), theirs: (None, "other")}
     side = await api.decide("side")
     assert (await ask("/explain?site=news&slot=side")).status_code == 404
