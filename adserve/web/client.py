@@ -106,13 +106,17 @@ def reader_of(worker: Worker, ask: Ask, query: Query, *, clients: str) -> Reader
     base = base_url(worker, ask)
     if query.of_one or ask.caller is not None:
         return _reader(worker, ask, query, agent, verdict, country, languages, base, private=private)[0]
+    if query.readers is None:  # what is asked once may never be asked again, and strangers ask a lot
+        query.readers = {} if query.asked else None
+        query.asked = True
     key = (agent, verdict, country, languages, base, private)
-    found = query.readers.get(key)
+    found = query.readers.get(key) if query.readers else None
     if found is None:
-        if len(query.readers) >= (MOST_ALIKE if query else MOST_PLAIN):
-            query.readers.clear()
         found = _reader(worker, ask, query, agent, verdict, country, languages, base, private=private)
-        query.readers[key] = found
+        if query.readers is not None:
+            if len(query.readers) >= (MOST_ALIKE if query else MOST_PLAIN):
+                query.readers.clear()
+            query.readers[key] = found
     else:
         worker.malformed += found[1]
     return found[0]

@@ -20,7 +20,7 @@ class Query(dict[bytes, bytes]):
     what was made of requests that say nothing else, see `adserve.web.client`. `of_one`: it is of one reader or page
     view."""
 
-    __slots__ = ("of_one", "page", "readers", "said")
+    __slots__ = ("asked", "of_one", "page", "readers", "said")
 
     def __init__(self, found: dict[bytes, bytes]) -> None:
         super().__init__(found)
@@ -28,7 +28,8 @@ class Query(dict[bytes, bytes]):
         self.page: Pairs = tuple(pairs)
         self.said: Any = None
         self.of_one = not _OF_ONE.isdisjoint(found)
-        self.readers: dict[Any, Any] = {}
+        self.readers: dict[Any, Any] | None = None
+        self.asked = False
 
 
 _NO_QUERY = Query({})
