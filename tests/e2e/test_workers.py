@@ -148,7 +148,7 @@ async def test_uploads_that_are_sent_again_make_one_each_whoever_is_killed(tmp_p
                         answers[key].add(reply.content)
                         return
                     assert reply.status_code in (409, 429, 503), reply.text
-                    pause_s = 0.5 if reply.status_code == 429 else pause_s  # while a worker is gone all of them ask often
+                    pause_s = 0.5 if reply.status_code == 429 else pause_s
                 await asyncio.sleep(pause_s)
 
         async with httpx2.AsyncClient(base_url=running.origin, timeout=10) as http, asyncio.timeout(60):
