@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from adserve.core.decide import PageView, apart
 from adserve.core.hours import hours_of
 from adserve.core.masks import CLOSING, Masks
+from adserve.core.model import Campaign, Creative
 from adserve.core.pool import HOUSE, Candidate, Entry, running
 from adserve.core.reasons import Reason
 from adserve.core.slot import KNOWN, UNANSWERED, CompiledSlot, SlotRequest, View
@@ -125,12 +126,18 @@ def why_unable(candidate: Candidate, now: int, width: int) -> Reason:
 def why_entry_unable(candidate: Candidate, entry: Entry, now: int, width: int) -> Reason | None:
     """The same of one of its creatives; None when nothing of this keeps it."""
     campaign, creative = candidate.campaign, entry.creative
+    closed = why_not_now(campaign, creative, now)
+    if closed is not None:
+        return closed
+    if entry.content.width > width:
+        return Reason.SIZE
+    return None if campaign.weight and creative.weight else Reason.WEIGHT_ZERO
+
+
+def why_not_now(campaign: Campaign, creative: Creative, now: int) -> Reason | None:
+    """What of schedules and hours keeps a creative from serving at a moment."""
     for thing in (campaign, creative):
         if not running(thing, now):
             return Reason.NOT_STARTED if now < (thing.starts_at or 0) else Reason.ENDED
     hours = hours_of(campaign.target.hours, campaign.zone) if campaign.target else None
-    if hours is not None and not hours.is_open(now):
-        return Reason.OUT_OF_HOURS
-    if entry.content.width > width:
-        return Reason.SIZE
-    return None if campaign.weight and creative.weight else Reason.WEIGHT_ZERO
+    return Reason.OUT_OF_HOURS if hours is not None and not hours.is_open(now) else None

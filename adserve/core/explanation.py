@@ -16,11 +16,10 @@ from adserve.core.bits import flags_of
 from adserve.core.chances import chances
 from adserve.core.compile import PIECE, Steps, fits
 from adserve.core.decide import apart, decide
-from adserve.core.explain import ask_the_unable, gates, why_empty
-from adserve.core.hours import hours_of
+from adserve.core.explain import ask_the_unable, gates, why_empty, why_not_now
 from adserve.core.journal import Decision
 from adserve.core.model import TIERS, Advertiser, Campaign, Creative, Slot, Thing
-from adserve.core.pool import ANY_WIDTH, HOUSE, Choice, Entry, running
+from adserve.core.pool import ANY_WIDTH, HOUSE, Choice, Entry
 from adserve.core.reasons import Reason
 from adserve.core.replay import Recorded
 from adserve.core.slot import View
@@ -171,12 +170,9 @@ def _why(
     gone = isinstance(owner, Advertiser) and owner.state == "archived"
     if not slot.live or gone or "paused" in (campaign.state, creative.state):
         return Reason.PAUSED
-    for thing in (campaign, creative):
-        if not running(thing, now):
-            return Reason.NOT_STARTED if now < (thing.starts_at or 0) else Reason.ENDED
-    hours = hours_of(campaign.target.hours, campaign.zone) if campaign.target else None
-    if hours is not None and not hours.is_open(now):
-        return Reason.OUT_OF_HOURS
+    closed = why_not_now(campaign, creative, now)
+    if closed is not None:
+        return closed
     entry = place.entries.get(creative.serial) if place is not None else None
     if place is None or entry is None:
         live = creative.live if creative.state in ("approved", "pending") else None
