@@ -47,6 +47,8 @@ CONFLICT = [
     ("conflict", "CONFLICT"),
     ("conflict", "\u3000conflict\u00a0"),
     ("conflict", "con\u200bflict"),
+    ("conflict", "conflict\ufe0f"),
+    ("conflict", "con\u3164flict"),
     ("Conflict", "conflict"),
     ("संघर्ष", unicodedata.normalize("NFD", "संघर्ष")),
     ("क़त्ल", unicodedata.normalize("NFC", "क़त्ल")),
