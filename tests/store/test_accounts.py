@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import secrets
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -16,19 +14,6 @@ from adserve.store.catalog import CatalogStore
 from adserve.store.client import Redis, connect
 from adserve.store.keys import Keys
 from tests.conftest import Clock
-
-
-@pytest.fixture
-async def client(store_url: str) -> AsyncIterator[Redis]:
-    client = connect(store_url)
-    yield client
-    await client.aclose()
-
-
-@pytest.fixture
-def keys() -> Keys:
-    """A prefix of its own for each test."""
-    return Keys(f"t{secrets.token_hex(4)}:")
 
 
 @pytest.fixture

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import secrets
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +20,6 @@ from adserve.store.keys import Keys
 from adserve.store.media import MediaStore, digest_of
 
 BY: dict[str, Any] = {"actor": "tests", "action": "create"}
-
-
-@pytest.fixture
-async def client(store_url: str) -> AsyncIterator[Redis]:
-    client = connect(store_url)
-    yield client
-    await client.aclose()
-
-
-@pytest.fixture
-def keys() -> Keys:
-    """A prefix of its own for each test."""
-    return Keys(f"t{secrets.token_hex(4)}:")
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
@@ -24,18 +23,6 @@ from tests.faults import Fault, Proxy, proxy
 NOW = 1_800_000_000
 WEEK = NOW // PERIOD_S
 ONE, TWO = "a" * 24, "b" * 24
-
-
-@pytest.fixture
-async def client(store_url: str) -> AsyncIterator[Redis]:
-    found = connect(store_url)
-    yield found
-    await found.aclose()
-
-
-@pytest.fixture
-def keys() -> Keys:
-    return Keys(f"t{os.urandom(6).hex()}:")
 
 
 @pytest.fixture

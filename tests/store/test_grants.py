@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from adserve.core.schedule import bucket_of
 from adserve.core.terms import Terms
 from adserve.core.token import Serve
 from adserve.store.batch import Item
-from adserve.store.client import Redis, connect
+from adserve.store.client import Redis
 from adserve.store.grants import Grants
 from adserve.store.keys import HOUR_S, Keys
 from adserve.store.ledger import Ledger
@@ -28,13 +27,6 @@ from adserve.store.spool import Event, Spool
 NOW = 1_800_000_000 - 1_800_000_000 % HOUR_S
 TAG, CAMPAIGN = 3, 19
 DAYS = (700_000, 700_001)
-
-
-@pytest.fixture
-async def client(store_url: str) -> AsyncIterator[Redis]:
-    found = connect(store_url)
-    yield found
-    await found.aclose()
 
 
 class World:

@@ -6,7 +6,6 @@ import asyncio
 import copy
 import os
 import tempfile
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from hypothesis import strategies as st
 from adserve.core.schedule import bucket_of
 from adserve.core.token import Serve
 from adserve.store.batch import Item
-from adserve.store.client import Redis, connect
+from adserve.store.client import Redis
 from adserve.store.keys import HOUR_S, Keys
 from adserve.store.ledger import FAILED, Ledger
 from adserve.store.spaces import Spaces
@@ -25,13 +24,6 @@ from adserve.store.spool import Event, Spool
 
 NOW = 1_800_000_000 - 1_800_000_000 % HOUR_S
 TAG = 3
-
-
-@pytest.fixture
-async def client(store_url: str) -> AsyncIterator[Redis]:
-    found = connect(store_url)
-    yield found
-    await found.aclose()
 
 
 class Worker:

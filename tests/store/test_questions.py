@@ -3,28 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
-from collections.abc import AsyncIterator
 
 import pytest
 
 from adserve.errors import StoreUnavailable
-from adserve.store.client import Redis, connect
+from adserve.store.client import Redis
 from adserve.store.keys import Keys
 from adserve.store.questions import ALIVE_S, ANYONE, AT_ONCE, KEPT_S, LONGEST, WAITING, Questions
-
-
-@pytest.fixture
-async def client(store_url: str) -> AsyncIterator[Redis]:
-    client = connect(store_url)
-    yield client
-    await client.aclose()
-
-
-@pytest.fixture
-def keys() -> Keys:
-    """A prefix of its own for each test."""
-    return Keys(f"t{secrets.token_hex(4)}:")
 
 
 async def test_a_question_is_answered_by_the_worker_that_it_is_for(client: Redis, keys: Keys) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import AsyncIterator
 from datetime import date
 from typing import Any
 
@@ -22,18 +20,6 @@ from adserve.store.reports import Days, last_day, read_cells
 from adserve.wiring import Running
 from tests.core.report_world import things
 from tests.store.counters import DAY_S, KEEP_S, KOLKATA, NEWS, NOW, ask, at, count, fill, move
-
-
-@pytest.fixture
-async def client(store_url: str) -> AsyncIterator[Redis]:
-    found = connect(store_url)
-    yield found
-    await found.aclose()
-
-
-@pytest.fixture
-def keys() -> Keys:
-    return Keys(f"t{os.urandom(6).hex()}:")
 
 
 @pytest.fixture

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -17,18 +15,6 @@ from adserve.store.keys import Keys
 from adserve.store.reports import roll_up
 from tests.core.report_world import things
 from tests.store.counters import KEEP_S, NEWS, NOW, ask, at, count, fill, move
-
-
-@pytest.fixture
-async def client(store_url: str) -> AsyncIterator[Redis]:
-    found = connect(store_url)
-    yield found
-    await found.aclose()
-
-
-@pytest.fixture
-def keys() -> Keys:
-    return Keys(f"t{os.urandom(6).hex()}:")
 
 
 @pytest.fixture

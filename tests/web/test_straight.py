@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from adserve.app import create_app
 from adserve.web.delivery import Delivery
-from adserve.web.protocol import LATER, Later, Write
+from adserve.web.protocol import LATER, Later, Outbox, Write
 from tests.conftest import BROWSER, Api
 from tests.faults import Proxy
 from tests.flows.conftest import faulty as faulty
@@ -71,6 +71,9 @@ SAME = {
     "a device": raw("GET", "/v1/slots/news/capped?seen=", AGENT, JSON),
     "a device of a page": raw("GET", "/v1/pages/news?seen=x", AGENT),
     "a reader in private": raw("GET", "/v1/slots/news/capped?visitor=reader-1", AGENT, JSON, "sec-gpc: 1"),
+    "in private, with space around": raw(
+        "GET", "/v1/slots/news/capped?visitor=reader-1", AGENT, JSON, "sec-gpc:\t 1 \t"
+    ),
     "an escaped path": raw("GET", "/v1/slots/news/t%6fp", AGENT),
     "a fragment": raw("GET", "/v1/slots/news/top#x", AGENT),
     "an absolute target": raw("GET", "http://localhost:8000/v1/slots/news/top", AGENT),
@@ -140,7 +143,7 @@ async def test_a_straight_answer_is_taken(ports: tuple[int, int], monkeypatch: p
 
 
 class Slow:
-    """Answers `/later/N` when it is told to, and everything else by ASGI at once."""
+    """Answers `/later/N` when it is told to, `/now/N` at once, and everything else by ASGI."""
 
     def __init__(self) -> None:
         self.writes: dict[bytes, Write] = {}
@@ -151,6 +154,8 @@ class Slow:
     ) -> bytes | Literal[Later.LATER] | None:
         if target == b"/fails":
             raise RuntimeError("a defect")
+        if target.startswith(b"/now/"):
+            return response(target)
         if not target.startswith(b"/later/"):
             return None
         self.writes[target] = later()
@@ -163,7 +168,11 @@ class Slow:
         await send({"type": "http.response.body", "body": body})
 
     def answer(self, target: bytes) -> None:
-        self.writes.pop(target)(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(target), target))
+        self.writes.pop(target)(response(target))
+
+
+def response(body: bytes) -> bytes:
+    return b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
 
 
 async def test_answers_come_in_the_order_of_their_requests() -> None:
@@ -178,6 +187,47 @@ async def test_answers_come_in_the_order_of_their_requests() -> None:
             answer = await saying
     bodies = re.findall(rb"\r\n\r\n(/[a-z]+(?:/[0-9])?)", answer)
     assert bodies == [b"/later/1", b"/asgi", b"/later/2", b"/end"]
+
+
+NOW = raw("GET", "/now/1", last=False)
+BEHIND = {
+    "others": (raw("GET", "/now/2", last=False) + raw("GET", "/asgi", last=False) + raw("GET", "/now/3"), [200] * 3),
+    "the last one": (raw("GET", "/now/2"), [200]),
+    "what is no request": (b"garbage\r\n\r\n", [400]),
+    "too large a head": (raw("GET", "/now/2", "x: " + "y" * 40_000), [431]),
+    "a defect": (raw("GET", "/fails"), [500]),
+}
+
+
+@pytest.mark.parametrize(("sent", "statuses"), BEHIND.values(), ids=BEHIND)
+async def test_an_answer_goes_out_before_whatever_comes_behind_it(sent: bytes, statuses: list[int]) -> None:
+    """Also when that ends the connection."""
+    async with serving(Slow(), log_level="critical") as port:
+        answer = await said(port, NOW + sent)
+    assert [int(status) for status in re.findall(rb"HTTP/1\.1 ([0-9]{3})", answer)] == [200, *statuses]
+    bodies = re.findall(rb"\r\n\r\n(/[a-z]+(?:/[0-9])?)", answer)
+    assert bodies == [b"/now/1", b"/now/2", b"/asgi", b"/now/3"][: statuses.count(200) + 1]
+
+
+async def test_what_is_answered_in_one_turn_is_written_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 20 clients whose requests have come, each gets its own answer."""
+    together: list[int] = []
+    before = Outbox.send
+
+    def send(self: Outbox) -> None:
+        together.append(len(self._waiting))
+        before(self)
+
+    monkeypatch.setattr(Outbox, "send", send)
+    async with serving(Slow()) as port, asyncio.timeout(10):
+        pairs = [await asyncio.open_connection("127.0.0.1", port) for _ in range(20)]
+        await asyncio.sleep(0.05)
+        for n, (_, writer) in enumerate(pairs):
+            writer.write(raw("GET", f"/now/{n}", last=False))
+        for n, (reader, writer) in enumerate(pairs):
+            assert (await reader.readuntil(b"/now/%d" % n)).startswith(b"HTTP/1.1 200")
+            writer.close()
+    assert together == [20]
 
 
 async def test_a_client_that_is_gone_before_its_answer_harms_nobody() -> None:

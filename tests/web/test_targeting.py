@@ -47,6 +47,8 @@ CONFLICT = [
     ("conflict", "CONFLICT"),
     ("conflict", "\u3000conflict\u00a0"),
     ("conflict", "con\u200bflict"),
+    ("conflict", "con\u0000flict"),
+    ("conflict", "con\u0007flict"),
     ("conflict", "conflict\ufe0f"),
     ("conflict", "con\u3164flict"),
     ("Conflict", "conflict"),
