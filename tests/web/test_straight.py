@@ -13,7 +13,8 @@ from starlette.types import Receive, Scope, Send
 
 from adserve.app import create_app
 from adserve.web.delivery import Delivery
-from adserve.web.protocol import LATER, Later, Outbox, Write
+from adserve.web.outbox import Outbox
+from adserve.web.protocol import LATER, Later, Write
 from tests.conftest import BROWSER, Api
 from tests.faults import Proxy
 from tests.flows.conftest import faulty as faulty
