@@ -52,6 +52,7 @@ ARROWS: dict[str, frozenset[str]] = {
     "http": frozenset({"errors", "web"}),
     "logs": frozenset(),
     "serving": _WEB | {"settings", "wiring", "app", "http", "metrics", "logs"},
+    "mounted": _WEB | {"settings", "app", "serving", "metrics", "wiring", "logs", "contrib"},
     "supervisor": frozenset({"settings", "http", "serving", "metrics", "store", "errors"}),
     "demo": _TOP | {"demo"},
     "bench": _TOP | {"bench"},
@@ -65,7 +66,7 @@ ARROWS: dict[str, frozenset[str]] = {
 HOMES = {
     "redis": frozenset({"store"}),
     "valkey": frozenset({"store"}),
-    "starlette": frozenset({"web", "app", "serving", "contrib", "demo", "bench"}),
+    "starlette": frozenset({"web", "app", "serving", "mounted", "contrib", "demo", "bench"}),
 }
 """A library to the parts that may import it. `serving` names Starlette's types, `bench` measures against it."""
 
