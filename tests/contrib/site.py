@@ -17,6 +17,7 @@ class Site(ThreadingHTTPServer):
     """Answers like the delivery routes, and remembers what it was asked and over how many connections."""
 
     daemon_threads = True
+    request_queue_size = 100
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
