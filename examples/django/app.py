@@ -9,9 +9,10 @@ from django.http import HttpResponse
 from django.template import engines
 from django.urls import path
 
+SLOTS_URL = os.environ.get("SLOTS_URL", "http://127.0.0.1:8000")
 settings.configure(
     INSTALLED_APPS=["adserve.contrib.django"],
-    ADSERVE={"BASE_URL": os.environ.get("SLOTS_URL", "http://127.0.0.1:8000"), "SITE": "news"},
+    ADSERVE={"BASE_URL": SLOTS_URL, "SITE": "news"},
     TEMPLATES=[
         {
             "BACKEND": "django.template.backends.django.DjangoTemplates",
@@ -28,11 +29,12 @@ PAGE = """{% load slots %}<!doctype html>
 {% slot "top" labels="lake" size="728x90" %}
 <a href="/letter">Our letter</a>
 {% endslot %}
+<script async src="{{ slots_url }}/slots.js" data-site="news"></script>
 """
 
 
 def front(request):
-    return HttpResponse(engines["django"].from_string(PAGE).render({}, request))
+    return HttpResponse(engines["django"].from_string(PAGE).render({"slots_url": SLOTS_URL}, request))
 
 
 urlpatterns = [path("", front)]

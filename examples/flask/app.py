@@ -6,8 +6,9 @@ from flask import Flask, render_template_string
 
 from adserve.contrib.flask import Slots
 
+SLOTS_URL = os.environ.get("SLOTS_URL", "http://127.0.0.1:8000")
 app = Flask(__name__)
-app.config["ADSERVE_BASE_URL"] = os.environ.get("SLOTS_URL", "http://127.0.0.1:8000")
+app.config["ADSERVE_BASE_URL"] = SLOTS_URL
 app.config["ADSERVE_SITE"] = "news"
 Slots(app)
 
@@ -17,9 +18,10 @@ PAGE = """<!doctype html>
 {% slot "top", labels=["lake"], size="728x90" %}
 <a href="/letter">Our letter</a>
 {% endslot %}
+<script async src="{{ slots_url }}/slots.js" data-site="news"></script>
 """
 
 
 @app.get("/")
 def front():
-    return render_template_string(PAGE)
+    return render_template_string(PAGE, slots_url=SLOTS_URL)

@@ -7,14 +7,17 @@ from jinja2 import Environment
 
 from adserve.contrib.jinja2 import install
 
+SLOTS_URL = os.environ.get("SLOTS_URL", "http://127.0.0.1:8000")
 env = Environment(autoescape=True)
-install(env, base_url=os.environ.get("SLOTS_URL", "http://127.0.0.1:8000"), site="news")
+env.globals["slots_url"] = SLOTS_URL
+install(env, base_url=SLOTS_URL, site="news")
 page = env.from_string("""<!doctype html>
 <title>Courier</title>
 <h1>The last ferry</h1>
 {% slot "top", labels=["lake"], headers=headers, address=address, size="728x90" %}
 <a href="/letter">Our letter</a>
 {% endslot %}
+<script async src="{{ slots_url }}/slots.js" data-site="news"></script>
 """)
 
 

@@ -8,6 +8,7 @@ import os
 import shutil
 import socket
 import socketserver
+import ssl
 import subprocess
 import sys
 import threading
@@ -24,6 +25,7 @@ from adserve.contrib.circuit import Circuit
 from adserve.contrib.client import Client, problems_of
 from adserve.contrib.connection import Refused, answer_in
 from tests.contrib.site import LAZY, SNIPPET, Handler, Site, served
+from tests.needs import need
 
 Call = Callable[..., str]
 FORMS = ("slot", "aslot")
@@ -242,6 +244,45 @@ async def _within(client: Client, release: threading.Event) -> None:
 def test_a_name_is_looked_up(server: Site, form: str) -> None:
     client = Client(server.url.replace("127.0.0.1", "localhost"), "news", timeout_s=5)
     assert call(client, form, "top") == SNIPPET
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One that nobody has signed, with its key in the same file."""
+    path = tmp_path_factory.mktemp("tls") / "both.pem"
+    words = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost"
+    names = ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+    run = [need("openssl", package="openssl"), *words.split(), *names, "-keyout", str(path), "-out", f"{path}.crt"]
+    subprocess.run(run, check=True, capture_output=True, timeout=60)
+    path.write_text(path.read_text() + Path(f"{path}.crt").read_text())
+    return path
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+def test_https_is_spoken_to_those_who_prove_who_they_are(
+    form: str, host: str, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over a kept connection too. A certificate that the system does not trust is no server."""
+    with served() as site:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        site.socket = context.wrap_socket(site.socket, server_side=True)
+        url = site.url.replace("http://127.0.0.1", f"https://{host}")
+        assert call(Client(url, "news", timeout_s=5), form, "top") == '<div data-slot="top"></div>'
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        client = Client(url, "news", timeout_s=5)
+        assert [call(client, form, "top") for _ in range(3)] == [SNIPPET] * 3
+        assert len(site.asked) == 3
+        assert len(site.peers) == 1
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_handshake_that_never_ends_costs_the_time_limit(form: str) -> None:
+    with raw(b"\x16\x03\x03", hold=True) as server:
+        url, began = server.url.replace("http:", "https:"), time.monotonic()
+        assert call(Client(url, "news", timeout_s=0.1), form, "top") == '<div data-slot="top"></div>'
+        assert time.monotonic() - began < 5
 
 
 # ---- the circuit
