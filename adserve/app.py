@@ -8,7 +8,6 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute
-from starlette.types import ASGIApp
 
 from adserve.metrics.publisher import Publisher
 from adserve.store.limits import Allowance, Limiter
@@ -26,9 +25,10 @@ def create_app(
     extra: Sequence[BaseRoute] = (),
     warnings: tuple[str, ...] = (),
     publisher: Publisher | None = None,
-) -> ASGIApp:
+    mounted: bool = False,
+) -> Delivery:
     """Delivery in front, then the public routes, the management API and `extra` (the demo). `publisher`: of this
-    worker among others."""
+    worker among others. `mounted`: within another application, whose host's transport is not ours to say."""
     publisher = publisher or Publisher.alone()
     publisher.begin(running)
     health = Health(
@@ -47,7 +47,7 @@ def create_app(
         exception_handlers={Exception: _failed},
     )
     router.router.redirect_slashes = False  # it would send callers to whatever host they named
-    https = (running.settings.public_url or "").startswith("https://")
+    https = not mounted and (running.settings.public_url or "").startswith("https://")
     return Delivery(running.worker, SafeHeaders(router, https=https), running.services.accounts.known)
 
 

@@ -225,8 +225,10 @@ class Settings:
         return dict(self.texts)
 
 
-def load(flags: Mapping[str, Any], environment: Mapping[str, str], file: Path = Path("adserve.toml")) -> Settings:
-    """The settings of this start. SettingsError with everything that is wrong."""
+def load(
+    flags: Mapping[str, Any], environment: Mapping[str, str], file: Path = Path("adserve.toml"), *, source: str = "flag"
+) -> Settings:
+    """The settings of this start. SettingsError with everything that is wrong, in which flags are called `source`."""
     problems: list[str] = []
     given: dict[str, tuple[str, str]] = {}
     known = {setting.name: setting for setting in SETTINGS}
@@ -251,17 +253,17 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str], file: Path = 
             given[variables[name]] = (value, "environment")
         elif name.startswith(ALL) and name not in variables and name not in TESTING:
             problems.append(f"{name} is no setting{nearest(name, variables, ALL)}")
-    given.update({name: (str(value), "flag") for name, value in flags.items() if value is not None})
+    given.update({name: (str(value), source) for name, value in flags.items() if value is not None})
     values: dict[str, Any] = {}
     for setting in SETTINGS:
-        text, source = given.get(setting.name, (setting.default, "default"))
+        text, said = given.get(setting.name, (setting.default, "default"))
         if text is None:
             values[setting.name] = None
             continue
         try:
             values[setting.name] = setting.parse(text)
         except ValueError as problem:
-            problems.append(f"{setting.env} ({source}): {problem}")
+            problems.append(f"{setting.env} ({said}): {problem}")
     if "secret" in given and "secret_file" in given:
         problems.append("ADSERVE_SECRET and ADSERVE_SECRET_FILE are both set: keep one")
     if values["secret_file"] is not None:

@@ -49,6 +49,12 @@ class Ask(Struct, frozen=True, gc=False):
         return cls(scope["method"], scope["query_string"], merged(scope["headers"]), peer, caller)
 
 
+def path_below(scope: Scope) -> str:
+    """The path of a request, below that of the application in which the service may be mounted."""
+    root, path = scope.get("root_path", ""), scope["path"]
+    return path[len(root) :] if root and path.startswith(f"{root}/") else str(path)
+
+
 def is_loopback(host: str) -> bool:
     """Whether a host to listen on is reached from this machine only."""
     return host == "::1" or _LOOPBACK.match(host) is not None

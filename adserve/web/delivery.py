@@ -25,7 +25,7 @@ from adserve.flows.page import places_after, serve_page, serve_several
 from adserve.flows.serve import Empty, Filled, Reader, serve_slot, sight_of
 from adserve.flows.worker import Worker
 from adserve.web.answers import COMMON, HTML, TEXT, Answer, Head, Waiting, on_the_wire
-from adserve.web.client import Ask, reader_of
+from adserve.web.client import Ask, path_below, reader_of
 from adserve.web.events import Events
 from adserve.web.parameters import Query, parameters, text
 from adserve.web.protocol import FAILED, LATER, Later, Write
@@ -99,7 +99,7 @@ class Delivery:
         return None if answer is None else on_the_wire(answer)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        found = route_of(scope["path"]) if scope["type"] == "http" else None
+        found = route_of(path_below(scope)) if scope["type"] == "http" else None
         if found is None:
             await self.app(scope, receive, send)
             return

@@ -16,6 +16,7 @@ from adserve import __version__
 from adserve.flows.worker import Worker
 from adserve.store.client import REPLY_ERRORS
 from adserve.store.media import MediaStore, digest_of
+from adserve.web.client import path_below
 
 TAG = (Path(__file__).parent / "static" / "slots.js").read_bytes()
 _FILE = re.compile(r"[0-9a-f]{16,64}\.(png|jpg|gif|webp|avif)\Z")
@@ -89,7 +90,7 @@ class Public:
 
     async def described(self, request: Request) -> Response:
         """The description of the interface stands with the management API."""
-        return RedirectResponse(f"/api/v1{request.url.path}", 307)
+        return RedirectResponse(f"{request.scope.get('root_path', '')}/api/v1{path_below(request.scope)}", 307)
 
     async def metrics(self, _: Request) -> Response:
         """The figures of all workers, whichever of them answers."""

@@ -31,14 +31,31 @@ OURS = {"web/templates/api.html.j2": ("style",)}
 """What of a template stands in `<style>` or `<script>` and is a file of ours."""
 
 ALLOWED = {
-    "adserve/contrib/jinja2.py": ["Markup(answer)", "Markup(decision.get('html') or '')"],
+    "adserve/contrib/client.py": ["Html(answer)"],
+    "adserve/contrib/markup.py": [
+        "Html(value.__html__())",
+        "Html(str(value).translate(_ESCAPES))",
+        """Html(f"<div{stated}>{(f'<template>{own}</template>' if own else '')}</div>")""",
+        """f"<div{stated}>{(f'<template>{own}</template>' if own else '')}</div>\"""",
+        "f'<template>{own}</template>'",
+        "Html(html)",
+        "Html(html + _PIXEL.format(escape(impression), _LAZY if _LAZY in html else ''))",
+    ],
+    "adserve/contrib/django/templatetags/slots.py": ["mark_safe(self.nodelist.render(context))", "mark_safe(answer)"],
+    "adserve/contrib/jinja2.py": [
+        "Markup(self.client.slot(name, **context))",
+        "Markup(await self.client.aslot(name, **context))",
+        "Markup(body)",
+        "Markup(answer or without(name, answer, own))",
+        "Markup(html)",
+    ],
     "adserve/snippet.py": [
         """f'<img src="{url}" width="1" height="1" alt="" aria-hidden="true" '"""
         """'style="position:absolute;width:1px;height:1px;border:0">'""",
     ],
 }
-"""By module, what is taken for HTML as it is: what our own server has rendered and escaped, and an address of ours,
-which is plain ASCII without quotes."""
+"""By module, what is taken for HTML as it is: what our own server has rendered and escaped, what a page's own template
+has, an element around values that are escaped, and an address of ours, which is plain ASCII without quotes."""
 URLS = {"click", "base"}
 """What may begin the value of an attribute that is an address: addresses of ours."""
 STYLED = {"width", "widest", "lines"}
@@ -224,7 +241,7 @@ def faults_of_module(short: str, source: str) -> list[str]:
             name = ast.unparse(node.func)
             last = name.rpartition(".")[2]
             constant = bool(node.args) and all(isinstance(one, ast.Constant) for one in node.args)
-            if last in ("Markup", "mark_safe", "format_html", "SafeString"):
+            if last in ("Markup", "Html", "mark_safe", "format_html", "SafeString"):
                 if not (constant or _is_allowed(short, node)):
                     faults.append(f"markup, {said}")
             elif last in ("from_string", "compile_expression", "Template", "NativeEnvironment", "format_map"):
@@ -293,7 +310,8 @@ def test_no_module_takes_text_for_a_template_a_format_or_a_program() -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        "Markup(title)", "markupsafe.Markup(f'{title}</b>')", "mark_safe(title)", "env.from_string(title)",
+        "Markup(title)", "markupsafe.Markup(f'{title}</b>')", "mark_safe(title)", "Html(title)",
+        "env.from_string(title)",
         "jinja2.Template(title)", "Environment()", "Environment(autoescape=select_autoescape())",
         "Environment(autoescape=False)", "title.format(1)", "(title + 'x').format_map({})", "title % (1, 2)",
         "title % {'a': 1}", "log.info(title)", "logging.error(f'no {title}')", "log.warning()", "eval(title)",

@@ -2,102 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import socket
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 import pytest
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from adserve.contrib.jinja2 import Slots, install
-
-SNIPPET = '<div class="slot-unit" data-decision="d1"><a href="/c/t"><img src="/m/x.png" alt="R&amp;D"></a></div>'
-LAZY = SNIPPET.replace("<img ", '<img loading="lazy" ')
-
-
-class Site(ThreadingHTTPServer):
-    """Answers like the delivery routes, and remembers what it was asked and over how many connections."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.asked: list[tuple[str, Mapping[str, str]]] = []
-        self.peers: set[object] = set()
-        self.broken = False
-        self.release = threading.Event()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-    def query(self) -> dict[str, list[str]]:
-        return parse_qs(urlsplit(self.asked[-1][0]).query)
-
-
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: Site
-
-    def do_GET(self) -> None:
-        self.server.asked.append((self.path, dict(self.headers)))
-        self.server.peers.add(self.client_address)
-        path = urlsplit(self.path).path
-        if path.endswith("/silent"):
-            self.server.release.wait(5)
-        elif path.endswith("/drip"):
-            self._drip()
-        elif path.startswith("/v1/pages/"):
-            self._page()
-        else:
-            self._reply("" if path.endswith("/empty") else SNIPPET)
-
-    def _page(self) -> None:
-        decisions = {
-            "top": {"filled": True, "html": SNIPPET, "impression_url": 'http://s/e/i/T"><b>&x'},
-            "sidebar": {"filled": True, "html": LAZY, "impression_url": "http://s/e/i/U"},
-            "footer": {"filled": False, "html": ""},
-            "nosuch": {"filled": False, "error": "unknown_slot"},
-        }
-        kept: dict[str, dict[str, object]] = {"text": {"seen": "kept"}, "number": {"seen": 7}}
-        seen = kept.get(self.server.query().get("lang", [""])[0], {})
-        self._reply(json.dumps({"page_view": "p", "slots": decisions, **seen}))
-
-    def _drip(self) -> None:
-        """One byte each 10 ms: every single read is quick, the whole is not."""
-        self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n")
-        while not self.server.release.wait(0.01):
-            self.wfile.write(b"x")
-
-    def _reply(self, text: str) -> None:
-        body = text.encode()
-        self.send_response(500 if self.server.broken else 200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
+from tests.contrib.site import LAZY, SNIPPET, Handler, Site, served
 
 
 @pytest.fixture
 def server() -> Iterator[Site]:
-    site = Site()
-    site.handle_error = lambda *_: None  # type: ignore[method-assign]  # clients that gave up are the point
-    thread = threading.Thread(target=site.serve_forever, args=(0.01,))
-    thread.start()
-    yield site
-    site.release.set()
-    site.shutdown()
-    thread.join()
-    site.server_close()
+    with served() as site:
+        yield site
 
 
 @pytest.fixture
@@ -145,7 +68,7 @@ def test_a_fallback_goes_into_the_tag_s_element_when_the_server_is_away(server: 
     slots = slots_of(env, server)
     assert slots.slot("top", fallback=OWN) == f'<div data-slot="top"><template>{OWN}</template></div>'
     assert slots.page(["top:2"], fallbacks={"top": "<b>"}, sizes={"top": "728x90"}) == {
-        "top:2": '<div data-slot="top" data-size="728x90"><template>&lt;b&gt;</template></div>'
+        "top:2": '<div data-slot="top" data-size="728x90" style="min-height:108px"><template>&lt;b&gt;</template></div>'
     }
 
 
@@ -164,18 +87,10 @@ def test_a_connection_that_the_server_closed_is_made_anew(env: Environment) -> N
             super()._reply(text)
             self.close_connection = True  # without having announced it
 
-    site = Site()
-    site.RequestHandlerClass = ClosesAfterEach
-    thread = threading.Thread(target=site.serve_forever, args=(0.01,))
-    thread.start()
-    try:
+    with served(ClosesAfterEach) as site:
         slots = slots_of(env, site)
         assert [slots.slot("top") for _ in range(5)] == [SNIPPET] * 5
         assert len(site.asked) == len(site.peers) == 5
-    finally:
-        site.shutdown()
-        thread.join()
-        site.server_close()
 
 
 @pytest.mark.parametrize("name", ["silent", "drip"])
@@ -185,7 +100,7 @@ def test_a_slow_server_costs_no_more_than_the_timeout(server: Site, env: Environ
     began = time.monotonic()
     filled = slots.slot(name, size="728x90")
     took_s = time.monotonic() - began
-    assert filled == f'<div data-slot="{name}" data-size="728x90"></div>'
+    assert filled == f'<div data-slot="{name}" data-size="728x90" style="min-height:108px"></div>'
     assert 0.07 <= took_s < 1
 
 
@@ -196,7 +111,7 @@ def test_without_a_server_the_page_has_the_tags_elements(env: Environment) -> No
     slots = install(env, base_url=f"http://127.0.0.1:{port}", site="news")
     assert slots.slot("top") == '<div data-slot="top"></div>'
     assert slots.page(["top", "below-post:2"], sizes={"top": "728x90"}) == {
-        "top": '<div data-slot="top" data-size="728x90"></div>',
+        "top": '<div data-slot="top" data-size="728x90" style="min-height:108px"></div>',
         "below-post:2": '<div data-slot="below-post"></div>',
     }
     assert slots.page() == {}
@@ -317,7 +232,7 @@ def test_nonsense_instead_of_a_page_is_no_answer(env: Environment, answer: str) 
     assert slots.page(["top"]) == {"top": '<div data-slot="top"></div>'}
 
 
-async def test_async_templates_wait_in_a_thread(server: Site) -> None:
+async def test_async_templates_get_the_same(server: Site) -> None:
     """`aslot` and `apage` answer the same without holding up the loop."""
     env = Environment(autoescape=True, enable_async=True)
     slots = slots_of(env, server)
@@ -332,13 +247,13 @@ def test_a_wrong_origin_fails_at_start(env: Environment, base_url: str) -> None:
         install(env, base_url=base_url, site="news")
 
 
-def test_the_sites_name_is_one_path_segment(env: Environment) -> None:
-    """And a `base_url` may have a path of its own."""
+def test_the_server_may_have_a_path_of_its_own(env: Environment) -> None:
+    """As behind a proxy, or mounted in another application."""
     urls: list[str] = []
 
     def fetch(url: str, _: Mapping[str, str]) -> str:
         urls.append(url)
         return ""
 
-    install(env, base_url="https://serve.example/a/", site="ne/ws?", fetch=fetch).slot("top")
-    assert urls == ["https://serve.example/a/v1/slots/ne%2Fws%3F/top"]
+    install(env, base_url="https://serve.example/a/", site="news", fetch=fetch).slot("top")
+    assert urls == ["https://serve.example/a/v1/slots/news/top"]

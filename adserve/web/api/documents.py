@@ -1,7 +1,8 @@
 """The description of the interface as two answers: OpenAPI for programs, a page for people.
 
-Both are made once, at the first call, of the routes alone: no store, no setting and no caller is in them. The page is
-one file without scripts and without anything from elsewhere, so it works offline and under the strictest policy.
+Both are made once, at the first call, of the routes and the path at which these begin: no store, no setting and no
+caller is in them. The page is one file without scripts and without anything from elsewhere, so it works offline and
+under the strictest policy.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from adserve.web.api.reading import Reading
 from adserve.web.headers import HEADERS
 
 Routes = Callable[[], Sequence[Described]]
+MOST_ROOTS = 8
+"""Paths at which one process answers; a mount may have a parameter in its path."""
 TEMPLATES = Path(__file__).parents[1] / "templates"
 STYLE = (TEMPLATES / "api.css").read_text("utf-8")
 _HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
@@ -40,11 +43,11 @@ templates = Environment(
 
 
 def openapi(routes: Routes) -> Endpoint:
-    made = cache(lambda: msgspec.json.encode(document(routes())))
+    made = lru_cache(MOST_ROOTS)(lambda root: msgspec.json.encode(document(routes(), root)))
 
     @answers(200, gives={JSON: "Description"})
-    async def endpoint(_: Any) -> Response:
-        return Response(made(), 200, HEADERS, JSON)
+    async def endpoint(call: Any) -> Response:
+        return Response(made(call.request.scope.get("root_path", "")), 200, HEADERS, JSON)
 
     return endpoint
 

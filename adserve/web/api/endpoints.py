@@ -170,7 +170,7 @@ async def upload(call: Call) -> Response:
         fields, data = await bodies.as_form(call.request, call.body)
     else:
         fields, data = call.json(), None
-    services, actor = call.services, call.account.id
+    services, actor, root = call.services, call.account.id, call.request.scope.get("root_path", "")
 
     async def make(making: Making) -> Response:
         made = await submit.find_creative(services, making.id) if making.again else None
@@ -180,7 +180,7 @@ async def upload(call: Call) -> Response:
         if call.query.get("approve") == "true" and made.version == 1:
             seen = Match(etag(made.version))  # what came in after it is approved by nobody
             made = await review.move(services, made.id, "approve", actor=actor, match=seen)
-        return await shown(call, made, 201, Location=f"/api/v1/creatives/{made.id}")
+        return await shown(call, made, 201, Location=f"{root}/api/v1/creatives/{made.id}")
 
     said = [fields, None if data is None else hashlib.sha256(data).hexdigest()]
     return await once(call.request, services, call.account, said, submit.creative_id(), make)

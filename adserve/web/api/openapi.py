@@ -57,8 +57,8 @@ class Described(Protocol):
     def roles(self) -> frozenset[str]: ...
 
 
-def document(routes: Sequence[Described]) -> dict[str, Any]:
-    """The whole description."""
+def document(routes: Sequence[Described], root: str = "") -> dict[str, Any]:
+    """The whole description, of a service whose paths begin at `root`."""
     paths: dict[str, Any] = {}
     for route in routes:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
@@ -68,7 +68,7 @@ def document(routes: Sequence[Described]) -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {"title": "adserve", "version": "v1", "description": ABOUT, "license": _LICENCE},
-        "servers": [{"url": "/"}],
+        "servers": [{"url": root or "/"}],
         "security": [{"key": []}],
         "tags": [{"name": name} for name in tags],
         "paths": paths,
