@@ -6,6 +6,7 @@ import csv
 import html
 import io
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -244,7 +245,7 @@ async def test_the_demo_s_pages_show_names_as_text(api: Api, text: str) -> None:
 ECHOES = ("\"><script>xss</script>'-alert(1)-'", "\\u003cscript\\u003exss\nSet-Cookie: xss=1")
 
 
-OWN_TAG = b'<script async src="http://localhost:8000/slots.js" data-site="news"></script>'
+OWN_TAG = re.compile(rb'<script async src="http://[a-z0-9.]+:8000/slots\.js" data-site="news"></script>')
 """At the end of a frame's document."""
 
 
@@ -256,7 +257,7 @@ async def test_no_answer_repeats_markup_of_a_request(world: World) -> None:
     async with promises(world):
         for probe, answer in zip(probes, await world.walk(probe.request for probe in probes), strict=True):
             check(answer, probe)
-            body = answer.body.replace(OWN_TAG, b"")
+            body = OWN_TAG.sub(b"", answer.body)
             assert b"<script" not in body, probe
             said = answer.head.encode() + (b"" if "json" in (answer.header("content-type") or "") else body)
             for part in (b"<script", b"alert(1)", b"u003cscript", b"xss"):
