@@ -13,7 +13,9 @@ from adserve.metrics.publisher import Publisher
 from adserve.store.limits import Allowance, Limiter
 from adserve.web.api.throttle import Throttle
 from adserve.web.delivery import Delivery
+from adserve.web.frames import Frames
 from adserve.web.headers import SafeHeaders
+from adserve.web.pairs import Pairs
 from adserve.web.public import Health, Public
 from adserve.web.routes import build_api
 from adserve.wiring import Running
@@ -41,14 +43,19 @@ def create_app(
         Allowance(settings.api_rate, settings.api_burst),
         Allowance(settings.api_rate_without_key, settings.api_burst_without_key),
     )
+    known = running.services.accounts.known
+    frames = Frames(running.worker, lambda ask, name: delivery.slot(ask, name))
+    pairs = Pairs(running.worker, services.media)
     public = Public(running.worker, services.media, health, publisher.page)
+    api = build_api(services, running.worker.figures, throttle)
     router = Starlette(
-        routes=[*public.routes(), *extra, *build_api(services, running.worker.figures, throttle)],
+        routes=[*public.routes(), *frames.routes(known), *pairs.routes(known), *extra, *api],
         exception_handlers={Exception: _failed},
     )
     router.router.redirect_slashes = False  # it would send callers to whatever host they named
     https = not mounted and (running.settings.public_url or "").startswith("https://")
-    return Delivery(running.worker, SafeHeaders(router, https=https), running.services.accounts.known)
+    delivery = Delivery(running.worker, SafeHeaders(router, https=https), known)
+    return delivery
 
 
 async def _failed(_: Request, __: Exception) -> Response:

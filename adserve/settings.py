@@ -173,6 +173,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("click_lifetime_s", "86400", _number(1, 604_800), "seconds in which a click is in time"),
     Setting("allowance_s", "60", _number(5, 600), "seconds for which a worker takes what goals and caps allow"),
     Setting("keep_quarters_days", "35", _number(3, 3650), "days for which quarter-hours are kept"),
+    Setting("pairs_days", "30", _number(1, 400), "days for which a keyed pair keeps what it got"),
+    Setting("pairs_an_hour", "20000", _number(0, 10_000_000), "new keyed pairs that are remembered an hour of a site"),
     Setting("stale_limit_s", "3600", _number(0, 604_800), "seconds a worker serves its copy without the store"),
     Setting("max_upload_bytes", "5000000", _number(1000, 50_000_000), "largest file that is taken"),
     Setting("spool_max_bytes", "256000000", _number(0, 100_000_000_000), "bytes that the spool may hold; 0: none"),
@@ -208,6 +210,8 @@ class Settings:
     click_lifetime_s: int
     allowance_s: int
     keep_quarters_days: int
+    pairs_days: int
+    pairs_an_hour: int
     stale_limit_s: int
     max_upload_bytes: int
     spool_max_bytes: int

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from adserve.core.catalog import Snippet
+from adserve.core.catalog import Framed, Snippet
 from adserve.core.model import Content, Slot
 
-_HOLES = {"decision": "\ue000", "view": "\ue001", "click": "\ue002", "base": "\ue003"}
-_CUT = re.compile("([\ue000-\ue003])")
+_HOLES = {"decision": "\ue000", "view": "\ue001", "click": "\ue002", "base": "\ue003", "frame": "\ue004"}
+_CUT = re.compile("([\ue000-\ue004])")
 
 TEXT_LINE_PX, TEXT_FRAME_PX = 18, 18
 """The height of a line, and of padding and border together, as `text.html.j2` has them."""
@@ -32,7 +32,8 @@ templates = Environment(
 
 
 def compile_snippet(kind: str, content: Content, slot: Slot) -> Snippet:
-    """The snippet of one approved revision in one slot. That of a `passback` is empty: the page has its own.
+    """The snippet of one approved revision in one slot. That of a `passback` is empty: the page has its own; that
+    of `html` is a frame, and nothing of the markup is in it.
 
     A text takes no more room than the slot's pictures: it is as wide as the widest, and what does not fit
     the height of the tallest ends in an ellipsis. Not chosen: growing with its words, which would push the
@@ -60,7 +61,7 @@ def compile_snippet(kind: str, content: Content, slot: Slot) -> Snippet:
     )
     pieces = _CUT.split(html)
     holes = tuple(ord(hole) - 0xE000 for hole in pieces[1::2])
-    return Snippet(tuple(pieces), holes)
+    return (Framed if kind == "html" else Snippet)(tuple(pieces), holes)
 
 
 def _plain(text: str) -> str:

@@ -39,6 +39,8 @@ from adserve.store.grants import Grants
 from adserve.store.keys import Keys
 from adserve.store.ledger import Ledger
 from adserve.store.media import MediaStore
+from adserve.store.pairs import TIMEOUT_S as PAIRS_TIMEOUT_S
+from adserve.store.pairs import Pairs
 from adserve.store.replay import Replay
 from adserve.store.schema import check
 from adserve.store.spaces import Spaces
@@ -102,6 +104,10 @@ async def running(
         stack.push_async_callback(brief.aclose)
         worker.frequencies = Frequencies(brief, keys, ledger.breaker.refuses, clock)
         stack.push_async_callback(worker.frequencies.close)
+        quick = connect(store_url, timeout_s=PAIRS_TIMEOUT_S, connections=4)
+        stack.push_async_callback(quick.aclose)
+        keep_s = settings.pairs_days * 86_400
+        worker.pairs = Pairs(quick, keys, ledger.breaker.refuses, keep_s=keep_s, an_hour=settings.pairs_an_hour)
         allowing = Allowing(worker.allowances, Grants(hot, keys), clock, ledger.breaker.refuses)
         stack.push_async_callback(allowing.close)
         services = _services(settings, client, keys, clock, refresh)

@@ -8,7 +8,7 @@ import click
 
 from adserve.cli.options import as_json, read_bytes, shared, show, table, with_services
 from adserve.core.access import OPERATOR, ROLES, SCOPES
-from adserve.core.model import State
+from adserve.core.model import Size, State
 from adserve.flows import manage, review, submit
 from adserve.flows.keys import create_key
 from adserve.flows.services import Services
@@ -32,13 +32,20 @@ def creative() -> None:
 @click.option("--alt", default="", help="what the picture says, for readers who do not see it")
 @click.option("--title", help="for a text creative")
 @click.option("--body", help="for a text creative")
+@click.option("--size", help="for an html creative, as 300x250")
 @click.option("--weight", default=1)
 @click.option("--approve", is_flag=True, help="approve it at once")
 def add(json_: bool, campaign: str, file: str | None, approve: bool, **fields: Any) -> None:
-    """Add a creative to CAMPAIGN: an image FILE, or text with --title."""
+    """Add a creative to CAMPAIGN: an image FILE, markup (a FILE that ends in .html) with --size, or text with
+    --title."""
     flags = {name: fields.pop(name) for name in ("data_dir", "redis_url")}
     body = {name: value for name, value in fields.items() if value not in (None, "")}
     data = read_bytes(file) if file else None
+    if file and data is not None and file.lower().endswith((".html", ".htm")):
+        body |= {"kind": "html", "html": _markup(file, data)}
+        data = None
+    if size := body.pop("size", None):
+        body |= dict(zip(("width", "height"), _sides(size), strict=True))
 
     async def work(services: Services, _: Settings) -> Any:
         made = await submit.submit(services, campaign, body, data, actor=OPERATOR.id)
@@ -47,6 +54,21 @@ def add(json_: bool, campaign: str, file: str | None, approve: bool, **fields: A
         return await manage.public(services, made)
 
     show(with_services(flags, work), json_, lambda one: table([one], _COLUMNS))
+
+
+def _markup(file: str, data: bytes) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise click.UsageError(f"{file} is no UTF-8") from None
+
+
+def _sides(text: str) -> tuple[int, int]:
+    try:
+        size = Size.parse(text)
+    except ValueError as problem:
+        raise click.UsageError(f"--size: {problem}") from None
+    return size.width, size.height
 
 
 @creative.command("list")

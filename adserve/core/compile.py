@@ -304,7 +304,8 @@ def fits(creative: Creative, content: Content, slot: Slot) -> bool:
     """Whether what has a size has one of the slot's, and is light enough for it."""
     if creative.kind == "text" or (creative.kind == "passback" and not content.width):
         return True
-    light = content.media is None or content.media.bytes <= slot.max_kb * 1000
+    weight_bytes = content.media.bytes if content.media is not None else len(content.html.encode())
+    light = weight_bytes <= slot.max_kb * 1000
     return light and f"{content.width}x{content.height}" in slot.sizes
 
 

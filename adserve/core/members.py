@@ -10,7 +10,17 @@ from adserve.core import goals, target_checks
 from adserve.core import validate as v
 from adserve.core.access import ROLES, SCOPES
 from adserve.core.form import Field, Fields, fields_of
-from adserve.core.model import MAX_SIDE, MAX_WEIGHT, Advertiser, Campaign, Creative, CreativeKind, Site, Slot
+from adserve.core.model import (
+    MAX_MARKUP,
+    MAX_SIDE,
+    MAX_WEIGHT,
+    Advertiser,
+    Campaign,
+    Creative,
+    CreativeKind,
+    Site,
+    Slot,
+)
 
 _NAME = v.text(200).noted("What reports and people call it.", examples=["Spring"])
 _STATE = v.one_of("active", "paused", "archived").noted("Only what is active serves.")
@@ -80,16 +90,26 @@ FREE: Fields = fields_of(
     ends=_ENDS,
 )
 """What may change of a creative without a review."""
-KIND = v.one_of("image", "text", "passback", later=("html",)).noted("What it is.")
+KIND = v.one_of("image", "text", "html", "passback").noted("What it is.")
 _LANDING = v.landing.noted("Where a click leads: public http or https. Macros in the query are filled.")
 _ALT = v.text(300).noted("What a picture says, in words.", examples=["A red shoe"])
 _TITLE = v.text(120).noted("The first line of a text.", examples=["Red shoes"])
 _BODY = Field(v.text(500, empty=True).noted("What a text says below its title."), "")
-_SIDE = Field(v.whole(1, MAX_SIDE).noted("CSS pixels. Of a passback alone: the slots that it is for."), 0)
+_SIDE = v.whole(1, MAX_SIDE).noted("CSS pixels, a size of the slots: of html its own, of a passback what it is for.")
+_HTML = v.markup(MAX_MARKUP).noted(
+    "Markup for a sandboxed frame. `{click}` and `{random}` in it are filled.",
+    examples=['<a href="{click}" target="_blank">Red shoes</a>'],
+)
 CONTENT: dict[CreativeKind, Fields] = {
     "image": {"click_url": Field(_LANDING, "", required=True), "alt": Field(_ALT, "", required=True)},
     "text": {"click_url": Field(_LANDING, "", required=True), "title": Field(_TITLE, "", required=True), "body": _BODY},
-    "passback": {"width": _SIDE, "height": _SIDE},
+    "html": {
+        "click_url": Field(_LANDING, "", required=True),
+        "html": Field(_HTML, "", required=True),
+        "width": Field(_SIDE, 0, required=True),
+        "height": Field(_SIDE, 0, required=True),
+    },
+    "passback": {"width": Field(_SIDE, 0), "height": Field(_SIDE, 0)},
 }
 """Kind of creative to what a reviewer approves, besides the picture."""
 WORDS: Fields = {name: Field(field.check) for fields in CONTENT.values() for name, field in fields.items()}

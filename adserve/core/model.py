@@ -18,11 +18,13 @@ CampaignId = NewType("CampaignId", str)
 CreativeId = NewType("CreativeId", str)
 
 Kind = Literal["site", "slot", "advertiser", "campaign", "creative"]
-CreativeKind = Literal["image", "text", "passback"]
+CreativeKind = Literal["image", "text", "html", "passback"]
 TIERS = ("sponsor", "standard", "remnant", "house")
 MAX_WEIGHT = 1_000_000
 MAX_SIDE = 4096
 """CSS pixels of a side of a size."""
+MAX_MARKUP = 60_000
+"""Characters of an `html` creative: what a JSON body has room for."""
 Weight = Annotated[int, Meta(ge=0, le=MAX_WEIGHT)]
 Serial = Annotated[int, Meta(ge=0, lt=2**24)]
 """What a token has room for; an object with another one would fail every request that meets it."""
@@ -258,6 +260,8 @@ class Content(Struct, frozen=True, kw_only=True):
     alt: str = ""
     title: str = ""
     body: str = ""
+    html: str = ""
+    """Markup of an `html` creative: data that only the document of its own frame shows, see `adserve.web.frames`."""
     media: Media | None = None
 
 

@@ -22,6 +22,16 @@ class Snippet(Struct, frozen=True, gc=False):
         return "".join(pieces)
 
 
+class Framed(Snippet, frozen=True, gc=False):
+    """One with a hole more: the address of its frame's document, under the token of its click."""
+
+    def fill(self, decision: str, view: str, click: str, base: str) -> str:
+        frame = f"{base}/f/{click.rpartition('/')[2]}"
+        pieces = list(self.parts)
+        pieces[1::2] = _values_of(self.holes)((decision, view, click, base, frame))[:-2]
+        return "".join(pieces)
+
+
 @cache
 def _values_of(holes: tuple[int, ...]) -> Callable[[tuple[str, ...]], tuple[str, ...]]:
     """Takes the values for the holes, and two more: of one alone it would make no tuple."""

@@ -13,7 +13,8 @@ text for each token. The MAC's place says the purpose; a click token is no impre
          15-17   serial of the slot
          18-21   serial of the creative's revision
          22-25   grant (0 = none)
-         26      hash tag of the campaign (4 bits) | flags (4): 1 = the serve was the impression
+         26      hash tag of the campaign (4 bits) | flags (4): 1 = the serve was the impression, 2 = its first event
+                  counts it
 
 72 bits of MAC: an attacker who sends 10,000 guesses a second needs about 7 million years for an
 even chance at one. Not chosen: a generic signer (ten times the time), random ids (need a key each).
@@ -35,6 +36,8 @@ VERSION = 1
 LENGTH, ID_LENGTH = 48, 36
 KINDS = "ivc"
 FLAG_SERVED_COUNTS = 1
+FLAG_PROVEN = 2
+"""A serve of the space that no flush tells of, see `store.spaces`."""
 _PAYLOAD = struct.Struct(">BBBIIIBHIIB")
 _MAC = 9
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")

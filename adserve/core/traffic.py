@@ -105,6 +105,9 @@ class TrafficRules:
         ]
         self._telling = frozenset(name for name, _ in self._prefetch)
         self.internal = tuple(ip_network(text) for text in rules["internal"]["networks"])
+        proxies = rules.get("pairs", {"exact": [], "contains": []})  # a copy of an older file has none
+        self._proxies = {text.lower() for text in proxies["exact"]}
+        self._proxies_contain = tuple(text.lower() for text in proxies["contains"])
         self._crawler = crawler
         self.agent = lru_cache(maxsize=20_000)(self._agent)
 
@@ -116,6 +119,11 @@ class TrafficRules:
         robot = declared or name in self._exact or any(part in name for part in self._contains) or self._crawler(text)
         device = device_of(text, mobile_hint.decode("latin-1"), platform_hint.decode("latin-1"))
         return Agent(device, robot, declared)
+
+    def fetches_for_a_reader(self, user_agent: bytes) -> bool:
+        """Whether a client is an image proxy of a mail service: no robot where a keyed pair's picture is asked for."""
+        name = user_agent.decode("latin-1").strip().lower()
+        return name in self._proxies or any(part in name for part in self._proxies_contain)
 
     def is_prefetch(self, headers: Mapping[bytes, bytes]) -> bool:
         for name, words in self._prefetch:

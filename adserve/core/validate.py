@@ -129,6 +129,27 @@ def text(longest: int, *, empty: bool = False) -> Check[str]:
     return Check(check, {"type": "string", "maxLength": longest, **({} if empty else {"minLength": 1})})
 
 
+def markup(longest: int) -> Check[str]:
+    """Markup as it was sent, trimmed: lines and tabs are fine in it, characters that nobody would see are not."""
+
+    def check(given: Any) -> str:
+        if not isinstance(given, str):
+            raise ValueError("takes text")
+        value = given.strip()
+        if not value:
+            raise ValueError("must not be empty")
+        if len(value) > longest:
+            raise ValueError(f"takes at most {longest} characters")
+        categories = {unicodedata.category(c) for c in set(value) - set("\n\r\t" + _JOINERS)}
+        if categories & {"Cc", "Cs", "Co", "Cn", "Zl", "Zp"}:
+            raise ValueError("holds control or private characters")
+        if "Cf" in categories:
+            raise ValueError("holds invisible or direction characters: write them as references, as &rlm;")
+        return value
+
+    return Check(check, {"type": "string", "minLength": 1, "maxLength": longest})
+
+
 def whole(low: int, high: int) -> Check[int]:
     def check(value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:

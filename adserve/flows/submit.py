@@ -21,15 +21,19 @@ from adserve.flows.services import Services
 from adserve.intake.images import encode_off_loop
 
 WORDS = ("file", "title", "body", "alt", "click_url", "width", "height", "html")
-LATER = {"html": None}
 _SIZE = ("width", "height")
+_MARKUP = {"html": "belongs to html creatives"}
 FOREIGN: dict[CreativeKind, dict[str, str]] = {
     "image": dict.fromkeys(("title", "body"), "belongs to text creatives: what a picture says is its alt")
+    | _MARKUP
     | dict.fromkeys(_SIZE, "is that of the picture itself"),
     "text": {"alt": "belongs to images: a text creative says it in title and body"}
+    | _MARKUP
     | dict.fromkeys(_SIZE, "belongs to pictures: a text takes the room of its slot"),
+    "html": dict.fromkeys(("alt", "title", "body"), "belongs to images and texts: markup says all of it itself"),
     "passback": dict.fromkeys(
-        ("alt", "title", "body", "click_url"), "belongs to what is shown: a passback leaves the slot to the page"
+        ("alt", "title", "body", "html", "click_url"),
+        "belongs to what is shown: a passback leaves the slot to the page",
     ),
 }
 """Content that a kind of creative has not, and why."""
@@ -50,8 +54,8 @@ async def submit(
     assert isinstance(owner, Campaign)  # noqa: S101 - what the store holds under this kind
     if owner.state == "archived":
         raise Conflict("the campaign is archived: take it into use first")
-    form = Form(body, not_supported=LATER)
-    guess: CreativeKind = "image" if data is not None or _means_image(form) else "text"
+    form = Form(body)
+    guess: CreativeKind = "image" if data is not None or _means_image(form) else "html" if form.has("html") else "text"
     kind = form.take("kind", guess, KIND)
     fields = form.read(FREE)
     content, media = await _content(services, form, kind, owner, data, None)
@@ -82,7 +86,7 @@ async def submit(
 async def patch_creative(
     services: Services, id_: str, patch: Any, data: bytes | None = None, *, actor: str, match: Match = ANY
 ) -> Creative:
-    """Merge patch. Content (file, text, alt, click_url, size) makes a new revision that waits for review;
+    """Merge patch. Content (file, text, html, alt, click_url, size) makes a new revision that waits for review;
     name, weight, companions and dates do not."""
     return await again(lambda: _patch_once(services, id_, patch, data, actor, match))
 
@@ -105,11 +109,12 @@ async def _patch_once(
         "alt": content.alt or None,
         "title": content.title or None,
         "body": content.body or None,
+        "html": content.html or None,
     }
-    if before.kind == "passback":
+    if before.kind in ("html", "passback"):
         current |= {"width": content.width or None, "height": content.height or None}
     known = {name: value for name, value in current.items() if value is not None}
-    form = Form({**known, **v.members(patch)}, not_supported=LATER)
+    form = Form({**known, **v.members(patch)})
     fields = form.read(FREE)
     edited, media = await _content(services, form, before.kind, owner, data, content)
     starts_at, ends_at = form.window(fields["starts"], fields["ends"], await _zone(services, owner))
@@ -160,6 +165,8 @@ async def _content(
     content = replace(before or Content(revision=0, serial=0, click_url=""), **form.read(CONTENT[kind]))
     if kind == "passback":
         await _check_size(services, form, owner, content)
+    elif kind == "html":
+        await _check_markup(services, form, owner, content)
     elif data is not None and kind == "image":
         return await _picture(services, form, owner, data, content)
     elif kind == "image" and before is None and not form.has("file"):
@@ -176,6 +183,14 @@ async def _check_size(services: Services, form: Form, owner: Campaign, passback:
     if width and height:
         for problem in fit(width, height, 0, await booked_slots(services, owner.slots)):
             form.problem("width", problem)
+
+
+async def _check_markup(services: Services, form: Form, owner: Campaign, html: Content) -> None:
+    """It has one of the slots' sizes, like a picture, and weighs no more than one may."""
+    if html.width and html.height and html.html:
+        slots = await booked_slots(services, owner.slots)
+        for problem in fit(html.width, html.height, len(html.html.encode()), slots, "markup"):
+            form.problem("html" if problem.startswith("the markup") else "width", problem)
 
 
 async def _picture(
@@ -200,8 +215,8 @@ async def _picture(
     return replace(content, width=width, height=height, media=media), (file, picture.data)
 
 
-def fit(width: int, height: int, weight_bytes: int, slots: list[Slot]) -> list[str]:
-    """Why a picture fits none of the slots that its campaign books, in a designer's words."""
+def fit(width: int, height: int, weight_bytes: int, slots: list[Slot], noun: str = "picture") -> list[str]:
+    """Why a picture, or what `noun` says, fits none of the slots that its campaign books, in a designer's words."""
     sizes = sorted({size for slot in slots for size in slot.sizes})
     fitting = [slot for slot in slots if f"{width}x{height}" in slot.sizes]
     if not fitting:
@@ -210,7 +225,7 @@ def fit(width: int, height: int, weight_bytes: int, slots: list[Slot]) -> list[s
         return [f"{width}x{height} fits none of the campaign's slots; they take {', '.join(sizes)}"]
     limit = max(slot.max_kb for slot in fitting)
     if weight_bytes > limit * 1000:
-        return [f"the picture has {weight_bytes / 1000:.0f} kB; the slots of this size take at most {limit} kB"]
+        return [f"the {noun} has {weight_bytes / 1000:.0f} kB; the slots of this size take at most {limit} kB"]
     return []
 
 

@@ -30,7 +30,11 @@ class Seen(Struct, frozen=True, gc=False):
 def inspect(worker: Worker, token: str, kind: str) -> Seen:
     """BadToken when the token is not ours, or from the future (save a click, which goes to its landing page
     uncounted)."""
-    serve = worker.signer.verify(token, kind)
+    return judge(worker, worker.signer.verify(token, kind), kind)
+
+
+def judge(worker: Worker, serve: Serve, kind: str) -> Seen:
+    """The same of a serve that is known to be ours."""
     age = int(worker.clock()) - serve.issued
     if age < -SKEW_S:
         worker.clock_skew += 1

@@ -25,6 +25,7 @@ from adserve.flows.curves import Curves
 from adserve.store.clock import StoreClock
 from adserve.store.frequency import Frequencies
 from adserve.store.ledger import Ledger
+from adserve.store.pairs import Pairs
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,8 @@ class Worker:
     """The catalog is too old to choose from; clicks and events of what was served still use it."""
     frequencies: Frequencies | None = None
     """What visitors have seen; without it, campaigns with a frequency are shown to none of them."""
+    pairs: Pairs | None = None
+    """What keyed pairs got; without it nothing of them is remembered."""
     figures: Figures = field(default_factory=Figures)
     curves: Curves = field(default_factory=Curves)
     malformed: int = 0

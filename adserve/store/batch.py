@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import NamedTuple
 
+from adserve.core.token import FLAG_PROVEN
 from adserve.store.counts import cell_prefix
 from adserve.store.keys import BUCKET_S, Keys
 from adserve.store.line import Call, Words
@@ -69,7 +70,8 @@ class Batch:
             return
         grants = self._other(names.grants(tag, campaign)) if ceilings else 0
         seen = self._other(names.reader(tag, reader)) if reader and window_s else 0
-        grant = f"{serve.incarnation:x}:{serve.grant}"
+        taker = serve.incarnation ^ 1 if serve.flags & FLAG_PROVEN else serve.incarnation
+        grant = f"{taker:x}:{serve.grant}"
         self._lines.append(f"{line} {grants} {grant} {ceilings or NO_CEILINGS} {seen} {window_s}\n")
 
     def _other(self, key: str) -> int:

@@ -25,6 +25,8 @@ keys, never text from outside; names stand in hash *fields* at most.
 | `{ask}:q:WORKER` | list of questions to a worker, JSON | 10 s | question.lua | questions.lua |
 | `{ask}:answer:QUESTION` | answer to a question, JSON | 10 s | store.questions | store.questions |
 | `{a:CALLER}:rate` | integer, until when a caller of the API used up its rate | then | gcra.lua | gcra.lua |
+| `{pK}:k:DIGEST` | hash, number to decision of a keyed pair | 30 days (setting) | pair.lua | pair.lua |
+| `{pK}:new:SITE:HOUR` | integer, keyed pairs that began in an hour of a site | 2 h | pair.lua | pair.lua |
 | `{m:HASH}:media` | bytes of a picture | never | store.media | `GET /m/` |
 | `{sK}:l:WHAT:INCARNATION:HOUR` | bitmap, one bit a serve | last lifetime + 48 h | event.lua | event.lua |
 | `{sK}:c:BUCKET` | hash, cell to count | rolled up after 35 days | event.lua, serves.lua | store.reports |
@@ -32,7 +34,7 @@ keys, never text from outside; names stand in hash *fields* at most.
 | `{sK}:d:YYYYMMDD` | hash, cell to count, a site-local day | never | rollup.lua | store.reports |
 | `{sK}:days` | sorted set of the days that exist | never | rollup.lua | store.reports |
 | `{sK}:f:INCARNATION` | hash: sequence, place, gaps | last lifetime + 48 h | serves.lua | serves.lua, event.lua |
-| `{sK}:p:INCARNATION` | hash: serves proven before their flush | last lifetime + 48 h | event.lua | serves.lua |
+| `{sK}:p:INCARNATION` | hash: serves proven before a flush | last lifetime + 48 h | event.lua | serves.lua |
 | `{sK}:t` | hash, `CAMPAIGN.i`, `CAMPAIGN.c`: impressions, clicks in all | never | event.lua | event.lua, take.lua |
 | `{sK}:y:DAY` | hash, the same of a local day of the campaign's zone | 4 days | event.lua | event.lua, take.lua |
 | `{sK}:g:CAMPAIGN` | hash, grant to `SIZE USED CLOSE DAY`, sums of closed ones | 4 days | take.lua, event.lua | both |
@@ -40,8 +42,9 @@ keys, never text from outside; names stand in hash *fields* at most.
 | `{sK}:n:READER` | hash, campaign to `COUNT:START` | with its last window | event.lua | frequency.lua |
 
 K is 0 to 15: the serial of a campaign mod 16 for what belongs to a campaign, the serial of a slot mod 16 for what
-stayed empty. DAY is the ordinal of a date (1 is that of the year 1). BUCKET is the epoch second at which a quarter of
-an hour begins, WEEK the number of weeks since the epoch. READER is a digest of a visitor's id, see `core.visitor`.
+stayed empty, that of a site (SITE) mod 16 for keyed pairs. DAY is the ordinal of a date (1 is that of the year 1).
+BUCKET is the epoch second at which a quarter of an hour begins, WEEK the number of weeks since the epoch.
+READER is a digest of a visitor's id, see `core.visitor`.
 WORKER is an incarnation, or `any` for whichever looks first.
 
 A *cell* (field of a counter hash) is `SLOT.REVISION.TIER.DEVICE.METRIC`, all serials in decimal,
@@ -84,6 +87,8 @@ KINDS = {
     b"n": "frequency",
     b"media": "media",
     b"once": "idempotency keys",
+    b"k": "keyed pairs",
+    b"new": "keyed pairs",
     b"rate": "rates of the API",
     b"alive": "questions between workers",
     b"q": "questions between workers",
@@ -127,6 +132,14 @@ class Keys:
     def once(self, digest: str) -> str:
         """`digest`: of a caller and the Idempotency-Key of its call."""
         return f"{self.prefix}{{o:{digest}}}:once"
+
+    def pair(self, site: int, digest: str) -> str:
+        """`site`: its serial; `digest`: of a slot and the key of a pair in it."""
+        return f"{self.prefix}{{p{tag_of(site)}}}:k:{digest}"
+
+    def new_pairs(self, site: int, hour: int) -> str:
+        """`hour`: since the epoch."""
+        return f"{self.prefix}{{p{tag_of(site)}}}:new:{site}:{hour}"
 
     def rate(self, caller: str) -> str:
         """`caller`: the id of a key, or the keyed digest of a client's network."""

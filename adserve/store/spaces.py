@@ -1,4 +1,9 @@
-"""The ordinals of a worker's serves."""
+"""The ordinals of a worker's serves.
+
+A worker has two spaces. Serves of the first are counted by its flushes, those of the second by their first event, which
+proves them (`event.lua`): so a serve can be given an ordinal before it is known whether it will be one, and what
+becomes of none is counted nowhere. The second has the incarnation of the first with the last bit turned.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +30,7 @@ class Spaces:
         self.name = f"{self.incarnation:x}"
         self._hours = [-1] * TAGS
         self._next = [0] * TAGS
+        self._proven: list[Place] = [(-1, 0)] * TAGS
 
     def take(self, tag: int, now: int) -> tuple[int, int]:
         """`(moment, ordinal)` for a serve. No ordinal is given twice in one space: when the clock stepped back
@@ -44,6 +50,19 @@ class Spaces:
         ordinal = self._next[tag]
         self._next[tag] = ordinal + 1
         return now, ordinal
+
+    def take_proven(self, tag: int, now: int) -> tuple[int, int, int]:
+        """`(incarnation, moment, ordinal)` for a serve that may come to nothing, on the same terms."""
+        hour = now // HOUR_S
+        newest, ordinal = self._proven[tag]
+        if hour > newest:
+            newest, ordinal = hour, 0
+        elif newest * HOUR_S - now > SKEW_S // 2:
+            self.leaving()
+            self._begin()
+            return self.take_proven(tag, now)
+        self._proven[tag] = newest, ordinal + 1
+        return self.incarnation ^ 1, max(now, newest * HOUR_S), ordinal
 
     def reached(self, tag: int) -> Place:
         """The place of the next serve in the newest hour: every serve given so far lies before it."""

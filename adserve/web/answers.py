@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Any
 
 from msgspec import Struct
+from starlette.types import Send
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -49,6 +50,16 @@ class Waiting(Struct, frozen=True):
     answer: Callable[[asyncio.Future[Any]], Answer]
     outcome: bool = True
     """Whether that is what became of an event."""
+
+
+async def send_answer(send: Send, method: str, answer: Answer) -> None:
+    """An answer as ASGI messages; to HEAD without its body."""
+    head, body = answer
+    headers = head.headers
+    if head.status != 204:
+        headers = [*headers, (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": head.status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if method == "HEAD" else body})
 
 
 def on_the_wire(answer: Answer) -> bytes:

@@ -24,7 +24,7 @@ from adserve.flows.page import alone as alone_on
 from adserve.flows.page import places_after, serve_page, serve_several
 from adserve.flows.serve import Empty, Filled, Reader, serve_slot, sight_of
 from adserve.flows.worker import Worker
-from adserve.web.answers import COMMON, HTML, TEXT, Answer, Head, Waiting, on_the_wire
+from adserve.web.answers import COMMON, HTML, TEXT, Answer, Head, Waiting, on_the_wire, send_answer
 from adserve.web.client import Ask, path_below, reader_of
 from adserve.web.events import Events
 from adserve.web.parameters import Query, parameters, text
@@ -115,11 +115,7 @@ class Delivery:
                 head = head.also((b"adserve-counted", _said(future.result())))
         else:
             head, body = answer
-        headers = head.headers
-        if head.status != 204:
-            headers = [*headers, (b"content-length", b"%d" % len(body))]
-        await send({"type": "http.response.start", "status": head.status, "headers": headers})
-        await send({"type": "http.response.body", "body": b"" if ask.method == "HEAD" else body})
+        await send_answer(send, ask.method, (head, body))
 
     def answer(self, ask: Ask, route: str, rest: str) -> Answer | Waiting | None:
         """The answer of a route, or what it waits for; None for an event of a creative that this worker has not

@@ -19,13 +19,13 @@ GIF = (
 )
 """A transparent pixel: 43 bytes."""
 
-_PIXEL: Answer = (Head(200, [*COMMON, (b"content-type", b"image/gif")]), GIF)
+PIXEL: Answer = (Head(200, [*COMMON, (b"content-type", b"image/gif")]), GIF)
 _TAKEN: Answer = (Head(204, COMMON), b"")
-_NOT_OURS: Answer = (Head(400, TEXT), b"not a token of ours\n")
-_LATE: Answer = (Head(410, TEXT), b"too late\n")
-_NOT_NOW: Answer = (Head(503, [*TEXT, (b"retry-after", b"2")]), b"cannot answer now\n")
+NOT_OURS: Answer = (Head(400, TEXT), b"not a token of ours\n")
+LATE: Answer = (Head(410, TEXT), b"too late\n")
+NOT_NOW: Answer = (Head(503, [*TEXT, (b"retry-after", b"2")]), b"cannot answer now\n")
 _ON = Head(302, TEXT)
-_GONE: Answer = (
+GONE: Answer = (
     Head(410, HTML),
     b"<!doctype html><meta charset=utf-8><meta name=viewport content='width=device-width'>"
     b"<title>Gone</title><p>This offer is no longer available.",
@@ -47,7 +47,7 @@ class Events:
             seen = track.inspect(worker, token, kind)
         except BadToken:
             answers.bad_token += ask.method != "HEAD"
-            return _NOT_OURS
+            return NOT_OURS
         if not (heard or track.is_known(worker, seen)) and (seen.countable or kind == "c"):
             return None
         verdict = self._verdict(ask, seen, kind)
@@ -55,7 +55,7 @@ class Events:
             return self._click(ask, seen, token, verdict)
         if not seen.countable:
             answers.late += 1
-            return _LATE
+            return LATE
         reader = self._counts_on(ask, token)
         return _tracked(ask, seen, track.count(worker, seen, kind, verdict, reader), answers)
 
@@ -66,7 +66,7 @@ class Events:
         answers = worker.figures.events["c"]
         if way.url is None:
             answers.gone += ask.method == "GET"
-            return _GONE
+            return GONE
         on: Answer = (_ON.also((b"location", way.url.encode("ascii"))), b"")
         if way.outcome is None:
             answers.late += ask.method == "GET" and seen.late
@@ -92,9 +92,9 @@ class Events:
                 verdict, reader = self._verdict(ask, seen, kind), self._counts_on(ask, token)
                 return _tracked(ask, seen, track.put_by(worker, seen, kind, verdict, reader), answers)
             answers.refused += ask.method != "HEAD"
-            return _NOT_NOW
+            return NOT_NOW
         answer = self.answer(ask, kind, token, heard=True)
-        return _NOT_NOW if answer is None else answer
+        return NOT_NOW if answer is None else answer
 
     def _verdict(self, ask: Ask, seen: track.Seen, kind: str) -> str | None:
         worker = self.worker
@@ -115,12 +115,12 @@ class Events:
 
 
 def _tracked(ask: Ask, seen: track.Seen, counting: asyncio.Future[str], answers: Answers) -> Waiting:
-    answer = _LATE if seen.late else _TAKEN if ask.method == "POST" else _PIXEL
+    answer = LATE if seen.late else _TAKEN if ask.method == "POST" else PIXEL
 
     def answered(outcome: asyncio.Future[str]) -> Answer:
         if outcome.exception() is not None:
             answers.refused += 1
-            return _NOT_NOW
+            return NOT_NOW
         answers.add(outcome.result())
         return answer
 

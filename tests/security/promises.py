@@ -40,8 +40,8 @@ FIGURES = (
 FREE = ("requests", "serves", "duplicates")
 """Figures that any walk over the routes may raise: slots are asked, good tokens are sent again."""
 MAX_LINE = 1_000
-LAST_MOMENT_S = 14 * 86_400 + 3600
-"""When the last key goes that expires: the salt of this week."""
+LAST_MOMENT_S = 30 * 86_400 + 3600
+"""When the last key goes that expires: a keyed pair."""
 KNOWN_FILES = re.compile(
     r"secret|(store|owner|users)\.lock|media/[0-9a-f]{40}\.\w+|spool/[0-9a-f]+-[0-9]+\.events|store/.*"
 )
@@ -62,6 +62,7 @@ _PARTS = {
     "DIGEST": r"[0-9a-f]{32}", "CALLER": r"(?:bootstrap|k-[0-9a-f]{12}|[0-9a-f]{24})",
     "CAMPAIGN": r"\d{1,8}", "DAY": r"\d{6}",
     "WORKER": r"(?:any|[0-9a-f]{1,10})", "QUESTION": r"[0-9a-f]{32}",
+    "pK": r"p(?:\d|1[0-5])", "SITE": r"\d{1,8}",
 }  # fmt: skip
 _TYPES = {"hash": "hash", "sorted": "zset", "stream": "stream", "list": "list", "set": "set"}
 

@@ -19,16 +19,25 @@ DELIVERY = {
     "/e/i/{token}": {"GET", "POST"},
     "/e/v/{token}": {"GET", "POST"},
     "/c/{token}": {"GET", "HEAD"},
+    "/f/{token}": {"GET", "HEAD"},
+    "/v1/frames/{site}/{slot}": {"GET"},
+    "/v1/pairs/{site}/{slot}/{key}": {"GET", "HEAD"},
+    "/v1/pairs/{site}/{slot}/{key}/link": {"GET", "HEAD"},
 }
-"""The hot routes, which stand in no table of the product."""
+"""The routes of delivery, which stand in no table of the product or say no method there."""
 
 _PAGE = ("labels", "url", "lang", "pv", "plan", "kv.section")
 _READER = ("country", "device", "width", "visitor", "internal")
 CONTEXT = (*_PAGE, *_READER, "count")
+PAIR = ("labels", "url", "lang", "kv.section", "n", "every", "internal")
 QUERIES: dict[str, tuple[str, ...]] = {
     "/v1/slots/{site}/{slot}": CONTEXT,
     "/v1/pages/{site}": ("slots", *CONTEXT),
     "/c/{token}": ("dest", "url", "next", "internal"),
+    "/f/{token}": ("click", "random", "url"),
+    "/v1/frames/{site}/{slot}": CONTEXT,
+    "/v1/pairs/{site}/{slot}/{key}": PAIR,
+    "/v1/pairs/{site}/{slot}/{key}/link": (*PAIR, "dest", "next"),
 }
 """The documented parameters of what is not in the table of the management API."""
 
@@ -47,6 +56,11 @@ CAMPAIGN = {
         "kv": {"section": {"none": ["front"]}}, "hours": ["mon-sun"],
     },
 }  # fmt: skip
+MARKUP = {
+    "kind": "html", "name": "h", "html": "<p>Tea</p>", "width": 300, "height": 250, "weight": 1,
+    "click_url": "https://shop.example/tea",
+}  # fmt: skip
+"""A good body of a creative of this kind."""
 TEXT = {
     "kind": "text", "name": "t", "title": "Tea", "body": "Hot.", "click_url": "https://shop.example/tea", "weight": 1,
     "starts": "2027-01-01", "ends": "2028-01-01",

@@ -25,6 +25,10 @@ NAMES = [
 """Names that nothing may have, each for another parser that might stand behind."""
 
 
+ALWAYS = ("/v1/frames/", "/v1/pairs/")
+"""Where there is always something to show."""
+
+
 async def test_no_name_from_outside_becomes_a_key(world: World) -> None:
     """In every path and query: the store's keys are those of the table, and nothing took the name."""
     probes = [*everywhere(world, NAMES, places=("path",)), *everywhere(world, NAMES[:6], places=("query",))]
@@ -34,6 +38,8 @@ async def test_no_name_from_outside_becomes_a_key(world: World) -> None:
             check(answer, probe)
             if probe.place.startswith("path") and probe.address.path.startswith("/v1/slots/"):
                 assert (answer.status, answer.body, answer.header("adserve-fill")) == (200, b"", "0"), probe
+            elif probe.place.startswith("path") and answer.status < 400 and probe.address.path.startswith(ALWAYS):
+                assert answer.header("adserve-fill") == "0", probe
             elif probe.place.startswith("path") and probe.given:
                 assert answer.status in (400, 404, 405, 422), probe
         assert await keys_of(world) == before

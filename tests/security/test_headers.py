@@ -47,7 +47,7 @@ async def test_every_answer_forbids_what_browsers_and_caches_might_do(world: Wor
             check(answer, request)
             path, lacks = str(request.target), said_for_one(answer)
             assert answer.header("x-content-type-options") == "nosniff", request
-            if path.startswith(("/v1/", "/e/", "/c/")):
+            if path.startswith(("/v1/", "/e/", "/c/", "/f/")):
                 assert set(lacks) <= {"content-security-policy"}, request  # snippets go into pages of others
             elif path.startswith(("/m/", "/slots.js")) and answer.status in (200, 304):
                 assert (answer.header("cache-control") or "").startswith("public, max-age="), request
@@ -88,6 +88,9 @@ async def test_an_address_with_something_behind_or_before_it_is_another_one(worl
             assert "evil.example" not in answer.head, request
             if str(request.target).startswith("/v1/slots/") and answer.status == 200:
                 assert (answer.body, answer.header("adserve-reason")) == (b"", "unknown-slot"), request
+            elif str(request.target).startswith(("/v1/frames/", "/v1/pairs/")) and answer.status == 200:
+                assert answer.header("adserve-reason") in ("unknown-slot", "bad-key"), request
+                assert answer.header("adserve-fill") == "0", request
             else:
                 assert answer.status in (400, 404, 405), request
 
@@ -118,10 +121,9 @@ async def test_only_delivery_is_for_other_origins(world: World) -> None:
     async with promises(world):
         for request, answer in zip(requests, await world.walk(requests), strict=True):
             check(answer, request)
-            open_ = str(request.target).startswith(("/v1/", "/e/", "/c/", "/m/", "/slots.js"))
-            wanted = (
-                "*" if open_ and (answer.status < 400 or str(request.target)[:3] in ("/v1", "/e/", "/c/")) else None
-            )
+            open_ = str(request.target).startswith(("/v1/", "/e/", "/c/", "/f/", "/m/", "/slots.js"))
+            delivery = str(request.target)[:3] in ("/v1", "/e/", "/c/", "/f/")
+            wanted = "*" if open_ and (answer.status < 400 or delivery) else None
             assert answer.header("access-control-allow-origin") == wanted, request
             allowed = [name for name, _ in answer.headers if name.startswith("access-control-")]
             assert set(allowed) <= {"access-control-allow-origin"}, request
@@ -140,4 +142,4 @@ async def test_no_address_of_ours_comes_from_a_header(world: World) -> None:
             check(answer, probe)
             assert b"evil.example" not in answer.head.encode() + answer.body, probe
             location = dict(answer.headers).get("location", "")
-            assert urlsplit(location).netloc in ("", "shop.example"), probe
+            assert urlsplit(location).netloc in ("", "shop.example", "news.example"), probe

@@ -16,7 +16,7 @@ from tests.security.table import CONTENT, FORM, TEXT
 from tests.security.world import Request, World
 
 LANDING = "https://shop.example/tea"
-OURS = (None, LANDING, "/api/v1/openapi.json", "/api/v1/docs")
+OURS = (None, LANDING, "https://news.example/", "/api/v1/openapi.json", "/api/v1/docs")
 ELSEWHERE = [
     "https://evil.example/", "//evil.example", "/\\evil.example", "/%5cevil.example", "https:evil.example",
     "\\\\evil.example", "javascript:alert(1)//evil.example", "https://shop.example@evil.example/",

@@ -91,7 +91,7 @@ class World:
     """The file of the picture that serves, as in `/m/{file}`."""
     picture: bytes = b""
     tokens: dict[str, str] = field(default_factory=dict)
-    """Of a serve whose impression, view and click have been counted, by kind."""
+    """Of a serve whose impression, view and click have been counted, by kind; `f`: of an html creative's frame."""
     places: dict[str, str] = field(default_factory=dict)
     """Ids of the spare objects by the collection in the path."""
     secrets: set[str] = field(default_factory=set)
@@ -102,8 +102,10 @@ class World:
         """A path that leads to something. Only GET and HEAD see the objects that must stay as they are."""
         path = address.path
         reads = address.method in ("GET", "HEAD")
-        if path.startswith(("/e/", "/c/")):
-            return path.replace("{token}", self.tokens["c" if path.startswith("/c/") else path[3]])
+        if path.startswith(("/e/", "/c/", "/f/")):
+            return path.replace("{token}", self.tokens[path[3] if path.startswith("/e/") else path[1]])
+        if path.startswith("/v1/pairs/"):
+            return path.replace("{site}/{slot}/{key}", "post/mail/k1")
         own = {"/sites/{id}": "news", "/advertisers/{id}": "acme", "/campaigns/{id}": "one"} if reads else {}
         for collection, id_ in {**self.places, **own}.items():
             path = path.replace(collection, collection.replace("{id}", id_))
@@ -231,6 +233,11 @@ async def _fill(world: World) -> None:
     )  # fmt: skip
     assert uploaded.status_code == 201, uploaded.text
     world.media = uploaded.json()["file"].rpartition("/")[2]
+    await api.make("PUT", "/sites/post", {"name": "Post", "origins": ["https://news.example"]})
+    await api.make("PUT", "/sites/post/slots/mail", {"sizes": ["300x250"], "count_on": "serve"})
+    framed = {"advertiser": "acme", "name": "F", "slots": ["post/mail"]}
+    await api.make("PUT", "/campaigns/framed", framed)
+    await api.make("POST", "/campaigns/framed/creatives?approve=true", table.MARKUP)
     waiting = await api.make("POST", "/campaigns/spare/creatives", table.TEXT)
     key = await api.make("POST", "/keys", {"role": "admin", "name": "spare"})
     world.places = {
@@ -240,6 +247,8 @@ async def _fill(world: World) -> None:
     one = await api.decide()
     urls = {"i": "impression_url", "v": "view_url", "c": "click_url"}
     world.tokens = {kind: one[name].rpartition("/")[2] for kind, name in urls.items()}
+    framed = (await api.http.get("/v1/slots/post/mail", headers={"Accept": "application/json"})).json()
+    world.tokens["f"] = framed["click_url"].rpartition("/")[2]
     for name in urls.values():
         assert (await api.http.get(one[name])).status_code in (200, 302)
     await api.settle()

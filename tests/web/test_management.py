@@ -518,7 +518,7 @@ async def test_a_text_creative_is_sent_as_json(api: Api) -> None:
     await api.world()
     nasty = "{{7*7}} <script>alert(1)</script>"
     assert (await api.text(title=nasty)).json()["title"] == nasty
-    assert pointers(await api.text(kind="html", html="<b>")) == {"/html": "not_supported", "/kind": "not_supported"}
+    assert pointers(await api.text(html="<b>")) == {"/html": "invalid"}
     assert pointers(await api.text(state="approved")) == {"/state": "unknown_field"}
     assert "/title" in pointers(
         await api.call("POST", "/campaigns/spring/creatives", {"name": "x", "click_url": "https://a.example/"})
@@ -542,7 +542,7 @@ async def test_a_passback_is_sent_as_json(api: Api) -> None:
         ({"width": 728, "height": 90}, {"/width": "invalid"}),
         ({"width": "300", "height": 0}, {"/width": "invalid", "/height": "invalid"}),
         ({"height": 250}, {"/width": "required"}),
-        ({"file": "a.png", "html": "<b>"}, {"/file": "invalid", "/html": "not_supported"}),
+        ({"file": "a.png", "html": "<b>"}, {"/file": "invalid", "/html": "invalid"}),
     ):
         assert pointers(await api.call("POST", path, base | fields)) == found
     assert pointers(await api.upload(picture(), kind="passback")) == {
@@ -751,7 +751,7 @@ async def test_what_a_patch_may_not_touch(api: Api) -> None:
         "/campaign": "unknown_field",
         "/live_revision": "unknown_field",
         "/alt": "required",
-        "/html": "not_supported",
+        "/html": "invalid",
     }
     assert pointers(await api.call("PUT", f"{path}/content", {"weight": 2})) == {"/weight": "unknown_field"}
     pointers(await api.call("PATCH", path, {"weight": 2}, If_Match='"9"'), 412)

@@ -97,6 +97,13 @@ _F = _in(
 _SITE = _in("path", "site", ID, "The site.", example="news")
 _SLOT = _in("path", "slot", ID, "The slot.", example="top")
 _TOKEN = _in("path", "token", TOKEN, "From a decision.")
+_KEY = _in("path", "key", {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"}, "Opaque, your own.", example="a1b2")
+_PAIR = (
+    _in("query", "n", TEXT, "1 to 10: which of several pictures of one key.", example="2"),
+    _in("query", "every", TEXT, "`hour`, `day` or `week`: another creative as time goes on.", example="day"),
+    *(one for one in _READER if one["name"] in ("labels", "url", "lang", "kv.section", "internal")),
+)
+_WHY_NO_PAIR = "Why there is none: `unknown-slot`, `counts-on-impression`, `bad-key`, `empty`, `gone`, `no-picture`."
 _IGNORED = "Unknown parameters are ignored; malformed ones are ignored and counted in `/metrics`."
 _NOT_OURS = _answer("A token that is not ours, altered or of another purpose.", _WORD)
 _LATE = _answer("Too late; counted as late.", _WORD, Adserve_Counted=_COUNTED)
@@ -161,6 +168,78 @@ PUBLIC: dict[str, dict[str, Operation]] = {
             _in("query", "slots", TEXT, "Names with commas between, `top:1,top:2` for instances.", example="top,top:2"),
             *_READER,
             about=_IGNORED + " Without `slots` all of the site are filled; at most 100 in one call.",
+        )
+    },
+    "/v1/frames/{site}/{slot}": {
+        "get": _call(
+            "delivery",
+            "a slot as a document for a frame",
+            {
+                "200": _answer(
+                    "A whole page, with the snippet or nothing.",
+                    _HTML,
+                    Adserve_Fill="`1` or `0`.",
+                    Adserve_Reason="Why it is empty: `unknown-slot`, `passback`.",
+                )
+            },
+            _SITE,
+            _SLOT,
+            *_READER,
+            about=_IGNORED,
+        )
+    },
+    "/v1/pairs/{site}/{slot}/{key}": {
+        "get": _call(
+            "delivery",
+            "the picture of a keyed pair",
+            {
+                "200": _answer(
+                    "The picture, or a transparent pixel.",
+                    {"image/*": {"schema": {}}},
+                    Adserve_Fill="`1` or `0`.",
+                    Adserve_Reason=_WHY_NO_PAIR,
+                )
+            },
+            _SITE,
+            _SLOT,
+            _KEY,
+            *_PAIR,
+            about=_IGNORED,
+        )
+    },
+    "/v1/pairs/{site}/{slot}/{key}/link": {
+        "get": _call(
+            "events",
+            "a click on the picture of a keyed pair",
+            {
+                "302": _answer(
+                    "To the stored landing page, or to the site when there is no picture.",
+                    Location="The landing page, or the site's first origin.",
+                    Adserve_Fill="`1` or `0`.",
+                ),
+                "404": _answer("No picture, and a site without origins.", _HTML, Adserve_Reason=_WHY_NO_PAIR),
+                "410": _answer("The creative was rejected or deleted.", _HTML),
+                "503": _NOT_NOW,
+            },
+            _SITE,
+            _SLOT,
+            _KEY,
+            *_PAIR,
+            about=_IGNORED,
+        )
+    },
+    "/f/{token}": {
+        "get": _call(
+            "delivery",
+            "the document of an html creative",
+            {
+                "200": _answer("Its markup, in a sandbox.", _HTML, Content_Security_Policy="The sandbox."),
+                "400": _NOT_OURS,
+                "404": _answer("The creative is of another kind.", _WORD),
+                "410": _answer("Too late, or the creative was rejected or deleted.", {**_HTML, **_WORD}),
+                "503": _NOT_NOW,
+            },
+            _in("path", "token", TOKEN, "Of the click of a decision."),
         )
     },
     "/e/i/{token}": _event("an impression"),

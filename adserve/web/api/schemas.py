@@ -80,7 +80,7 @@ def _bodies() -> Schemas:
     free = _without_null(body_schema(m.FREE)["properties"])
     found["CreativeBody"] = body_schema(
         {
-            "kind": Field(v.one_of("text", "passback").noted("What it is; a picture is sent as a form.")),
+            "kind": Field(v.one_of("text", "html", "passback").noted("What it is; a picture is sent as a form.")),
             **m.FREE,
             **m.WORDS,
         }
@@ -125,9 +125,7 @@ def _objects() -> Schemas:
         click_url=TEXT,
         width=COUNT,
         height=COUNT,
-        alt=TEXT,
-        title=TEXT,
-        body=TEXT,
+        **dict.fromkeys(("alt", "title", "body", "html"), TEXT),
         file={"type": ["string", "null"], "description": "Its address under `/m/`."},
         version=NUMBER,
     )

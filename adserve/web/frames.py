@@ -1,0 +1,130 @@
+"""Documents that stand in a frame: that of an `html` creative, and a whole slot for pages without script.
+
+DESIGN. Markup of an advertiser is never part of a page. It is the body of a document of its own, which a sandbox keeps
+in an origin that is nobody's: once by the attribute of its frame, and once by its own header, which also holds where
+somebody else frames it or opens it. In it, script may load and ask what it likes over https; it has no cookie, no
+storage, no form, no dialog, no device, and navigates nothing but itself and new windows that a reader's own
+click opens. Not chosen: a host of its own for these documents (one more name and certificate for everyone, and the
+sandbox is as strict).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import html
+import re
+from collections.abc import Callable, Mapping
+
+from starlette.routing import Route
+
+from adserve.errors import BadToken, StoreUnavailable
+from adserve.flows import track
+from adserve.flows.worker import Worker
+from adserve.web.answers import COMMON, TEXT, Answer, Head, Headers, Waiting
+from adserve.web.calls import Known, call
+from adserve.web.client import Ask, base_url
+from adserve.web.events import GONE, LATE, NOT_NOW, NOT_OURS
+
+SANDBOX = "allow-scripts allow-popups allow-popups-to-escape-sandbox"
+"""What a creative may; the attribute in `templates/html.html.j2` says the same. A landing page in a new window is no
+creative, and stands in no sandbox."""
+_OF_MARKUP = (
+    f"sandbox {SANDBOX}; default-src 'none'; script-src 'unsafe-inline' https:; style-src 'unsafe-inline' https:; "
+    "img-src https: data: blob: {base}/; font-src https: data:; media-src https: data: blob:; connect-src https:; "
+    "frame-src https:; worker-src 'none'; form-action 'none'; base-uri 'none'"
+)
+_OF_SLOT = (
+    "default-src 'none'; script-src {base}/slots.js {base}/slots-more.js; style-src 'unsafe-inline'; img-src {base}/; "
+    "connect-src {base}/; frame-src {base}/f/; form-action 'none'; base-uri 'none'"
+)
+_DEVICES = (
+    "accelerometer", "autoplay", "bluetooth", "browsing-topics", "camera", "clipboard-read", "clipboard-write",
+    "display-capture", "encrypted-media", "fullscreen", "geolocation", "gyroscope", "hid", "idle-detection",
+    "magnetometer", "microphone", "midi", "payment", "picture-in-picture", "publickey-credentials-get",
+    "screen-wake-lock", "serial", "storage-access", "usb", "web-share", "xr-spatial-tracking",
+)  # fmt: skip
+_COMMON: Headers = [
+    *COMMON,
+    (b"content-type", b"text/html; charset=utf-8"),
+    (b"permissions-policy", ", ".join(f"{name}=()" for name in _DEVICES).encode()),
+]
+_NOT_FOUND: Answer = (Head(404, TEXT), b"not found\n")
+_MACRO = re.compile(r"\{(click|random)\}")
+_WHOLE = re.compile(r"\s*<(!doctype|html)\b", re.IGNORECASE)
+_HEAD = (
+    '<!doctype html><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+    '<meta name="color-scheme" content="light dark">'
+)
+_STYLE = "<style>body{margin:0}</style>"
+
+
+class Frames:
+    """The endpoints, over one worker. `fill`: what answers a slot call."""
+
+    def __init__(self, worker: Worker, fill: Callable[[Ask, str], Answer | Waiting]) -> None:
+        self.worker, self._fill = worker, fill
+
+    def routes(self, known: Known) -> list[Route]:
+        return [
+            call("/f/{token}", self.markup, known, "GET", "HEAD"),
+            call("/v1/frames/{site}/{slot}", self.slot, known, "GET"),
+        ]
+
+    async def markup(self, ask: Ask, path: Mapping[str, str]) -> Answer:
+        """`GET /f/{token}`: the document of an `html` creative, by the token of its click. Counts nothing."""
+        worker, token = self.worker, path["token"]
+        try:
+            seen = track.inspect(worker, token, "c")
+        except BadToken:
+            return NOT_OURS
+        if seen.late:
+            return LATE
+        try:
+            await track.hear_of(worker, seen.serve)
+        except StoreUnavailable:
+            return NOT_NOW
+        landing = worker.catalog.landings.get(seen.serve.revision) if worker.catalog is not None else None
+        if landing is None or landing.parts is None or landing.creative.live is None:
+            return GONE
+        if landing.creative.kind != "html":
+            return _NOT_FOUND
+        base = base_url(worker, ask)
+        return _document(_OF_MARKUP, base), filled(landing.creative.live.html, f"{base}/c/{token}", token).encode()
+
+    async def slot(self, ask: Ask, path: Mapping[str, str]) -> Answer:
+        """`GET /v1/frames/{site}/{slot}`: a slot as a whole page, for a frame on any page."""
+        name = f"{path['site']}/{path['slot']}"
+        as_html = {header: value for header, value in ask.headers.items() if header != b"accept"}
+        answer = self._fill(Ask(ask.method, ask.query, as_html, ask.peer, ask.caller), name)
+        if isinstance(answer, Waiting):
+            await asyncio.wait([answer.future])
+            answer = answer.answer(answer.future)
+        head, snippet = answer
+        told = [header for header in head.headers if header[0].startswith(b"adserve-")]
+        base = base_url(self.worker, ask)
+        return _document(_OF_SLOT, base).also(*told), self._page(name, snippet.decode(), base).encode()
+
+    def _page(self, name: str, snippet: str, base: str) -> str:
+        slot = self.worker.offers.slots.get(name.partition(":")[0]) if self.worker.offers is not None else None
+        if slot is None or not snippet:
+            return f"{_HEAD}<title></title>"
+        title = f"<title>{html.escape(slot.slot.label)}</title>"
+        tag = f'<script async src="{base}/slots.js" data-site="{slot.site.id}"></script>'
+        return f"{_HEAD}{title}{_STYLE}{snippet}{tag}"
+
+
+def _document(policy: str, base: str) -> Head:
+    return Head(200, [*_COMMON, (b"content-security-policy", policy.format(base=base).encode())])
+
+
+def filled(markup: str, click: str, token: str) -> str:
+    """Markup with its macros: `click` is ours and plain ASCII. What is no whole document gets a head in which links
+    open new windows: in its own frame a landing page would stand in the sandbox.
+
+    >>> filled("<!doctype html><a href={click}>{other}", "https://s.example/c/t", "t")
+    '<!doctype html><a href=https://s.example/c/t>{other}'
+    """
+    values = {"click": click, "random": hashlib.blake2b(token.encode(), digest_size=8).hexdigest()}
+    body = _MACRO.sub(lambda found: values[found[1]], markup)
+    return body if _WHOLE.match(body) else f'{_HEAD}<title></title><base target="_blank">{_STYLE}{body}'
