@@ -54,7 +54,14 @@ _SCRIPT = {
     "304": _answer("You have it.", ETag="Of its bytes."),
 }
 _READER = (
-    _in("query", "width", TEXT, "CSS pixels of the slot's box, digits. A phone that says none has 360.", example="728"),
+    _in(
+        "query",
+        "width",
+        TEXT,
+        "CSS pixels of the slot's box, digits; in a page call one for all or, with commas, one for each of `slots`. "
+        "A phone that says none has 360.",
+        example="728",
+    ),
     _in("query", "device", TEXT, f"{', '.join(DEVICES[1:])}; left out: what the client says it is.", example="desktop"),
     _in(
         "query",
