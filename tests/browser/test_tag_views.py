@@ -70,7 +70,7 @@ def opened(browser: Browser, sites: list[Site], width: int = 300, height: int = 
     page.goto("https://news.example/")
     page.wait_for_function("told.length === 1", polling=20)
     page.wait_for_function(f"{BOX}.naturalWidth !== 0", polling=20)
-    page.clock.pause_at(page.evaluate("Date.now()") + 1_000)
+    page.clock.pause_at(page.evaluate("Date.now()") / 1_000 + 1)
     return Reader(page, height)
 
 
