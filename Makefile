@@ -11,7 +11,7 @@ STORES := tests/e2e/test_moving.py tests/e2e/test_outages.py tests/e2e/test_unfi
 	tests/flows/test_store_faults.py tests/flows/test_unwilling_store.py tests/store/test_load.py tests/store/test_slow_sync.py
 KILLS := tests/chaos tests/e2e/test_workers.py
 
-.PHONY: install demo test lint security stores chaos soak
+.PHONY: install demo test lint tag security stores chaos soak
 install: $(STAMP)
 	@:
 
@@ -54,6 +54,10 @@ chaos: install
 
 soak: install
 	ADSERVE_SOAK_S=$(SECONDS) .venv/bin/pytest -q -s tests/soak/soak.py
+
+# The files of the browser tag that are served, out of their sources. A test builds them again and compares.
+tag: install
+	.venv/bin/python -m scripts.build_tag
 
 lint: install
 	.venv/bin/ruff check

@@ -537,7 +537,7 @@ async def test_alerts_ask_for_what_is_printed(api: Api) -> None:
 
 def test_what_the_tag_sends_is_documented() -> None:
     """A publisher reads in docs/privacy.md what leaves the reader's browser."""
-    asked = re.search(r"const ask = \{(.*?)\};", document("adserve/web/static/slots.js"), re.DOTALL)
+    asked = re.search(r"const ask = \{(.*?)\};", document("adserve/web/static/source/slots.js"), re.DOTALL)
     assert asked
     names = re.findall(r"(?:^|,)\s*(\w+)(?=[:,])", asked[1], re.MULTILINE)
     assert {"slots", "pv", "url", "labels", "width"} <= set(names)

@@ -44,7 +44,9 @@ SLOT: Fields = fields_of(
     label=v.text(60, empty=True).noted("The visible word above what it shows."),
     rank=v.whole(1, 1_000_000).noted("The order in which slots of a page choose. Left out: the order of creation."),
     rotation=v.one_of("even", "random", "sticky").noted("How creatives take turns."),
-    empty=v.one_of("keep", "collapse").noted("What becomes of it when it stays empty. `collapse` has no effect yet."),
+    empty=v.one_of("keep", "collapse").noted(
+        "What becomes of it when it stays empty. `collapse`: the tag closes it where nothing in view moves."
+    ),
     repeat=v.one_of("never", "creative", "any").noted(
         "What a page view may show twice: `never` no campaign, `creative` no creative, `any` all."
     ),

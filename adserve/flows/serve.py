@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from adserve.core.catalog import CompiledSlot
 from adserve.core.context import Context
@@ -39,6 +40,7 @@ class Reader(Struct, frozen=True, gc=False):
     """Why its events would be set aside, or None."""
     device: int
     width: int | None
+    """CSS pixels of the widest place that it asks for."""
     page_view: Plan | str | None
     """The plan of an earlier call, or an id of the caller's own making, if it brought one."""
     base: str
@@ -49,6 +51,8 @@ class Reader(Struct, frozen=True, gc=False):
     """What it says of the reader, so that campaigns are shown no more often than they may be."""
     asks: SlotRequest | None = None
     """What it asks of any slot, when that was worked out before."""
+    widths: Mapping[int, int] | None = None
+    """Of single slots, by serial, where a call says one for each."""
 
 
 class Filled(Struct, frozen=True, gc=False):
@@ -126,6 +130,7 @@ class Empty(Struct, frozen=True, gc=False):
             **({"fallback": True} if self.fallback else {}),
             "decision": self.id,
             "html": "",
+            **({"collapse": True} if self.slot.empty == "collapse" else {}),
             "page_view": page_view,
             **told(self.sight, self.key),
         }
@@ -133,6 +138,9 @@ class Empty(Struct, frozen=True, gc=False):
 
 def request_of(reader: Reader, sight: Sight | None = None, slot: CompiledSlot | None = None) -> SlotRequest:
     """What a reader asks of a slot."""
+    if slot is not None and reader.widths is not None:
+        width = reader.widths.get(slot.slot.serial, reader.width)
+        reader = replace(reader, width=width, widths=None, asks=None)
     if slot is not None and slot.sticky:
         return request_of(reader, sight)._replace(sticky=sticky_key(reader))
     if sight is None and reader.asks is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
 from msgspec import Struct
@@ -28,7 +28,7 @@ MOST_PLAIN, MOST_ALIKE = 2_000, 8
 _LOOPBACK = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?\Z")
 _PAGE_VIEW = re.compile(r"[A-Za-z0-9_-]{8,64}\Z")
 _VISITOR = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
-_WIDTH = re.compile(r"[0-9]{1,5}\Z")
+_WIDTHS = re.compile(r"[0-9]{1,5}(?:,[0-9]{1,5})*\Z")
 
 
 class Ask(Struct, frozen=True, gc=False):
@@ -145,8 +145,8 @@ def _reader(
     width: int | None = None
     page_view: Plan | str | None = None
     if (asked := text(query, b"width")) is not None:
-        if _WIDTH.match(asked):
-            width = int(asked)
+        if _WIDTHS.match(asked):
+            width = max(map(int, asked.split(",")))
         else:
             worker.malformed += 1
     if (asked := text(query, b"device")) is not None:
@@ -190,6 +190,23 @@ def page_view_of(worker: Worker, query: Query) -> Plan | str | None:
             pass
     worker.malformed += given != ""
     return None
+
+
+def widths_of(worker: Worker, query: Query, slots: Sequence[int | None]) -> dict[int, int] | None:
+    """The width of each slot of a page call that says one for each, by the slots' serials; of several instances of a
+    slot the narrowest. None for one that says a single width; as many as there are slots, or they are malformed."""
+    said = text(query, b"width")
+    if said is None or "," not in said or not _WIDTHS.match(said):
+        return None
+    widths = [int(one) for one in said.split(",")]
+    if len(widths) != len(slots):
+        worker.malformed += 1
+        return None
+    found: dict[int, int] = {}
+    for serial, width in zip(slots, widths, strict=True):
+        if serial is not None:
+            found[serial] = min(width, found.get(serial, width))
+    return found
 
 
 def who_of(worker: Worker, query: Query) -> Who:

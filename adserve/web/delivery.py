@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 import msgspec
+from msgspec.structs import replace
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from adserve.core.access import Account
@@ -25,7 +26,7 @@ from adserve.flows.page import places_after, serve_page, serve_several
 from adserve.flows.serve import Empty, Filled, Reader, serve_slot, sight_of
 from adserve.flows.worker import Worker
 from adserve.web.answers import COMMON, HTML, TEXT, Answer, Head, Waiting, on_the_wire, send_answer
-from adserve.web.client import Ask, path_below, reader_of
+from adserve.web.client import Ask, path_below, reader_of, widths_of
 from adserve.web.events import Events
 from adserve.web.parameters import Query, parameters, text
 from adserve.web.protocol import FAILED, LATER, Later, Write
@@ -214,6 +215,9 @@ class Delivery:
         query = parameters(ask.query)
         reader = reader_of(self.worker, ask, query, clients=known[0].site.clients if known else "browser")
         names = self._names(offers, site, query, b"slots")
+        widths = widths_of(self.worker, query, [place and place.slot.slot.serial for _, place in names])
+        if widths is not None:
+            reader = replace(reader, widths=widths)
         page = [] if isinstance(reader.page_view, Plan) else self._places(offers, site, query, b"plan")
         places = (*page, *(one for _, one in names if one is not None))
         sight = sight_of(self.worker, (one.slot for one in places), reader)

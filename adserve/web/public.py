@@ -18,7 +18,9 @@ from adserve.store.client import REPLY_ERRORS
 from adserve.store.media import MediaStore, digest_of
 from adserve.web.client import path_below
 
-TAG = (Path(__file__).parent / "static" / "slots.js").read_bytes()
+_STATIC = Path(__file__).parent / "static"
+TAG, MORE = ((_STATIC / name).read_bytes() for name in ("slots.js", "slots-more.js"))
+"""The browser tag, and what it loads for pages that ask for more; `make tag` builds both."""
 _FILE = re.compile(r"[0-9a-f]{16,64}\.(png|jpg|gif|webp|avif)\Z")
 _TYPES = {"png": "image/png", "jpg": "image/jpeg", "gif": "image/gif", "webp": "image/webp", "avif": "image/avif"}
 _SAFE = {
@@ -49,6 +51,7 @@ class Public:
         return [
             Route("/m/{file}", self.media, methods=["GET"]),
             Route("/slots.js", self.tag, methods=["GET"]),
+            Route("/slots-more.js", self.more, methods=["GET"]),
             Route("/healthz", self.healthz, methods=["GET"]),
             Route("/readyz", self.readyz, methods=["GET"]),
             Route("/version", self.version, methods=["GET"]),
@@ -72,8 +75,11 @@ class Public:
 
     async def tag(self, request: Request) -> Response:
         """The browser tag."""
-        headers = {**_SAFE, "Cache-Control": "public, max-age=300"}
-        return _cached(request, TAG, digest_of(TAG), headers, "text/javascript")
+        return _script(request, TAG)
+
+    async def more(self, request: Request) -> Response:
+        """Its second file."""
+        return _script(request, MORE)
 
     async def healthz(self, _: Request) -> Response:
         return JSONResponse({"status": "alive"})
@@ -95,6 +101,10 @@ class Public:
     async def metrics(self, _: Request) -> Response:
         """The figures of all workers, whichever of them answers."""
         return Response(await self.figures(), headers={"Cache-Control": "no-store"}, media_type=CONTENT_TYPE_LATEST)
+
+
+def _script(request: Request, data: bytes) -> Response:
+    return _cached(request, data, digest_of(data), {**_SAFE, "Cache-Control": "public, max-age=300"}, "text/javascript")
 
 
 def _cached(request: Request, data: bytes, etag: str, headers: dict[str, str], type_: str) -> Response:

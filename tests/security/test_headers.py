@@ -39,7 +39,8 @@ async def test_every_answer_forbids_what_browsers_and_caches_might_do(world: Wor
     """Good and bad, with a key and without, of every method, and where there is nothing: none may be stored,
     guessed at, framed or told on. Media and the tag are for everybody, and say so."""
     paths = sorted({world.target(address) for address in addresses(world.app)})
-    every = [Request(method, path) for path in (*paths, "/", "/x", "/api", "/api/v1/x", "/m", "/m/x", "/slots.js.map")
+    nowhere = ("/", "/x", "/api", "/api/v1/x", "/m", "/m/x", "/slots.js.map", "/slots-more.js.map")
+    every = [Request(method, path) for path in (*paths, *nowhere)
              for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND")]  # fmt: skip
     every += [one.with_key() for one in every if one.method in ("GET", "HEAD", "OPTIONS")]
     async with promises(world):
@@ -49,7 +50,7 @@ async def test_every_answer_forbids_what_browsers_and_caches_might_do(world: Wor
             assert answer.header("x-content-type-options") == "nosniff", request
             if path.startswith(("/v1/", "/e/", "/c/", "/f/")):
                 assert set(lacks) <= {"content-security-policy"}, request  # snippets go into pages of others
-            elif path.startswith(("/m/", "/slots.js")) and answer.status in (200, 304):
+            elif path.startswith(("/m/", "/slots")) and answer.status in (200, 304):
                 assert (answer.header("cache-control") or "").startswith("public, max-age="), request
                 assert "sandbox" in (answer.header("content-security-policy") or ""), request
             elif path.startswith("/m/") and answer.status == 404:
@@ -121,7 +122,7 @@ async def test_only_delivery_is_for_other_origins(world: World) -> None:
     async with promises(world):
         for request, answer in zip(requests, await world.walk(requests), strict=True):
             check(answer, request)
-            open_ = str(request.target).startswith(("/v1/", "/e/", "/c/", "/f/", "/m/", "/slots.js"))
+            open_ = str(request.target).startswith(("/v1/", "/e/", "/c/", "/f/", "/m/", "/slots"))
             delivery = str(request.target)[:3] in ("/v1", "/e/", "/c/", "/f/")
             wanted = "*" if open_ and (answer.status < 400 or delivery) else None
             assert answer.header("access-control-allow-origin") == wanted, request

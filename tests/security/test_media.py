@@ -29,7 +29,8 @@ HEADERS = {
 async def test_media_are_whole_or_refused_and_always_boxed(world: World) -> None:
     """Every range and condition: 200 with all of it, 206 with what was asked, 304 or 416; one part at most; the same
     headers on each, and no file, host or version in any."""
-    for path, type_ in ((f"/m/{world.media}", "image/png"), ("/slots.js", "text/javascript; charset=utf-8")):
+    for path, type_ in ((f"/m/{world.media}", "image/png"), ("/slots.js", "text/javascript; charset=utf-8"),
+                        ("/slots-more.js", "text/javascript; charset=utf-8")):  # fmt: skip
         whole = await world.ask(Request("GET", path))
         etag = whole.header("etag") or ""
         every = [Request(method, path, (("Range", value),)) for value in RANGES for method in ("GET", "HEAD")]
@@ -93,7 +94,7 @@ async def test_no_answer_becomes_a_script_a_batch_file_or_an_echo(world: World) 
         for request, answer in zip(every, await world.walk(every), strict=True):
             check(answer, request)
             type_ = answer.header("content-type") or ""
-            assert "script" not in type_ or str(request.target).startswith("/slots.js"), request
+            assert "script" not in type_ or str(request.target).startswith(("/slots.js", "/slots-more.js")), request
             assert not re.search(rb"alert|CWSMIKI|calc", answer.body), request
             assert "calc" not in answer.head, request
 

@@ -49,8 +49,19 @@ def _call(tag: str, summary: str, responses: dict[str, Any], *parameters: dict[s
     return found
 
 
+_SCRIPT = {
+    "200": _answer("A script.", {"text/javascript": {"schema": TEXT}}, ETag="Of its bytes."),
+    "304": _answer("You have it.", ETag="Of its bytes."),
+}
 _READER = (
-    _in("query", "width", TEXT, "CSS pixels of the slot's box, digits. A phone that says none has 360.", example="728"),
+    _in(
+        "query",
+        "width",
+        TEXT,
+        "CSS pixels of the slot's box, digits; in a page call one for all or, with commas, one for each of `slots`. "
+        "A phone that says none has 360.",
+        example="728",
+    ),
     _in("query", "device", TEXT, f"{', '.join(DEVICES[1:])}; left out: what the client says it is.", example="desktop"),
     _in(
         "query",
@@ -274,16 +285,8 @@ PUBLIC: dict[str, dict[str, Operation]] = {
             _in("path", "file", TEXT, "The `file` of a creative.", example="0123456789abcdef.png"),
         )
     },
-    "/slots.js": {
-        "get": _call(
-            "delivery",
-            "the browser tag",
-            {
-                "200": _answer("A script.", {"text/javascript": {"schema": TEXT}}, ETag="Of its bytes."),
-                "304": _answer("You have it.", ETag="Of its bytes."),
-            },
-        )
-    },
+    "/slots.js": {"get": _call("delivery", "the browser tag", _SCRIPT)},
+    "/slots-more.js": {"get": _call("delivery", "what the tag loads for pages that ask for more", _SCRIPT)},
     "/healthz": {"get": _call("health", "is it alive", {"200": _answer("It is.", _json("Alive"))})},
     "/readyz": {
         "get": _call(
