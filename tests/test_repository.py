@@ -40,6 +40,7 @@ ARROWS: dict[str, frozenset[str]] = {
     "snippet": frozenset({"core", "errors"}),
     "store": frozenset({"store", "core", "errors"}),
     "intake": frozenset({"intake", "core", "errors"}),
+    "embed": frozenset({"embed", "core", "errors"}),
     "flows": _FLOWS,
     "web": _WEB,
     "contrib": frozenset({"contrib", "core"}),
@@ -57,7 +58,7 @@ ARROWS: dict[str, frozenset[str]] = {
     "bench": _TOP | {"bench"},
     "doctor": _WEB | {"settings", "signing", "http", "doctor"},
     "simulation": _WEB | {"simulation"},
-    "cli": _TOP | {"simulation", "cli", "demo", "bench", "doctor"},
+    "cli": _TOP | {"simulation", "cli", "demo", "bench", "doctor", "embed"},
     "__main__": frozenset({"cli"}),
 }
 """Part of the package to the parts it may import. A part that stands here nowhere may import nothing."""

@@ -19,6 +19,7 @@ from adserve.cli.availability import availability_command
 from adserve.cli.bench import bench_command
 from adserve.cli.creatives import creative, keys
 from adserve.cli.doctor import doctor_command
+from adserve.cli.embed import embed_command
 from adserve.cli.explain import explain_command
 from adserve.cli.failures import tell
 from adserve.cli.moving import backup_command, restore_command, store_group
@@ -91,6 +92,7 @@ for command in (
     bench_command,
     creative,
     doctor_command,
+    embed_command,
     explain_command,
     keys,
     report_command,
