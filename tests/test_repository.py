@@ -57,8 +57,9 @@ ARROWS: dict[str, frozenset[str]] = {
     "demo": _TOP | {"demo"},
     "bench": _TOP | {"bench"},
     "doctor": _WEB | {"settings", "signing", "http", "doctor"},
+    "inspection": frozenset({"inspection", "embed", "doctor", "core", "errors"}),
     "simulation": _WEB | {"simulation"},
-    "cli": _TOP | {"simulation", "cli", "demo", "bench", "doctor", "embed"},
+    "cli": _TOP | {"simulation", "cli", "demo", "bench", "doctor", "embed", "inspection"},
     "__main__": frozenset({"cli"}),
 }
 """Part of the package to the parts it may import. A part that stands here nowhere may import nothing."""

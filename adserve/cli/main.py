@@ -17,6 +17,7 @@ from adserve import __version__, logs
 from adserve.cli.audit import audit_command
 from adserve.cli.availability import availability_command
 from adserve.cli.bench import bench_command
+from adserve.cli.check_page import check_page_command
 from adserve.cli.creatives import creative, keys
 from adserve.cli.doctor import doctor_command
 from adserve.cli.embed import embed_command
@@ -90,6 +91,7 @@ for command in (
     availability_command,
     backup_command,
     bench_command,
+    check_page_command,
     creative,
     doctor_command,
     embed_command,
