@@ -42,7 +42,7 @@ def embed_command(
     made = with_services({**more, "public_url": url}, work)
     if part is not None and part not in [one.name for one in made.parts]:
         raise NotFound(f"there is no part {part}; parts: {', '.join(one.name for one in made.parts)}")
-    show(made.as_json(), json_, lambda _: _lines(made, part))
+    show(made.as_json(), json_, lambda _: lines_of(made, part))
     if not json_:
         for note in made.notes:
             click.echo(f"note: {note}", err=True)
@@ -57,7 +57,7 @@ def base_of(settings: Settings) -> str:
     return f"http://{'127.0.0.1' if host in ('0.0.0.0', '[::]') else host}:{settings.port}"  # noqa: S104 (compared)
 
 
-def _lines(made: Embedding, part: str | None) -> list[str]:
+def lines_of(made: Embedding, part: str | None) -> list[str]:
     parts = [one for one in made.parts if part in (None, one.name)]
     if len(parts) == 1:
         return [parts[0].text.rstrip("\n")]

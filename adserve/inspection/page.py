@@ -20,7 +20,7 @@ _SIMPLE = re.compile(r"#([\w-]+)|\.([\w-]+)|\[\s*([\w-]+)\s*(?:=\s*[\"']?([^\"'\
 
 @dataclass(frozen=True, slots=True)
 class Element:
-    """Something of ours at a line of the page. `url`: absolute, where it has one; `site`, `slot`: where it says them."""
+    """Something of ours at a line of the page. `url`: absolute, where it has one; so with `site` and `slot`."""
 
     line: int
     name: str
