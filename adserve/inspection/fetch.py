@@ -40,7 +40,11 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
     max_redirections = MOST_REDIRECTS
 
     def redirect_request(self, request: Any, fp: Any, code: int, msg: str, headers: HTTPMessage, newurl: str) -> Any:
-        check(newurl)
+        try:
+            check(newurl)
+        except NoPage:
+            fp.close()
+            raise
         return super().redirect_request(request, fp, code, msg, headers, newurl)
 
 
@@ -77,6 +81,7 @@ def _get(url: str, seconds: float) -> Page:
         reply = opener.open(request, timeout=seconds)
     except urllib.error.HTTPError as refused:
         if refused.code in (301, 302, 303, 307, 308):
+            refused.close()
             raise NoPage(f"{url}: more than {MOST_REDIRECTS} redirects, or one that leads in a circle") from None
         reply = refused
     with reply:

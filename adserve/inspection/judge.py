@@ -74,7 +74,7 @@ def _script(case: Case) -> Iterator[Finding]:
         if not one.site:
             yield problem("script", f"line {one.line}: data-site is missing", 'say which site it is: data-site="news"')
         elif one.site not in case.sites:
-            near = nearest(one.site, case.sites)
+            near = nearest(one.site.lower(), case.sites)
             yield problem("script", f"line {one.line}: there is no site {one.site[:64]}{near}", "correct data-site")
         if case.base and not _is_at(one.url, case.base):
             yield problem(
@@ -97,10 +97,10 @@ def _names(case: Case) -> Iterator[Finding]:
         site = one.site or case.site
         if site not in case.sites:
             if one.site:
-                near = nearest(one.site, case.sites)
+                near = nearest(one.site.lower(), case.sites)
                 yield problem("slots", f"line {one.line}: there is no site {one.site}{near}", "correct the address")
         elif one.slot not in case.sites[site]:
-            near = nearest(one.slot, case.sites[site])
+            near = nearest(one.slot.lower(), case.sites[site])
             known = ", ".join(sorted(case.sites[site])[:20])
             yield problem("slots", f"line {one.line}: there is no slot {site}/{one.slot[:64]}{near}", f"slots: {known}")
 
