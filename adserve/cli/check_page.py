@@ -82,7 +82,9 @@ async def _slots(services: Services, case: Case) -> list[dict[str, Any]]:
 
 def _kinds(found: Found) -> list[tuple[str, list[Element]]]:
     pictures = [one for one in found.pairs if one.name == "img"]
-    return [("tag", found.slots), ("server", found.units), ("frame", found.frames), ("pair", pictures)]
+    frames = [one for one in found.frames if not one.noscript]
+    spare = [one for one in found.frames if one.noscript]
+    return [("tag", found.slots), ("server", found.units), ("frame", frames), ("noscript", spare), ("pair", pictures)]
 
 
 async def _outcome(services: Services, site: str, slot: str, labels: str, page: Page) -> dict[str, Any]:

@@ -28,6 +28,8 @@ class Element:
     url: str = ""
     site: str = ""
     slot: str = ""
+    noscript: bool = False
+    """Only readers without scripts get it."""
 
 
 @dataclass(slots=True)
@@ -61,12 +63,13 @@ def read(html: str, url: str) -> Found:
 class _Reader(HTMLParser):
     def __init__(self, url: str) -> None:
         super().__init__(convert_charrefs=True)
-        self.found, self._base, self._templates = Found(), url, 0
+        self.found, self._base, self._templates, self._noscripts = Found(), url, 0, 0
         self._style: list[str] | None = None
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag == "template":
             self._templates += 1
+        self._noscripts += tag == "noscript"
         if self._templates:  # what stands in one is on the page only when somebody puts it there
             return
         given: Attributes = {}
@@ -91,7 +94,7 @@ class _Reader(HTMLParser):
         if tag == "script" and path.endswith("/slots.js"):
             found.scripts.append(Element(line, tag, given, url, given.get("data-site", "")))
         elif tag in ("iframe", "frame") and (match := _FRAME.search(path)):
-            found.frames.append(Element(line, tag, given, url, match[1], match[2]))
+            found.frames.append(Element(line, tag, given, url, match[1], match[2], bool(self._noscripts)))
         elif tag in ("img", "a") and (match := _PAIR.search(path)):
             found.pairs.append(Element(line, tag, given, url, match[1], match[2]))
         if "data-slot" in given and tag != "script":
@@ -102,6 +105,8 @@ class _Reader(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         if tag == "template":
             self._templates = max(0, self._templates - 1)
+        if tag == "noscript":
+            self._noscripts = max(0, self._noscripts - 1)
         if tag == "style" and self._style is not None:
             self.found.styles.append("".join(self._style))
             self._style = None
