@@ -1,4 +1,4 @@
-"""The examples in a real Chromium, over a real service: the plain page, and the theme as a model of Blogger renders it."""
+"""The examples in a real Chromium, over a real service: the plain page, and the theme as a model renders it."""
 
 from __future__ import annotations
 

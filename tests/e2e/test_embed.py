@@ -6,7 +6,6 @@ import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -85,11 +84,11 @@ def test_an_address_that_is_not_said_is_that_of_this_machine_and_that_is_told(ne
     ("arguments", "code", "says"),
     [
         (("--site", "new", "--for", "html"), "not_found", "there is no site new (did you mean news?); sites: news"),
-        (("--site", "news", "--slot", "tpo", "--for", "html"), "not_found", "no slot news/tpo (did you mean top?)"),
+        (("--site", "news", "--slot", "topp", "--for", "html"), "not_found", "no slot news/topp (did you mean top?)"),
         (("--site", "news", "--for", "htlm"), "invalid", "(did you mean html?)"),
         (("--site", "news", "--for", "email", "--key", "a b"), "invalid", "takes 1 to 64 of"),
         (("--site", "news", "--for", "html", "--url", "serve.example"), "bad_settings", "ADSERVE_PUBLIC_URL (flag)"),
-        (("--site", "news", "--for", "html", "--url", URL, "--part", "x"), "not_found", "there is no part x; parts: html"),
+        (("--site", "news", "--for", "html", "--url", URL, "--part", "x"), "not_found", "no part x; parts: html"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_named_with_its_remedy(
@@ -128,10 +127,10 @@ def test_a_page_is_told_what_it_has_and_what_would_fill_it(news: Service, page: 
 
 
 def test_a_page_with_a_defect_ends_with_1_and_says_where(news: Service, page: Any) -> None:
-    html = f'<div data-slot="tpo" style="height:268px"></div>\n<script src="{URL}/slots.js" data-site="news"></script>'
+    html = f'<div data-slot="topp" style="height:268px"></div>\n<script src="{URL}/slots.js" data-site="news"></script>'
     status, printed, _ = told(news, "check-page", page(html), "--url", URL)
     assert status == 1
-    assert "problem  slots    line 1: there is no slot news/tpo (did you mean top?)" in printed
+    assert "problem  slots    line 1: there is no slot news/topp (did you mean top?)" in printed
     assert printed.endswith("1 problem, 0 warnings\n")
 
 

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from tests.nginx.proxy import Proxy, nginx
+from tests.proxies.proxy import Proxy, nginx
 
 LARGE = 4_000_000
 """Bytes of an answer: more than the buffers of a connection hold."""

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.needs import need
-from tests.nginx.proxy import AGENT, EXAMPLE, Proxy, nginx
+from tests.proxies.proxy import AGENT, EXAMPLE, Proxy, nginx
 from tests.service import Service, fetch, free_port, service, until
 
 PAGE = EXAMPLE.with_name("page.html")
