@@ -24,7 +24,7 @@ from adserve.errors import Invalid, Problem
 
 ANY_KEY = "KEY"
 """What stands for a key that is not said."""
-MOST_PAIRS = 20
+MOST_PAIRS = 10
 """Keyed pairs that are printed at once."""
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _PLAIN = "/:[]@!&'()*+,;=-._~%"
@@ -137,7 +137,7 @@ def _render(name: str, url: str, order: Order, **more: Any) -> str:
     shown = {"url": url, "site": order.site, "places": order.places, "key": order.key, "version": order.version}
     shown |= {
         "title": order.title or order.site,
-        "pairs": [f"?n={n}" if n > 1 else "" for n in range(1, order.count + 1)],
+        "numbers": range(1, order.count + 1),
     }
     return _templates.get_template(f"{name}.j2").render(**shown, **more)
 
