@@ -12,7 +12,8 @@ FALLBACKS = {
     "connect": ("connect-src", "default-src"),
     "img": ("img-src", "default-src"),
     "frame": ("frame-src", "child-src", "default-src"),
-    "style": ("style-src-attr", "style-src", "default-src"),
+    "style": ("style-src-elem", "style-src", "default-src"),
+    "style attribute": ("style-src-attr", "style-src", "default-src"),
 }
 """What is looked at for a kind of thing: the first of these directives that a policy has."""
 _PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
@@ -44,15 +45,21 @@ def refuses(policies: Sequence[Policy], kind: str, url: str, page: str, nonce: s
     return None
 
 
+def knows_our_types(policies: Sequence[Policy]) -> bool:
+    """Whether the tag may make the policy of Trusted Types by which it puts creatives into the page."""
+    lists = [policy["trusted-types"] for policy in policies if "trusted-types" in policy]
+    return all("slots" in names or "*" in names for names in lists)
+
+
 def _allows(sources: tuple[str, ...], kind: str, url: str, page: str, nonce: str) -> bool:
     lowered = [source.lower() for source in sources]
-    if kind == "style":  # those of a snippet stand in attributes, for which nonces and hashes are nothing
-        return "'unsafe-inline'" in lowered and not any(one.startswith(("'nonce-", "'sha")) for one in lowered)
-    if kind == "script":
-        if nonce and f"'nonce-{nonce}'" in sources:
-            return True
-        if "'strict-dynamic'" in lowered:  # lists of hosts are then ignored
-            return False
+    if nonce and f"'nonce-{nonce}'" in sources and kind in ("script", "style"):
+        return True
+    if kind.startswith("style"):  # what stands in the page; a hash is taken for one of it, which is not worked out here
+        hashed = kind == "style" and any(one.startswith("'sha") for one in lowered)
+        return hashed or ("'unsafe-inline'" in lowered and not any(one.startswith("'nonce-") for one in lowered))
+    if kind == "script" and "'strict-dynamic'" in lowered:  # lists of hosts are then ignored
+        return False
     return any(_matches(source, urlsplit(url), urlsplit(page)) for source in sources)
 
 

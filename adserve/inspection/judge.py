@@ -17,7 +17,7 @@ from adserve.core.model import Size
 from adserve.core.validate import nearest
 from adserve.doctor.findings import Finding, problem, warning
 from adserve.embed.place import Place
-from adserve.inspection.csp import Policy, policies, refuses
+from adserve.inspection.csp import Policy, knows_our_types, policies, refuses
 from adserve.inspection.fetch import Page
 from adserve.inspection.page import Element, Found, reserved
 
@@ -192,9 +192,19 @@ def _other_kinds(case: Case, known: list[Policy], at: str, host: str) -> Iterato
         detail, remedy = f"{name} of the page's policy refuses frames", f"allow {host} in frame-src"
         frames = bool(found.frames)
         yield problem("policy", detail, remedy) if frames else warning("policy", f"{detail} of html creatives", remedy)
-    if (found.slots or found.units) and (name := refuses(known, "style", at, page)):
+    if found.slots and not knows_our_types(known):
+        yield problem(
+            "policy", "trusted-types of the page's policy lets the tag show nothing", "add slots to trusted-types"
+        )
+    if found.units and (name := refuses(known, "style attribute", at, page)):
         detail = f"{name} of the page's policy refuses the styles that a creative brings: it shows, but plainly"
         yield warning("policy", detail, "allow 'unsafe-inline' in style-src-attr, or style .slot-unit yourself")
+    for text, nonce in zip(found.styles, found.nonces, strict=False):
+        if found.slots and "data-slot" in text and (name := refuses(known, "style", at, page, nonce)):
+            detail = (
+                f"{name} of the page's policy refuses the <style> that keeps the room: what fills a slot moves the page"
+            )
+            yield problem("policy", detail, "give it the policy's nonce, or move its rules into your style sheet")
 
 
 def _cache(case: Case) -> Iterator[Finding]:

@@ -44,6 +44,8 @@ class Found:
     policies: list[str] = field(default_factory=list)
     """Of `meta` elements."""
     styles: list[str] = field(default_factory=list)
+    """Of `style` elements; `nonces` are theirs, in the same order."""
+    nonces: list[str] = field(default_factory=list)
     sheets: int = 0
     """Style sheets of other addresses."""
     ids: Counter[str] = field(default_factory=Counter)
@@ -79,6 +81,7 @@ class _Reader(HTMLParser):
             self.found.ids[given["id"]] += 1
         if tag == "style":
             self._style = []
+            self.found.nonces.append(given.get("nonce", ""))
         elif tag == "base" and "href" in given:
             self._base = self._absolute(given["href"])
         elif tag == "link" and "stylesheet" in given.get("rel", "").lower().split():

@@ -172,8 +172,22 @@ TABLE: list[tuple[str, str, str, str, dict[str, Any]]] = [
         "warning",
         "policy",
         "style-src of the page's policy refuses the styles",
+        f"{UNIT}{SCRIPT}",
+        {"content_security_policy": "style-src 'self'"},
+    ),
+    (
+        "problem",
+        "policy",
+        "style-src of the page's policy refuses the <style>",
         GOOD,
         {"content_security_policy": "style-src 'self'"},
+    ),
+    (
+        "problem",
+        "policy",
+        "trusted-types of the page's policy",
+        GOOD,
+        {"content_security_policy": "require-trusted-types-for 'script'; trusted-types dompurify"},
     ),
     (
         "problem",
@@ -207,9 +221,10 @@ def test_the_whole_policy_is_read() -> None:
     allowed = f"default-src 'self' {URL}; style-src 'unsafe-inline'"
     assert findings(GOOD, content_security_policy=allowed) == []
     assert findings(GOOD, content_security_policy=f"{allowed}, img-src 'none'") != []
-    strict = "script-src 'nonce-abc' 'strict-dynamic'"
-    assert findings(GOOD.replace("<script", '<script nonce="abc"'), content_security_policy=strict) == []
-    (refused,) = findings(GOOD, content_security_policy=f"{strict} {URL}")
+    strict = "script-src 'nonce-abc' 'strict-dynamic'; style-src 'nonce-abc'; trusted-types slots"
+    signed = GOOD.replace("<script", '<script nonce="abc"').replace("<style", '<style nonce="abc"')
+    assert findings(signed, content_security_policy=strict) == []
+    (refused,) = findings(GOOD, content_security_policy=f"script-src 'nonce-abc' 'strict-dynamic' {URL}")
     assert "script-src" in refused.detail
 
 
