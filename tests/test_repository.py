@@ -216,9 +216,7 @@ def test_every_part_of_the_package_has_its_arrows() -> None:
 
 def test_core_is_pure() -> None:
     """No module of core meets the clock, chance, files, the event loop, the store or the web."""
-    found = {
-        name: impurities(path.read_text("utf-8")) for name, path in modules().items() if part_of(name) == "core"
-    }
+    found = {name: impurities(path.read_text("utf-8")) for name, path in modules().items() if part_of(name) == "core"}
     assert found, "there is no core"
     assert {name: what for name, what in found.items() if what} == {}
 

@@ -260,12 +260,19 @@ def test_sources_match_as_browsers_match_them(source: str, allows: bool) -> None
     assert (found == []) is allows, found
 
 
+@pytest.mark.parametrize(("source", "allows"), [("serve.example", False), ("serve.example:8443", True), ("*:*", True)])
+def test_a_source_without_a_port_means_the_usual_one(source: str, allows: bool) -> None:
+    at = "https://serve.example:8443"
+    found = findings(GOOD.replace(URL, at), base=at, content_security_policy=f"script-src {source}")
+    assert (found == []) is allows
+
+
 @pytest.mark.parametrize(
     ("headers", "why"),
     [
         ({}, ""),
         ({"cache-control": "private, max-age=60"}, ""),
-        ({"cache-control": "no-store"}, ""),
+        ({"cache-control": "no-store, max-age=60"}, ""),
         ({"cache-control": "no-cache, max-age=60"}, ""),
         ({"cache-control": "max-age=0"}, ""),
         ({"cache-control": "public"}, "public"),

@@ -9,8 +9,8 @@ from contextlib import contextmanager, suppress
 
 from tests.proxies.proxy import Proxy, nginx
 
-LARGE = 4_000_000
-"""Bytes of an answer: more than the buffers of a connection hold."""
+LARGE = 40_000_000
+"""Bytes of an answer: more than the buffers of two connections hold."""
 
 
 class Upstream:
