@@ -8,6 +8,7 @@
     ├── UnfitStore               the store could lose what it answered  exit 78
     │   └── OtherSchema          its data has a form that is not of this code
     ├── NoData                   nothing is kept in this data dir      exit 66
+    ├── NoPage                   a page that was to be looked at did not come
     ├── Invalid                  a body or query, all problems at once
     ├── NotFound                 no such object, or not the caller's
     ├── Conflict                 a move that the state does not allow
@@ -99,6 +100,12 @@ class OtherSchema(UnfitStore):
 class NoData(AdserveError):
     code = "no_data"
     exit_code = 66
+
+
+class NoPage(AdserveError):
+    """Nothing came that could be read; the message says why."""
+
+    code = "no_page"
 
 
 class Invalid(AdserveError):

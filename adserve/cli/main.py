@@ -17,8 +17,10 @@ from adserve import __version__, logs
 from adserve.cli.audit import audit_command
 from adserve.cli.availability import availability_command
 from adserve.cli.bench import bench_command
+from adserve.cli.check_page import check_page_command
 from adserve.cli.creatives import creative, keys
 from adserve.cli.doctor import doctor_command
+from adserve.cli.embed import embed_command
 from adserve.cli.explain import explain_command
 from adserve.cli.failures import tell
 from adserve.cli.moving import backup_command, restore_command, store_group
@@ -89,8 +91,10 @@ for command in (
     availability_command,
     backup_command,
     bench_command,
+    check_page_command,
     creative,
     doctor_command,
+    embed_command,
     explain_command,
     keys,
     report_command,

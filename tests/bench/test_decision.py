@@ -15,10 +15,7 @@ def test_decisions_are_measured_by_candidates_and_share(monkeypatch: pytest.Monk
     monkeypatch.setattr(decision, "CANDIDATES", (10, 40))
     rows = decisions(rounds=1, count=20)
     assert [(row["rules"], row["candidates"], row["eligible_share"]) for row in rows] == [
-        (rules, n, share)
-        for rules in ("none", "targets, caps, pacing")
-        for share in decision.SHARES
-        for n in (10, 40)
+        (rules, n, share) for rules in ("none", "targets, caps, pacing") for share in decision.SHARES for n in (10, 40)
     ]
     assert all(row["warm_us"] > 0 and row["cold_us"] > 0 for row in rows)
     assert {row["ratio_to_10"] for row in rows if row["candidates"] == 10} == {1.0}

@@ -137,9 +137,7 @@ async def test_a_key_from_before_roles_is_an_admin(client: Redis, keys: Keys, ac
     assert await accounts.list() == [Account("k-old", "admin", "CI", "d", 1)]
 
 
-async def test_every_change_of_a_key_has_one_line_in_the_audit(
-    client: Redis, keys: Keys, accounts: Accounts
-) -> None:
+async def test_every_change_of_a_key_has_one_line_in_the_audit(client: Redis, keys: Keys, accounts: Accounts) -> None:
     """Who, what, when, and hashes of before and after that fit together; what failed has none."""
     made, secret = await accounts.create("admin", "CI", actor="one")
     await accounts.revoke(made.id, actor="two")

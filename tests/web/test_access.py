@@ -231,6 +231,7 @@ async def test_the_audit_shows_an_advertiser_what_became_of_its_own(world: World
 
 async def test_the_audit_is_asked_by_actor_and_by_object(world: World) -> None:
     """One object or a whole kind; of others an advertiser finds nothing."""
+
     async def found(who: str, query: str) -> list[str]:
         got = await world.call(who, "GET", f"/audit?{query}")
         assert got.status_code == 200, got.text

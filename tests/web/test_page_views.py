@@ -249,7 +249,16 @@ async def test_a_slot_call_begins_a_page_view(api: Api) -> None:
 
 
 BAD_VIEWS = (
-    "short", "x" * 65, "p.", "p.AAAA", "p." + "A" * 60, "p." + "A" * 3000, "p.é", "%FF", "a b c d e f", "<b>.......",
+    "short",
+    "x" * 65,
+    "p.",
+    "p.AAAA",
+    "p." + "A" * 60,
+    "p." + "A" * 3000,
+    "p.é",
+    "%FF",
+    "a b c d e f",
+    "<b>.......",
 )
 
 

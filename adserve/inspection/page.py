@@ -1,0 +1,161 @@
+"""What of ours a page holds, as its HTML says it: no script runs and no style sheet of another address is read."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from urllib.parse import urljoin, urlsplit
+
+Attributes = dict[str, str]
+_FRAME = re.compile(r"/v1/frames/([a-z0-9-]{1,64})/([a-z0-9-]{1,64})\Z")
+_PAIR = re.compile(r"/v1/pairs/([a-z0-9-]{1,64})/([a-z0-9-]{1,64})/([^/]{1,64})(/link)?\Z")
+_RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
+_HEIGHT = re.compile(r"(?:^|;)\s*(?:min-)?height\s*:\s*([0-9]+(?:\.[0-9]+)?)px", re.IGNORECASE)
+_COMPOUND = re.compile(r"([a-z][a-z0-9-]*|\*)?((?:[#.][\w-]+|\[[^\]]+\])*)\Z", re.IGNORECASE)
+_SIMPLE = re.compile(r"#([\w-]+)|\.([\w-]+)|\[\s*([\w-]+)\s*(?:=\s*[\"']?([^\"'\]]*)[\"']?\s*)?\]")
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """Something of ours at a line of the page. `url`: absolute, where it has one; so with `site` and `slot`."""
+
+    line: int
+    name: str
+    attributes: Attributes
+    url: str = ""
+    site: str = ""
+    slot: str = ""
+    noscript: bool = False
+    """Only readers without scripts get it."""
+
+
+@dataclass(slots=True)
+class Found:
+    """`slots`: elements that the tag fills; `units`: what a server rendered; `pairs`: pictures and links by key."""
+
+    slots: list[Element] = field(default_factory=list)
+    units: list[Element] = field(default_factory=list)
+    frames: list[Element] = field(default_factory=list)
+    pairs: list[Element] = field(default_factory=list)
+    scripts: list[Element] = field(default_factory=list)
+    policies: list[str] = field(default_factory=list)
+    """Of `meta` elements."""
+    styles: list[str] = field(default_factory=list)
+    """Of `style` elements; `nonces` are theirs, in the same order."""
+    nonces: list[str] = field(default_factory=list)
+    sheets: int = 0
+    """Style sheets of other addresses."""
+    ids: Counter[str] = field(default_factory=Counter)
+
+    def __bool__(self) -> bool:
+        return bool(self.slots or self.units or self.frames or self.pairs or self.scripts)
+
+
+def read(html: str, url: str) -> Found:
+    """`url`: of the page, for what it writes relative."""
+    reader = _Reader(url)
+    reader.feed(html)
+    reader.close()
+    return reader.found
+
+
+class _Reader(HTMLParser):
+    def __init__(self, url: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.found, self._base, self._templates, self._noscripts = Found(), url, 0, 0
+        self._style: list[str] | None = None
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "template":
+            self._templates += 1
+        self._noscripts += tag == "noscript"
+        if self._templates:  # what stands in one is on the page only when somebody puts it there
+            return
+        given: Attributes = {}
+        for name, value in attrs:
+            given.setdefault(name, value or "")
+        if given.get("id"):
+            self.found.ids[given["id"]] += 1
+        if tag == "style":
+            self._style = []
+            self.found.nonces.append(given.get("nonce", ""))
+        elif tag == "base" and "href" in given:
+            self._base = self._absolute(given["href"])
+        elif tag == "link" and "stylesheet" in given.get("rel", "").lower().split():
+            self.found.sheets += 1
+        elif tag == "meta" and given.get("http-equiv", "").strip().lower() == "content-security-policy":
+            self.found.policies.append(given.get("content", ""))
+        self._ours(tag, given)
+
+    def _ours(self, tag: str, given: Attributes) -> None:
+        line, found = self.getpos()[0], self.found
+        url = self._absolute(given.get("src" if tag != "a" else "href", ""))
+        path = _path(url)
+        if tag == "script" and path.endswith("/slots.js"):
+            found.scripts.append(Element(line, tag, given, url, given.get("data-site", "")))
+        elif tag in ("iframe", "frame") and (match := _FRAME.search(path)):
+            found.frames.append(Element(line, tag, given, url, match[1], match[2], bool(self._noscripts)))
+        elif tag in ("img", "a") and (match := _PAIR.search(path)):
+            found.pairs.append(Element(line, tag, given, url, match[1], match[2]))
+        if "data-slot" in given and tag != "script":
+            found.slots.append(Element(line, tag, given, slot=given["data-slot"]))
+        if "slot-unit" in given.get("class", "").split() and "data-view" in given:
+            found.units.append(Element(line, tag, given, self._absolute(given["data-view"])))
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "template":
+            self._templates = max(0, self._templates - 1)
+        if tag == "noscript":
+            self._noscripts = max(0, self._noscripts - 1)
+        if tag == "style" and self._style is not None:
+            self.found.styles.append("".join(self._style))
+            self._style = None
+
+    def handle_data(self, data: str) -> None:
+        if self._style is not None:
+            self._style.append(data)
+
+    def _absolute(self, url: str) -> str:
+        try:
+            return urljoin(self._base, url.strip()) if url else ""
+        except ValueError:
+            return ""
+
+
+def _path(url: str) -> str:
+    try:
+        return urlsplit(url).path
+    except ValueError:
+        return ""
+
+
+def reserved(element: Element, styles: Iterable[str]) -> float:
+    """The most pixels of height that the page itself keeps for an element, at any width; 0 when it keeps none. Of a
+    selector only its last part is looked at."""
+    heights = [float(text) for text in _HEIGHT.findall(element.attributes.get("style", ""))]
+    for style in styles:
+        for selectors, body in _RULE.findall(re.sub(r"/\*.*?\*/", "", style, flags=re.DOTALL)):
+            if any(_matches(one, element) for one in selectors.split(",")):
+                heights += [float(text) for text in _HEIGHT.findall(body)]
+    return max(heights, default=0.0)
+
+
+def _matches(selector: str, element: Element) -> bool:
+    last = (re.split(r"[\s>+~]+(?![^\[]*\])", selector.strip()) or [""])[-1]
+    compound = _COMPOUND.match(last)
+    if not last or compound is None or (not compound[1] and not compound[2]):
+        return False
+    if compound[1] and compound[1] not in ("*", element.name):
+        return False
+    given = element.attributes
+    for id_, class_, attribute, value in _SIMPLE.findall(compound[2]):
+        if id_ and given.get("id") != id_:
+            return False
+        if class_ and class_ not in given.get("class", "").split():
+            return False
+        if attribute and (attribute not in given or (value and given[attribute] != value)):
+            return False
+    return bool(compound[2])
