@@ -345,6 +345,16 @@ def test_an_answer_below_500_says_that_the_server_is_there(status: int) -> None:
         assert server.accepted == 3
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_an_answer_of_500_and_above_is_a_failure(form: str) -> None:
+    """Of a proxy, perhaps, whose service is gone."""
+    with raw(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 4\r\n\r\nevil") as server:
+        client = Client(server.url, "news", timeout_s=5, circuit=Circuit(2, 1e9))
+        for _ in range(5):
+            assert call(client, form, "top") == '<div data-slot="top"></div>'
+        assert server.accepted == 2
+
+
 # ---- what is sent
 
 
