@@ -6,6 +6,8 @@ import os
 import signal
 import threading
 
+import pytest
+
 from adserve.contrib.circuit import Circuit
 
 
@@ -66,6 +68,7 @@ def test_of_many_threads_one_gets_the_probe() -> None:
     assert len(admitted) == 1
 
 
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # newer Pythons warn of forks beside threads
 def test_a_fork_begins_anew_even_while_another_thread_is_inside() -> None:
     """The child has a lock of its own, and no failures yet."""
     circuit = opened()
