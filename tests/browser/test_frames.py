@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -195,9 +194,8 @@ def test_what_needs_no_answer_does_nothing(host: Host, fill: Callable[..., Any])
 def test_a_refresh_moves_the_frame_alone(host: Host, fill: Callable[..., Any]) -> None:
     """And what comes there stands in the sandbox still."""
     page = host.show(fill("<meta http-equiv=refresh content='0;url=https://evil.example/x'>")["html"])
-    until(lambda: "https://evil.example/x" in host.asked)
+    until(lambda: page.evaluate("1") and any(frame.url == "https://evil.example/x" for frame in page.frames))
     host.unchanged()
-    until(lambda: any(frame.url == "https://evil.example/x" for frame in page.frames))
     moved = next(frame for frame in page.frames if frame.url == "https://evil.example/x")
     assert moved.evaluate("origin") == "null"
 
@@ -285,8 +283,7 @@ def test_the_example_fills_its_frames_and_counts_each_once(browser: Browser, sho
 
     context = browser.new_context(user_agent=BROWSER, java_script_enabled=script)
     until(slot_fills)
-    until(lambda: len({json.dumps(shop.totals()) for _ in range(3)}) == 1)
-    before = shop.totals()
+    before = shop.at_rest()
     context.route(HOST, lambda route: route.fulfill(body=example("frame/page.html", host), content_type="text/html"))
     page = context.new_page()
     page.goto(HOST)
