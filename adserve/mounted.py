@@ -142,7 +142,11 @@ class Mounted:
         if self._ended:
             raise RuntimeError("the lifespan of the service has ended")
         loop = asyncio.get_running_loop()
-        if self._keeper is None or self._keeper.done() or self._loop is not loop:
+        if self._loop not in (None, loop) and not (self._keeper is None or self._keeper.done()):
+            if not self._loop.is_closed():
+                raise RuntimeError("the service is open in another event loop")
+            self._keeper = None
+        if self._keeper is None or self._keeper.done():
             self._loop, self._delivery = loop, None
             self._ready: asyncio.Future[Delivery] = loop.create_future()
             self._ready.add_done_callback(lambda ready: ready.cancelled() or ready.exception())  # whoever waits is told

@@ -197,6 +197,17 @@ def test_a_loop_that_ends_flushes_what_was_answered(service: Mounted) -> None:
     assert asyncio.run(second())["serves"] == 20
 
 
+async def test_it_is_open_in_one_loop_at_a_time(service: Mounted, site: httpx2.AsyncClient) -> None:
+    """Connections and tasks belong to a loop. Another one hears that, and the first goes on."""
+
+    async def elsewhere() -> int:
+        async with http_of(host_of(service)) as http:
+            return (await http.get("/s/readyz")).status_code
+
+    assert await asyncio.to_thread(asyncio.run, elsewhere()) == 503
+    assert (await site.get("/s/readyz")).status_code == 200
+
+
 async def test_a_host_hears_at_its_start_what_is_wrong(tmp_path: Path) -> None:
     """A data dir that cannot be used stops a lifespan, and costs a host without one its slots alone."""
     service = adserve.create_app(data_dir=tmp_path / "data", public_url=PUBLIC)

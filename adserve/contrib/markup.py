@@ -42,7 +42,8 @@ def escape(value: Any) -> Html:
 
 
 def is_key(name: object, *, said: bool = False) -> bool:
-    """Whether a slot can have this name, which a template may have taken from anywhere; logged if not."""
+    """Whether a slot can have this name, which a template may have taken from anywhere; logged if not, unless that was
+    `said` already."""
     if isinstance(name, str) and _KEY.fullmatch(name):
         return True
     if not said:

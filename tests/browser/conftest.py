@@ -18,8 +18,11 @@ def browser() -> Iterator[Browser]:
     """The system's Chromium. Headless names itself a robot, so pages set a plain user agent."""
     installed = need("chromium", "chromium-browser", "google-chrome", package="chromium")
     flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+    flags.append("--disable-features=LocalNetworkAccessChecks")  # pages of made-up hosts frame this loopback
     with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=installed, args=flags)
+        found = playwright.chromium.launch(
+            executable_path=installed, args=flags, ignore_default_args=["--disable-popup-blocking"]
+        )
         yield found
         found.close()
 

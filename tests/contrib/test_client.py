@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import shutil
+import signal
 import socket
 import socketserver
 import ssl
@@ -201,12 +202,14 @@ def test_a_connection_that_closed_while_idle_is_made_anew(form: str) -> None:
         assert len(site.asked) == len(site.peers) == 5
 
 
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # newer Pythons warn of forks beside threads
 def test_a_child_does_not_use_its_parents_connection(server: Site) -> None:
     """Two processes on one socket would read each other's answers."""
     client = Client(server.url, "news", timeout_s=5)
     assert client.slot("top") == SNIPPET
     child = os.fork()
     if child == 0:
+        signal.alarm(20)  # one that waits for ever is ended
         os._exit(0 if client.slot("top") == SNIPPET else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert client.slot("top") == SNIPPET
@@ -343,6 +346,16 @@ def test_an_answer_below_500_says_that_the_server_is_there(status: int) -> None:
         for _ in range(3):
             assert client.slot("top") == '<div data-slot="top"></div>'
         assert server.accepted == 3
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_an_answer_of_500_and_above_is_a_failure(form: str) -> None:
+    """Of a proxy, perhaps, whose service is gone."""
+    with raw(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 4\r\n\r\nevil") as server:
+        client = Client(server.url, "news", timeout_s=5, circuit=Circuit(2, 1e9))
+        for _ in range(5):
+            assert call(client, form, "top") == '<div data-slot="top"></div>'
+        assert server.accepted == 2
 
 
 # ---- what is sent

@@ -60,11 +60,19 @@ def test_views_may_call_it_and_so_may_code_without_a_request(server: Site) -> No
         assert slots.of().page(["top"])["top"].startswith(SNIPPET)
 
 
-async def test_async_views_have_async_calls(server: Site) -> None:
+def test_async_views_have_async_calls(server: Site) -> None:
+    """Flask gives each an event loop of its own; they share the connection all the same."""
     app = app_of(server)
-    with app.test_request_context(headers={"User-Agent": "Moz"}):
-        assert await app.extensions["slots"].aslot("top") == SNIPPET
-    assert server.asked[0][1]["User-Agent"] == "Moz"
+
+    @app.get("/later")
+    async def later() -> str:
+        slots = app.extensions["slots"]
+        return str(await slots.aslot("top") + (await slots.apage(["footer"], fallbacks={"footer": "<"}))["footer"])
+
+    client = app.test_client()
+    assert [client.get("/later", headers={"User-Agent": "Moz"}).text for _ in range(2)] == [f"{SNIPPET}&lt;"] * 2
+    assert [headers["User-Agent"] for _, headers in server.asked] == ["Moz"] * 4
+    assert len(server.peers) == 1
 
 
 def test_all_that_is_wrong_with_the_configuration_is_named(server: Site) -> None:
