@@ -42,8 +42,9 @@ class Upstream:
             if self.silent:
                 connection.recv(1)
                 return
-            length = f"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {self.size}\r\nConnection: close\r\n\r\n"
-            connection.sendall(length.encode() + b"x" * self.size)
+            length = f"Content-Type: text/plain\r\nContent-Length: {self.size}\r\nConnection: close"
+            head_of_answer = f"HTTP/1.1 200 OK\r\n{length}\r\n\r\n"
+            connection.sendall(head_of_answer.encode() + b"x" * self.size)
             self.taken.release()
 
     def close(self) -> None:
