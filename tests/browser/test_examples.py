@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import threading
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,18 +20,36 @@ from tests.embed.places import URL
 from tests.embed.test_blogger import THEME, blog, post
 from tests.embed.test_examples import example
 from tests.service import BROWSER, free_port, until
+from tests.wordpress.php import WordPress
 
 SHIFTS = """window.shifted = 0; window.wrong = [];
 new PerformanceObserver((list) => { for (const one of list.getEntries()) window.shifted += one.value })
   .observe({ type: 'layout-shift', buffered: true });
 addEventListener('error', (event) => wrong.push(String(event.message || event.target)));
 addEventListener('unhandledrejection', (event) => wrong.push(String(event.reason)));"""
-PAGES = {
+
+
+def wordpress() -> str:
+    """A post as a theme of WordPress prints it, with the plugin's five places in it."""
+    places = {"header": "header", "above_content": "top", "below_content": "below-post", "footer": "footer"}
+    calls = [("action", "wp_head"), ("action", "wp_body_open"), ("content", "<p>Words.</p>"), ("action", "wp_footer")]
+    with tempfile.TemporaryDirectory() as folder:
+        head, header, content, footer, sidebar = WordPress(Path(folder)).ask(
+            *calls, ("shortcode", {"name": "sidebar"}), page="post", post=7,
+            options={"slots_places": places}, terms={"category": ["Lake & Hills"], "post_tag": ["Énergie"]},
+        )  # fmt: skip
+    start = '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>T</title><link rel="icon" href="data:,">'
+    return f"{start}{head}</head><body>{header}<main>{content}</main><aside>{sidebar}</aside>{footer}</body></html>"
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "wordpress": wordpress,
     "html": lambda: example("html/page.html"),
     "post": lambda: render(THEME, blog("post", post(1, "Lake & Hills", "Énergie"))),
     "list": lambda: render(THEME, blog("list", post(1, "Lake"), post(2), post(3, "Hills"))),
 }
 SLOTS = {
+    "wordpress": ["header", "top", "below-post", "sidebar", "footer"],
     "html": ["header", "top", "below-post", "sidebar", "footer"],
     "post": ["header", "top", "below-post", "sidebar", "footer"],
     "list": ["header", "below-post", "below-post", "below-post", "sidebar", "footer"],

@@ -68,8 +68,9 @@ def ours(example: str, folder: Path, proxy: Proxy, upstream: int) -> str:
 
 
 @contextlib.contextmanager
-def nginx(upstream: int) -> Iterator[Proxy]:
-    """nginx over the service at a port of 127.0.0.1."""
+def nginx(upstream: int, *, patient: bool = False) -> Iterator[Proxy]:
+    """nginx over the service at a port of 127.0.0.1. `patient`: includes wait for seconds, where a test is about what
+    they bring and the machine may be busy."""
     program, openssl = need("nginx", "/usr/sbin/nginx", package="nginx"), need("openssl", package="openssl")
     with tempfile.TemporaryDirectory(prefix="adserve-nginx-") as name:
         folder = Path(name)
@@ -80,7 +81,11 @@ def nginx(upstream: int) -> Iterator[Proxy]:
         made += ["-addext", f"subjectAltName={names}", "-keyout", str(folder / "key.pem")]
         made += ["-out", str(folder / "certificate.pem")]
         subprocess.run([openssl, *made], check=True, capture_output=True, timeout=60)
-        (folder / "adserve.conf").write_text(ours(EXAMPLE.read_text("utf-8"), folder, proxy, upstream))
+        written = ours(EXAMPLE.read_text("utf-8"), folder, proxy, upstream)
+        if patient:
+            written, count = re.subn(r"(proxy_\w+_timeout\s+)\d+ms;", r"\g<1>9s;", written)
+            assert count == 3
+        (folder / "adserve.conf").write_text(written)
         (folder / "nginx.conf").write_text(_around(folder))
         user = _unprivileged(folder)
         command = [program, "-p", name, "-e", f"{name}/error.log", "-c", f"{name}/nginx.conf"]

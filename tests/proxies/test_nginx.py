@@ -31,7 +31,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service, 
         text = {"kind": "text", "name": "t", "title": "Vote", "click_url": "https://vote.example/"}
         running.call("POST", "/campaigns/politics/creatives?approve=true", text)
         until(lambda: b"Vote" in fetch(f"{running.origin}/v1/slots/news/footer?labels=politics")[1])
-        with nginx(running.port) as proxy:
+        with nginx(running.port, patient=True) as proxy:
             (proxy.root / "index.html").write_text(PAGE.read_text("utf-8"))
             yield running, proxy
 

@@ -12,30 +12,10 @@ import html5lib
 import pytest
 
 from adserve.embed.place import Place
-from tests.embed.places import DEMO, place, text
-from tests.needs import need
+from tests.embed.places import DEMO, place
+from tests.wordpress.php import WordPress
 
-STAND_INS = Path(__file__).with_name("stand_ins.php")
 HOSTILE = "\"'><script>alert(1)</script>'.phpinfo().'\\"
-
-
-class WordPress:
-    """`ask(("shortcode", {...}), ...)`: what each call printed or returned."""
-
-    def __init__(self, folder: Path) -> None:
-        self.php, self.plugin = need("php", package="php-cli"), folder / "slots.php"
-        self.write()
-
-    def write(self, *places: Place, **more: Any) -> None:
-        self.plugin.write_text(text("wordpress", *places, **more), "utf-8")
-
-    def ask(self, *calls: tuple[str, Any], **state: Any) -> list[Any]:
-        command = [self.php, "-d", "display_errors=stderr", str(STAND_INS), str(self.plugin)]
-        sent = json.dumps({**state, "do": calls})
-        done = subprocess.run(command, input=sent, capture_output=True, text=True, timeout=30)
-        assert (done.returncode, done.stderr) == (0, ""), done.stderr + done.stdout
-        found: list[Any] = json.loads(done.stdout)
-        return found
 
 
 @pytest.fixture
