@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from adserve.bench import catalog, decision
+from adserve.bench import catalog, decision, tag
 from adserve.bench.calls import CASES, ON_ALL_CORES, Cores, Row, Say, bench_calls
 from adserve.bench.generator import CONNECTIONS
 from adserve.bench.ledger import bench_ledger
 from adserve.bench.servers import CAMPAIGNS
 
-PARTS = ("calls", "workers", "decisions", "catalog", "ledger")
+PARTS = ("calls", "workers", "decisions", "catalog", "ledger", "tag")
 
 
 def bench(*, rounds: int, count: int, parts: Sequence[str], say: Say) -> dict[str, Any]:
@@ -33,6 +33,8 @@ def bench(*, rounds: int, count: int, parts: Sequence[str], say: Say) -> dict[st
             found["calls"] = bench_calls(CASES, Cores.split(), **options)
         if "workers" in parts:
             found["workers"] = bench_calls(ON_ALL_CORES, Cores.all(), **options)
+        if "tag" in parts:
+            found["tag"] = tag.bench_tag(folder=Path(name), rounds=rounds, say=say)
     if "decisions" in parts:
         found["decisions"] = decision.decisions(say=say)
     if "catalog" in parts:
@@ -57,6 +59,7 @@ def render(result: dict[str, Any]) -> str:
         "decisions": ("The decision alone", _rows),
         "catalog": (f"A catalog of {catalog.CAMPAIGNS} campaigns, while pages are decided", _rows),
         "ledger": ("The ledger of an hour", _ledger),
+        "tag": ("The tag on the demo's tag page, in Chromium", tag.render),
     }
     for part, (title, table) in titles.items():
         if part in result:

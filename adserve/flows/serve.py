@@ -53,6 +53,8 @@ class Reader(Struct, frozen=True, gc=False):
     """What it asks of any slot, when that was worked out before."""
     widths: Mapping[int, int] | None = None
     """Of single slots, by serial, where a call says one for each."""
+    uncounted: bool = False
+    """Whether it asked not to be counted: the addresses of its events say so too, clicks among them."""
 
 
 class Filled(Struct, frozen=True, gc=False):
@@ -64,17 +66,23 @@ class Filled(Struct, frozen=True, gc=False):
     tokens: tuple[str, str, str]
     base: str
     counts_on: str = ""
-    """The query of its impression and view, when they count for a visitor."""
+    """The query of its impression and view, when they count for a visitor or are not to count."""
+    clicks_on: str = ""
+    """That of its click."""
     sight: Sight | None = None
     key: Key | None = None
     """What is known of the reader, and what signs that for its device."""
 
     @property
+    def click_url(self) -> str:
+        return f"{self.base}/c/{self.tokens[2]}{self.clicks_on}"
+
+    @property
     def html(self) -> str:
         """The snippet as JSON callers get it: the caller fires the impression."""
-        _, view, click = self.tokens
+        _, view, _ = self.tokens
         view_url = f"{self.base}/e/v/{view}{self.counts_on}"
-        return self.choice.entry.snippet.fill(self.id, view_url, f"{self.base}/c/{click}", self.base)
+        return self.choice.entry.snippet.fill(self.id, view_url, self.click_url, self.base)
 
     @property
     def page_html(self) -> str:
@@ -83,7 +91,7 @@ class Filled(Struct, frozen=True, gc=False):
 
     def as_json(self, page_view: str) -> dict[str, Any]:
         slot, entry = self.slot.slot, self.choice.entry
-        impression, view, click = self.tokens
+        impression, view, _ = self.tokens
         return {
             "slot": slot.name,
             "filled": True,
@@ -95,7 +103,7 @@ class Filled(Struct, frozen=True, gc=False):
             "campaign": self.choice.campaign.id,
             "creative": entry.creative.id,
             "revision": entry.content.revision,
-            "click_url": f"{self.base}/c/{click}",
+            "click_url": self.click_url,
             "impression_url": f"{self.base}/e/i/{impression}{self.counts_on}",
             "view_url": f"{self.base}/e/v/{view}{self.counts_on}",
             "label": slot.label,
@@ -247,4 +255,8 @@ def serve_slot(
     tokens = worker.signer.mint(serve)
     key = worker.keys[0]
     counts_on = f"?f={sealed(visitor, tokens[0], key)}" if visitor else ""
-    return Filled(slot, choice, decision_id(tokens[0]), tokens, reader.base, counts_on, sight, key)
+    clicks_on = ""
+    if reader.uncounted:
+        clicks_on = "?internal=1"
+        counts_on = f"{counts_on}&internal=1" if counts_on else clicks_on
+    return Filled(slot, choice, decision_id(tokens[0]), tokens, reader.base, counts_on, clicks_on, sight, key)

@@ -81,11 +81,14 @@ def agent_of(worker: Worker, ask: Ask) -> Agent:
     )
 
 
+def asks_not_to_count(query: Query) -> bool:
+    return b"internal" in query and text(query, b"internal") == "1"
+
+
 def verdict_of(worker: Worker, ask: Ask, agent: Agent, query: Query, *, clients: str) -> str | None:
     rules = worker.rules
     client = client_of(worker, ask) if rules.internal else None
-    asked = b"internal" in query and text(query, b"internal") == "1"
-    return rules.judge(ask.headers, agent, client, clients=clients, asked_not_to_count=asked)
+    return rules.judge(ask.headers, agent, client, clients=clients, asked_not_to_count=asks_not_to_count(query))
 
 
 def base_url(worker: Worker, ask: Ask) -> str:
@@ -165,7 +168,7 @@ def _reader(
     worker.malformed += malformed
     if isinstance(page_view, Plan) and page_view.labels:  # what any call says of the page holds for all later ones
         context = replace(context, labels=context.labels.union(page_view.labels))
-    reader = Reader(verdict, device, width, page_view, base, context, who)
+    reader = Reader(verdict, device, width, page_view, base, context, who, uncounted=asks_not_to_count(query))
     if not query.of_one:
         reader = replace(reader, asks=request_of(reader))
     return reader, worker.malformed - before

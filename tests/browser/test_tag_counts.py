@@ -108,7 +108,7 @@ def test_what_a_server_rendered_is_counted_once(browser: Browser, served: Servic
     snippet = fetch(f"{served.origin}/v1/slots/news/top")[1].decode()
     visitor = Visitor(browser, served, slot("top", inner=snippet))
     visitor.opens(1)
-    visitor.counts(impressions=1, views=1)
+    visitor.counts(requests=1, serves=1, impressions=1, views=1)
     visitor.leaves()
 
 

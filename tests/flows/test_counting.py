@@ -246,6 +246,22 @@ async def test_only_the_whole_parameter_asks_not_to_be_counted(api: Api, served:
     assert (totals["impressions"], totals["filtered"]) == (1, 1)
 
 
+async def test_all_addresses_of_a_call_that_asks_not_to_be_counted_say_so(api: Api, served: Any) -> None:
+    """Impression, view and click, in the decision and in the snippet; also beside what counts for a visitor."""
+    await api.make("PATCH", "/campaigns/one", {"frequency": {"limit": 9, "window": "day"}})
+    for query in ({}, {"visitor": "v1"}):
+        one = await api.decide(internal="1", **query)
+        assert ("f=" in one["impression_url"]) == bool(query)
+        for url in (one["impression_url"], one["view_url"], one["click_url"]):
+            assert url.endswith("internal=1")
+            await api.http.get(path(url))
+        assert one["view_url"] in one["html"]
+        assert one["click_url"] in one["html"]
+    totals = await api.totals()
+    assert (totals["impressions"], totals["views"], totals["clicks"], totals["filtered"]) == (0, 0, 0, 6)
+    assert not any("internal" in str(value) for value in (await api.decide()).values())
+
+
 async def test_a_worker_catches_up_with_what_another_has_served(
     api: Api, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
