@@ -109,7 +109,7 @@ async def test_every_kind_of_route_answers_below_the_mount(site: httpx2.AsyncCli
         reply = await site.get(page[name].removeprefix("https://news.example"))
         assert reply.status_code == (302 if purpose == "c" else 200)
     assert reply.headers["Location"] == "https://shop.example/tea"
-    for path, text in (("slots.js", "data-site"), ("metrics", "adserve_"), ("readyz", "ready"), ("version", "0.")):
+    for path, text in (("slots.js", "data-slot"), ("metrics", "adserve_"), ("readyz", "ready"), ("version", "0.")):
         reply = await site.get(f"/s/{path}")
         assert reply.status_code == 200
         assert text in reply.text
