@@ -19,7 +19,7 @@ from adserve.doctor.findings import Finding, problem, warning
 from adserve.embed.place import Place
 from adserve.inspection.csp import Policy, knows_our_types, policies, refuses
 from adserve.inspection.fetch import Page
-from adserve.inspection.page import Element, Found, reserved
+from adserve.inspection.page import MOST_ELEMENTS, Element, Found, height_rules, reserved
 
 Sites = Mapping[str, Mapping[str, Place]]
 """Places by site and name."""
@@ -60,6 +60,10 @@ def _answer(case: Case) -> Iterator[Finding]:
         yield problem("answer", f"the answer is {kind[:60]} and no HTML", "give the address of a page")
     if page.cut:
         yield warning("answer", "only the first 2 MB were read", "what stands behind them was not looked at")
+    if case.found.more:
+        yield warning(
+            "answer", f"only the first {MOST_ELEMENTS} slots of a kind were read", "what follows was not looked at"
+        )
     if not case.found:
         yield problem("slots", "the page has no slot", "paste what `adserve embed` prints")
 
@@ -120,9 +124,10 @@ def _sizes(case: Case) -> Iterator[Finding]:
 
 def _room(case: Case) -> Iterator[Finding]:
     remedy = "paste the <style> that `adserve embed` prints"
+    rules = height_rules(case.found.styles)
     for one in case.found.slots:
         place = case.place(one)
-        kept = reserved(one, case.found.styles)
+        kept = reserved(one, rules)
         if not kept and case.found.sheets:
             detail = f"line {one.line}: the page itself reserves no height for {one.slot[:64]}; its style sheets may"
             yield warning("room", detail, remedy)

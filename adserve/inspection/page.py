@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from urllib.parse import urljoin, urlsplit
 
 Attributes = dict[str, str]
+MOST_ELEMENTS = 500
+"""Of one kind, on one page."""
+LONGEST_SELECTOR, MOST_RULES = 1_000, 5_000
 _FRAME = re.compile(r"/v1/frames/([a-z0-9-]{1,64})/([a-z0-9-]{1,64})\Z")
 _PAIR = re.compile(r"/v1/pairs/([a-z0-9-]{1,64})/([a-z0-9-]{1,64})/([^/]{1,64})(/link)?\Z")
-_RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
 _HEIGHT = re.compile(r"(?:^|;)\s*(?:min-)?height\s*:\s*([0-9]+(?:\.[0-9]+)?)px", re.IGNORECASE)
 _COMPOUND = re.compile(r"([a-z][a-z0-9-]*|\*)?((?:[#.][\w-]+|\[[^\]]+\])*)\Z", re.IGNORECASE)
 _SIMPLE = re.compile(r"#([\w-]+)|\.([\w-]+)|\[\s*([\w-]+)\s*(?:=\s*[\"']?([^\"'\]]*)[\"']?\s*)?\]")
@@ -49,6 +51,8 @@ class Found:
     sheets: int = 0
     """Style sheets of other addresses."""
     ids: Counter[str] = field(default_factory=Counter)
+    more: bool = False
+    """There are more of a kind than were looked at."""
 
     def __bool__(self) -> bool:
         return bool(self.slots or self.units or self.frames or self.pairs or self.scripts)
@@ -95,15 +99,21 @@ class _Reader(HTMLParser):
         url = self._absolute(given.get("src" if tag != "a" else "href", ""))
         path = _path(url)
         if tag == "script" and path.endswith("/slots.js"):
-            found.scripts.append(Element(line, tag, given, url, given.get("data-site", "")))
+            self._add(found.scripts, Element(line, tag, given, url, given.get("data-site", "")))
         elif tag in ("iframe", "frame") and (match := _FRAME.search(path)):
-            found.frames.append(Element(line, tag, given, url, match[1], match[2], bool(self._noscripts)))
+            self._add(found.frames, Element(line, tag, given, url, match[1], match[2], bool(self._noscripts)))
         elif tag in ("img", "a") and (match := _PAIR.search(path)):
-            found.pairs.append(Element(line, tag, given, url, match[1], match[2]))
+            self._add(found.pairs, Element(line, tag, given, url, match[1], match[2]))
         if "data-slot" in given and tag != "script":
-            found.slots.append(Element(line, tag, given, slot=given["data-slot"]))
+            self._add(found.slots, Element(line, tag, given, slot=given["data-slot"]))
         if "slot-unit" in given.get("class", "").split() and "data-view" in given:
-            found.units.append(Element(line, tag, given, self._absolute(given["data-view"])))
+            self._add(found.units, Element(line, tag, given, self._absolute(given["data-view"])))
+
+    def _add(self, elements: list[Element], one: Element) -> None:
+        if len(elements) < MOST_ELEMENTS:
+            elements.append(one)
+        else:
+            self.found.more = True
 
     def handle_endtag(self, tag: str) -> None:
         if tag == "template":
@@ -132,14 +142,28 @@ def _path(url: str) -> str:
         return ""
 
 
-def reserved(element: Element, styles: Iterable[str]) -> float:
+def height_rules(styles: Iterable[str]) -> dict[str, float]:
+    """Selectors to the most pixels of height that they keep, at any width. Linear in what a page says, however it
+    says it."""
+    found: dict[str, float] = {}
+    for style in styles:
+        first, *rest = style.split("/*")
+        plain = first + "".join(one.partition("*/")[2] for one in rest)
+        for rule in plain.split("}"):
+            before, _, body = rule.rpartition("{")
+            heights = [float(text) for text in _HEIGHT.findall(body)]
+            for selector in before.rpartition("{")[2].split(",") if heights else ():
+                name = selector.strip()
+                if len(name) <= LONGEST_SELECTOR and (name in found or len(found) < MOST_RULES):
+                    found[name] = max(found.get(name, 0.0), *heights)
+    return found
+
+
+def reserved(element: Element, rules: Mapping[str, float]) -> float:
     """The most pixels of height that the page itself keeps for an element, at any width; 0 when it keeps none. Of a
     selector only its last part is looked at."""
     heights = [float(text) for text in _HEIGHT.findall(element.attributes.get("style", ""))]
-    for style in styles:
-        for selectors, body in _RULE.findall(re.sub(r"/\*.*?\*/", "", style, flags=re.DOTALL)):
-            if any(_matches(one, element) for one in selectors.split(",")):
-                heights += [float(text) for text in _HEIGHT.findall(body)]
+    heights += [height for selector, height in rules.items() if _matches(selector, element)]
     return max(heights, default=0.0)
 
 

@@ -286,6 +286,33 @@ def test_what_a_shared_cache_may_keep(headers: dict[str, str], why: str) -> None
     assert cacheable(Page("https://n.example/", 200, {name: [text] for name, text in headers.items()}, "")) == why
 
 
+@pytest.mark.parametrize(
+    "css",
+    [
+        "a" * 1_000_000,
+        "/*" * 500_000,
+        "a{" * 500_000,
+        "}" * 1_000_000,
+        "a " * 500_000 + "{height:9px}",
+        "[" * 1_000_000,
+        ";" * 1_000_000,
+        "x{" + "height:" * 100_000,
+        ".a" * 500_000 + "{height:9px}",
+        "".join(f".x{number}{{height:9px}}" for number in range(50_000)),
+    ],
+    ids=range(10),
+)
+def test_no_style_sheet_takes_long(css: str) -> None:
+    """Each of them would take minutes where every place in it is a place to begin."""
+    found = findings(f"<style>{css}</style>{TOP * 100}{SCRIPT}")
+    assert [one.check for one in found] == ["room"] * 100
+
+
+def test_a_page_with_very_many_slots_is_looked_at_in_part() -> None:
+    found = findings(GOOD + '<i data-slot="top" style="height:200px"></i>' * 1_000)
+    assert [(one.status, one.check) for one in found] == [("warning", "answer")]
+
+
 def test_a_page_that_is_no_html_breaks_nothing() -> None:
     """Cut tags, wrong nesting, addresses that are none."""
     for html in (
