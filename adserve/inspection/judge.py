@@ -96,6 +96,14 @@ def _script(case: Case) -> Iterator[Finding]:
         yield warning("script", "slots.js is loaded, and nothing on the page is a slot", 'add <div data-slot="...">')
 
 
+def _includes(case: Case) -> Iterator[Finding]:
+    for line in case.found.includes[:1]:
+        detail = f"line {line}: an include was sent as it stands in the file"
+        yield problem(
+            "include", detail, "switch `ssi on` for this page, and let what stands behind answer uncompressed"
+        )
+
+
 def _names(case: Case) -> Iterator[Finding]:
     for one in (*case.found.slots, *case.found.frames, *case.found.pairs):
         site = one.site or case.site
@@ -251,4 +259,4 @@ def _is_at(url: str, base: str) -> bool:
     return re.sub(r"^http:", "https:", url.split("?")[0]) == re.sub(r"^http:", "https:", f"{base}/slots.js")
 
 
-LOOKS = (_answer, _script, _names, _sizes, _room, _labels_of, _ids, _mixed, _policy, _cache)
+LOOKS = (_answer, _script, _includes, _names, _sizes, _room, _labels_of, _ids, _mixed, _policy, _cache)

@@ -51,11 +51,13 @@ class Found:
     sheets: int = 0
     """Style sheets of other addresses."""
     ids: Counter[str] = field(default_factory=Counter)
+    includes: list[int] = field(default_factory=list)
+    """Lines of includes that no server has carried out."""
     more: bool = False
     """There are more of a kind than were looked at."""
 
     def __bool__(self) -> bool:
-        return bool(self.slots or self.units or self.frames or self.pairs or self.scripts)
+        return bool(self.slots or self.units or self.frames or self.pairs or self.scripts or self.includes)
 
 
 def read(html: str, url: str) -> Found:
@@ -123,6 +125,10 @@ class _Reader(HTMLParser):
         if tag == "style" and self._style is not None:
             self.found.styles.append("".join(self._style))
             self._style = None
+
+    def handle_comment(self, data: str) -> None:
+        if data.startswith("#") and "/slots/" in data:
+            self.found.includes.append(self.getpos()[0])
 
     def handle_data(self, data: str) -> None:
         if self._style is not None:

@@ -53,6 +53,7 @@ def test_what_is_printed_is_right(html: str) -> None:
 
 
 TABLE: list[tuple[str, str, str, str, dict[str, Any]]] = [
+    ("problem", "include", "line 1: an include was sent", f'<!--# include virtual="/slots/news/top" -->{GOOD}', {}),
     ("problem", "answer", "answers 404", GOOD, {"status": 404}),
     ("problem", "answer", "is application/json and no HTML", GOOD, {"content_type": "application/json"}),
     ("problem", "slots", "the page has no slot", "<p>Words.</p>", {}),
