@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from typing import Any
 
@@ -66,6 +65,4 @@ def lines_of(made: Embedding, part: str | None) -> list[str]:
     parts = [one for one in made.parts if part in (None, one.name)]
     if len(parts) == 1:
         return [parts[0].text.rstrip("\n")]
-    heads = sys.stdout.isatty()
-    rule = "\033[1m== {} ({})\033[0m" if heads else "== {} ({})"
-    return [line for one in parts for line in (rule.format(one.where, one.name), one.text)]
+    return [line for one in parts for line in (f"== {one.where} ({one.name})", one.text)]

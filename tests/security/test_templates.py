@@ -17,6 +17,7 @@ import pytest
 from jinja2 import Environment, nodes
 
 import adserve.demo.pages
+import adserve.embed.markup
 import adserve.snippet
 import adserve.web.api.documents
 
@@ -24,21 +25,37 @@ PACKAGE = Path(__file__).resolve().parents[2] / "adserve"
 ENVIRONMENTS = {
     "templates": adserve.snippet.templates,
     "demo/templates": adserve.demo.pages._env,
+    "embed/templates": adserve.embed.markup.templates,
     "web/templates": adserve.web.api.documents.templates,
 }
 """Folder of templates to what renders it."""
-OURS = {"web/templates/api.html.j2": ("style",)}
-"""What of a template stands in `<style>` or `<script>` and is a file of ours."""
+_RULES, _PLACES = "style_of(places)", 'style_of(places, "data-place")'
+OURS = {
+    "web/templates/api.html.j2": ("style",),
+    "embed/templates/html.j2": (_RULES,),
+    "embed/templates/blogger-style.j2": (_RULES,),
+    "embed/templates/_jinja.j2": (_PLACES,),
+    "embed/templates/django.j2": (_PLACES,),
+    "embed/templates/nginx.j2": (_PLACES,),
+}
+"""What of a template stands in `<style>` or `<script>` and is a file of ours, or rules that are made of numbers and
+names of slots alone."""
 
 ALLOWED = {
     "adserve/contrib/jinja2.py": ["Markup(answer)", "Markup(decision.get('html') or '')"],
+    "adserve/embed/markup.py": [
+        r"""Markup(str(text).replace("\\", "\\\\").replace("'", "\\'"))""",
+        """Markup(" ".join(str(text).split()).replace("*/", "* /").replace("?>", "? >"))""",
+        r"""Markup(re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", words))""",
+        r"""Markup("\n".join(rules))""",
+    ],
     "adserve/snippet.py": [
         """f'<img src="{url}" width="1" height="1" alt="" aria-hidden="true" '"""
         """'style="position:absolute;width:1px;height:1px;border:0">'""",
     ],
 }
-"""By module, what is taken for HTML as it is: what our own server has rendered and escaped, and an address of ours,
-which is plain ASCII without quotes."""
+"""By module, what is taken for HTML as it is: what our own server has rendered and escaped, an address of ours, which
+is plain ASCII without quotes, and what is escaped for another language (PHP, a comment in it, Markdown)."""
 URLS = {"click", "base"}
 """What may begin the value of an attribute that is an address: addresses of ours."""
 STYLED = {"width", "widest", "lines"}
