@@ -246,6 +246,8 @@ def cacheable(page: Page) -> str:
             return f"{name}={seconds}" if seconds.isdigit() and int(seconds) > 0 else ""
     if "public" in said:
         return "public"
+    if not page.header("expires"):  # then a cache may guess by the age of the page
+        return "Last-Modified, and no Cache-Control" if page.header("last-modified") and not control else ""
     try:
         until = parsedate_to_datetime(page.header("expires"))
         made = parsedate_to_datetime(page.header("date")) if page.header("date") else datetime.now(UTC)

@@ -280,6 +280,9 @@ def test_a_source_without_a_port_means_the_usual_one(source: str, allows: bool) 
         ({"cache-control": 'max-age="60"'}, "max-age=60"),
         ({"expires": "Sun, 29 Nov 2026 02:00:00 GMT", "date": "Sun, 29 Nov 2026 01:00:00 GMT"}, "Expires"),
         ({"expires": "0"}, ""),
+        ({"last-modified": "Sun, 29 Nov 2026 01:00:00 GMT"}, "Last-Modified, and no Cache-Control"),
+        ({"last-modified": "Sun, 29 Nov 2026 01:00:00 GMT", "cache-control": "no-store"}, ""),
+        ({"last-modified": "Sun, 29 Nov 2026 01:00:00 GMT", "expires": "0"}, ""),
         ({"age": "0"}, ""),
     ],
 )
