@@ -13,6 +13,9 @@ Attributes = dict[str, str]
 MOST_ELEMENTS = 500
 """Of one kind, on one page."""
 LONGEST_SELECTOR, MOST_RULES = 1_000, 5_000
+DEEPEST = 40
+"""Elements around one that are remembered."""
+_VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
 _FRAME = re.compile(r"/v1/frames/([a-z0-9-]{1,64})/([a-z0-9-]{1,64})\Z")
 _PAIR = re.compile(r"/v1/pairs/([a-z0-9-]{1,64})/([a-z0-9-]{1,64})/([^/]{1,64})(/link)?\Z")
 _HEIGHT = re.compile(r"(?:^|;)\s*(?:min-)?height\s*:\s*([0-9]+(?:\.[0-9]+)?)px", re.IGNORECASE)
@@ -30,6 +33,8 @@ class Element:
     url: str = ""
     site: str = ""
     slot: str = ""
+    around: Element | None = None
+    """What it stands in, where that was looked at: the place of an element may be kept by the one around it."""
     noscript: bool = False
     """Only readers without scripts get it."""
 
@@ -73,6 +78,7 @@ class _Reader(HTMLParser):
         super().__init__(convert_charrefs=True)
         self.found, self._base, self._templates, self._noscripts = Found(), url, 0, 0
         self._style: list[str] | None = None
+        self._open: list[Element] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag == "template":
@@ -95,6 +101,8 @@ class _Reader(HTMLParser):
         elif tag == "meta" and given.get("http-equiv", "").strip().lower() == "content-security-policy":
             self.found.policies.append(given.get("content", ""))
         self._ours(tag, given)
+        if tag not in _VOID:
+            self._open = [*self._open[1 - DEEPEST :], Element(self.getpos()[0], tag, given)]
 
     def _ours(self, tag: str, given: Attributes) -> None:
         line, found = self.getpos()[0], self.found
@@ -103,11 +111,14 @@ class _Reader(HTMLParser):
         if tag == "script" and path.endswith("/slots.js"):
             self._add(found.scripts, Element(line, tag, given, url, given.get("data-site", "")))
         elif tag in ("iframe", "frame") and (match := _FRAME.search(path)):
-            self._add(found.frames, Element(line, tag, given, url, match[1], match[2], bool(self._noscripts)))
+            self._add(found.frames, Element(line, tag, given, url, match[1], match[2], noscript=bool(self._noscripts)))
         elif tag in ("img", "a") and (match := _PAIR.search(path)):
             self._add(found.pairs, Element(line, tag, given, url, match[1], match[2]))
         if "data-slot" in given and tag != "script":
-            self._add(found.slots, Element(line, tag, given, slot=given["data-slot"]))
+            self._add(
+                found.slots,
+                Element(line, tag, given, slot=given["data-slot"], around=self._open[-1] if self._open else None),
+            )
         if "slot-unit" in given.get("class", "").split() and "data-view" in given:
             self._add(found.units, Element(line, tag, given, self._absolute(given["data-view"])))
 
@@ -120,6 +131,9 @@ class _Reader(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         if tag == "template":
             self._templates = max(0, self._templates - 1)
+        names = [one.name for one in self._open]
+        if tag in names:
+            del self._open[len(names) - 1 - names[::-1].index(tag) :]
         if tag == "noscript":
             self._noscripts = max(0, self._noscripts - 1)
         if tag == "style" and self._style is not None:
@@ -166,11 +180,14 @@ def height_rules(styles: Iterable[str]) -> dict[str, float]:
 
 
 def reserved(element: Element, rules: Mapping[str, float]) -> float:
-    """The most pixels of height that the page itself keeps for an element, at any width; 0 when it keeps none. Of a
+    """The most pixels of height that the page itself keeps for an element, or for the one around it, at any width. Of a
     selector only its last part is looked at."""
-    heights = [float(text) for text in _HEIGHT.findall(element.attributes.get("style", ""))]
-    heights += [height for selector, height in rules.items() if _matches(selector, element)]
-    return max(heights, default=0.0)
+    kept = 0.0
+    for one in filter(None, (element, element.around)):
+        heights = [float(text) for text in _HEIGHT.findall(one.attributes.get("style", ""))]
+        heights += [height for selector, height in rules.items() if _matches(selector, one)]
+        kept = max(kept, *heights, 0.0)
+    return kept
 
 
 def _matches(selector: str, element: Element) -> bool:

@@ -44,6 +44,8 @@ def findings(
         f'<template><div data-slot="nowhere"></div></template>{GOOD}',
         f"<!-- <div data-slot='nowhere'></div> -->{GOOD}",
         f'<style>main .x#p{{height:120px}}</style><div class="x" id="p" data-slot="top"></div>{SCRIPT}',
+        f'<div style="min-height:108px"><br><b>x</b><div data-slot="top"></div></div>{SCRIPT}',
+        f'<style>.place{{min-height:108px}}</style><p class="place"></p><p><div class="place">{TOP}</div>{SCRIPT}',
         f'<div data-slot="top" style="color:red;min-height: 108px"></div>{SCRIPT}',
         f'<base href="{URL}/">{ROOM}{TOP}<script src="slots.js" data-site="news"></script>',
     ],
@@ -53,6 +55,13 @@ def test_what_is_printed_is_right(html: str) -> None:
 
 
 TABLE: list[tuple[str, str, str, str, dict[str, Any]]] = [
+    (
+        "problem",
+        "room",
+        "no height is reserved for top",
+        f'<style>p{{}}.place{{height:120px}}</style><div class="place"><br></div>{TOP}{SCRIPT}',
+        {},
+    ),
     ("problem", "include", "line 1: an include was sent", f'<!--# include virtual="/slots/news/top" -->{GOOD}', {}),
     ("problem", "answer", "answers 404", GOOD, {"status": 404}),
     ("problem", "answer", "is application/json and no HTML", GOOD, {"content_type": "application/json"}),
@@ -310,6 +319,13 @@ def test_no_style_sheet_takes_long(css: str) -> None:
     """Each of them would take minutes where every place in it is a place to begin."""
     found = findings(f"<style>{css}</style>{TOP * 100}{SCRIPT}")
     assert [one.check for one in found] == ["room"] * 100
+
+
+def test_frames_for_readers_without_scripts_are_told_apart() -> None:
+    assert [one.noscript for one in read(f"{text('noscript', DEMO[0])}{text('frame', DEMO[1])}", URL).frames] == [
+        True,
+        False,
+    ]
 
 
 def test_a_page_with_very_many_slots_is_looked_at_in_part() -> None:
