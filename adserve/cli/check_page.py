@@ -12,13 +12,13 @@ from adserve.cli.options import as_json, shared, show, table, with_services
 from adserve.core.access import OPERATOR
 from adserve.core.asking import CONTEXT
 from adserve.core.model import Site, Slot
-from adserve.doctor.findings import many, worst
+from adserve.doctor.findings import many, within, worst
 from adserve.embed.place import Place
-from adserve.errors import AdserveError
+from adserve.errors import AdserveError, NoPage
 from adserve.flows.explain import explain_live
 from adserve.flows.manage import list_things
 from adserve.flows.services import Services
-from adserve.inspection.fetch import Page, fetch
+from adserve.inspection.fetch import WITHIN_S, Page, fetch
 from adserve.inspection.judge import Case, Sites, judge
 from adserve.inspection.page import Element, Found, read
 from adserve.settings import Settings
@@ -36,9 +36,13 @@ def check_page_command(address: str, url: str | None, json_: bool, **flags: Any)
     """Which slots a page has, what would fill them now, and what is wrong. Reads its HTML as it is sent, runs none of
     its scripts, and neither serves nor counts anything. Exit code 1 when there is a problem."""
     page = fetch(address)
+    try:
+        found = within(WITHIN_S, lambda: read(page.html, page.url))
+    except TimeoutError:
+        raise NoPage(f"{page.url}: its HTML could not be read in {WITHIN_S:g} s") from None
 
     async def work(services: Services, settings: Settings) -> dict[str, Any]:
-        case = Case(page, read(page.html, page.url), settings.public_url, await _sites(services))
+        case = Case(page, found, settings.public_url, await _sites(services))
         findings = judge(case)
         return {
             "url": page.url,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -15,6 +15,8 @@ from adserve.errors import NotFound
 from adserve.flows.places import slots_of
 from adserve.flows.services import Services
 from adserve.settings import Settings
+
+NOT_PUBLIC = "ADSERVE_PUBLIC_URL is not set: the address is that of this machine; give --url"
 
 
 @click.command("embed")
@@ -34,12 +36,15 @@ def embed_command(
     slot's sizes and room."""
     wanted = {name: more.pop(name) for name in ("key", "count")}
 
-    async def work(services: Services, settings: Settings) -> Embedding:
+    async def work(services: Services, settings: Settings) -> tuple[Embedding, bool]:
         named, found = await slots_of(services, site, slots)
         places = tuple(map(Place.of, found))
-        return embed(kind, Order(base_of(settings), site, places, version=__version__, title=named.name, **wanted))
+        order = Order(base_of(settings), site, places, version=__version__, title=named.name, **wanted)
+        return embed(kind, order), settings.public_url is None
 
-    made = with_services({**more, "public_url": url}, work)
+    made, local = with_services({**more, "public_url": url}, work)
+    if local:
+        made = replace(made, notes=(NOT_PUBLIC, *made.notes))
     if part is not None and part not in [one.name for one in made.parts]:
         raise NotFound(f"there is no part {part}; parts: {', '.join(one.name for one in made.parts)}")
     show(made.as_json(), json_, lambda _: lines_of(made, part))
@@ -52,7 +57,6 @@ def base_of(settings: Settings) -> str:
     """The address that pages name; without a public one that of this machine, which no other reaches."""
     if settings.public_url is not None:
         return settings.public_url
-    click.echo("note: ADSERVE_PUBLIC_URL is not set: the address is that of this machine; give --url", err=True)
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     return f"http://{'127.0.0.1' if host in ('0.0.0.0', '[::]') else host}:{settings.port}"  # noqa: S104 (compared)
 
@@ -61,5 +65,4 @@ def lines_of(made: Embedding, part: str | None) -> list[str]:
     parts = [one for one in made.parts if part in (None, one.name)]
     if len(parts) == 1:
         return [parts[0].text.rstrip("\n")]
-    bold, plain = ("\033[1m", "\033[0m") if sys.stdout.isatty() else ("", "")
-    return [line for one in parts for line in (f"{bold}== {one.where} ({one.name}){plain}", one.text)]
+    return [line for one in parts for line in (f"== {one.where} ({one.name})", one.text)]

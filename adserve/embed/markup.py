@@ -27,7 +27,7 @@ ANY_KEY = "KEY"
 MOST_PAIRS = 10
 """Keyed pairs that are printed at once."""
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_PLAIN = "/:[]@!&'()*+,;=-._~%"
+_PLAIN = "/:[]@!&'*+,;=-._~%"
 """What stays as it is in the address of a service, besides letters and digits; a quote is escaped where it stands."""
 
 
@@ -121,7 +121,7 @@ def _style(places: Sequence[Place], attribute: str = "data-slot") -> Markup:
     return Markup("\n".join(rules))  # noqa: S704 (see above)
 
 
-_templates = Environment(
+templates = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
     autoescape=True,
     undefined=StrictUndefined,
@@ -129,17 +129,17 @@ _templates = Environment(
     lstrip_blocks=True,
     keep_trailing_newline=True,
 )
-_templates.globals["style_of"] = _style
-_templates.filters |= {"php": _php, "markdown": _markdown, "comment": _comment}
+templates.globals["style_of"] = _style
+templates.filters |= {"php": _php, "markdown": _markdown, "comment": _comment}
 
 
 def _render(name: str, url: str, order: Order, **more: Any) -> str:
-    shown = {"url": url, "site": order.site, "places": order.places, "key": order.key, "version": order.version}
+    shown = {"base": url, "site": order.site, "places": order.places, "key": order.key, "version": order.version}
     shown |= {
         "title": order.title or order.site,
         "numbers": range(1, order.count + 1),
     }
-    return _templates.get_template(f"{name}.j2").render(**shown, **more)
+    return templates.get_template(f"{name}.j2").render(**shown, **more)
 
 
 def _whole(name: str, where: str, **more: Any) -> Callable[[str, Order], list[Part]]:

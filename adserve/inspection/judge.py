@@ -19,7 +19,7 @@ from adserve.doctor.findings import Finding, problem, warning
 from adserve.embed.place import Place
 from adserve.inspection.csp import Policy, knows_our_types, policies, refuses
 from adserve.inspection.fetch import Page
-from adserve.inspection.page import Element, Found, reserved
+from adserve.inspection.page import MOST_ELEMENTS, Element, Found, height_rules, reserved
 
 Sites = Mapping[str, Mapping[str, Place]]
 """Places by site and name."""
@@ -60,6 +60,10 @@ def _answer(case: Case) -> Iterator[Finding]:
         yield problem("answer", f"the answer is {kind[:60]} and no HTML", "give the address of a page")
     if page.cut:
         yield warning("answer", "only the first 2 MB were read", "what stands behind them was not looked at")
+    if case.found.more:
+        yield warning(
+            "answer", f"only the first {MOST_ELEMENTS} slots of a kind were read", "what follows was not looked at"
+        )
     if not case.found:
         yield problem("slots", "the page has no slot", "paste what `adserve embed` prints")
 
@@ -92,6 +96,14 @@ def _script(case: Case) -> Iterator[Finding]:
         yield warning("script", "slots.js is loaded, and nothing on the page is a slot", 'add <div data-slot="...">')
 
 
+def _includes(case: Case) -> Iterator[Finding]:
+    for line in case.found.includes[:1]:
+        detail = f"line {line}: an include was sent as it stands in the file"
+        yield problem(
+            "include", detail, "switch `ssi on` for this page, and let what stands behind answer uncompressed"
+        )
+
+
 def _names(case: Case) -> Iterator[Finding]:
     for one in (*case.found.slots, *case.found.frames, *case.found.pairs):
         site = one.site or case.site
@@ -120,9 +132,10 @@ def _sizes(case: Case) -> Iterator[Finding]:
 
 def _room(case: Case) -> Iterator[Finding]:
     remedy = "paste the <style> that `adserve embed` prints"
+    rules = height_rules(case.found.styles)
     for one in case.found.slots:
         place = case.place(one)
-        kept = reserved(one, case.found.styles)
+        kept = reserved(one, rules)
         if not kept and case.found.sheets:
             detail = f"line {one.line}: the page itself reserves no height for {one.slot[:64]}; its style sheets may"
             yield warning("room", detail, remedy)
@@ -233,6 +246,8 @@ def cacheable(page: Page) -> str:
             return f"{name}={seconds}" if seconds.isdigit() and int(seconds) > 0 else ""
     if "public" in said:
         return "public"
+    if not page.header("expires"):  # then a cache may guess by the age of the page
+        return "Last-Modified, and no Cache-Control" if page.header("last-modified") and not control else ""
     try:
         until = parsedate_to_datetime(page.header("expires"))
         made = parsedate_to_datetime(page.header("date")) if page.header("date") else datetime.now(UTC)
@@ -246,4 +261,4 @@ def _is_at(url: str, base: str) -> bool:
     return re.sub(r"^http:", "https:", url.split("?")[0]) == re.sub(r"^http:", "https:", f"{base}/slots.js")
 
 
-LOOKS = (_answer, _script, _names, _sizes, _room, _labels_of, _ids, _mixed, _policy, _cache)
+LOOKS = (_answer, _script, _includes, _names, _sizes, _room, _labels_of, _ids, _mixed, _policy, _cache)

@@ -140,12 +140,12 @@ JS;
 		public static function head() {
 			$config = self::config();
 			$labels = self::labels( is_singular() ? (int) get_queried_object_id() : 0 );
-			echo '<style>' . self::STYLE . "</style>\n"; // phpcs:ignore WordPress.Security.EscapeOutput.OutputNotEscaped -- a constant
+			echo '<style>' . self::RULES . "</style>\n"; // phpcs:ignore WordPress.Security.EscapeOutput.OutputNotEscaped -- a constant
 			echo '<script async="async" src="' . esc_url( rtrim( $config['url'], '/' ) . '/slots.js' ) . '" data-site="' . esc_attr( $config['site'] ) . '"'
 				. ( '' !== $labels ? ' data-labels="' . esc_attr( $labels ) . '"' : '' ) . "></script>\n";
 		}
 
-		const STYLE = '
+		const RULES = '
 [data-slot="header"]{min-height:68px}
 @media (min-width:728px){[data-slot="header"]{min-height:108px}}
 [data-slot="top"]{min-height:68px}

@@ -78,6 +78,9 @@ def test_an_address_that_is_not_said_is_that_of_this_machine_and_that_is_told(ne
     _, printed, noted = told(news, "embed", "--site", "news", "--for", "frame")
     assert 'src="http://127.0.0.1:8000/v1/frames/news/top"' in printed
     assert "ADSERVE_PUBLIC_URL is not set" in noted
+    told_programs = told(news, "embed", "--site", "news", "--for", "frame", "--json")
+    assert told_programs[2] == ""
+    assert "ADSERVE_PUBLIC_URL is not set" in json.loads(told_programs[1])["notes"][0]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from adserve import __version__
 from adserve.cli.embed import lines_of
-from adserve.embed.markup import Part
+from adserve.embed.markup import KINDS, Part
 from tests.embed.places import DEMO, made, text
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -53,3 +53,17 @@ def test_what_is_printed_for_blogger_is_kept_as_it_is() -> None:
 
 def test_the_plugin_is_what_is_printed() -> None:
     assert example("wordpress/slots.php") == text("wordpress", version=__version__)
+
+
+def test_what_the_documents_show_is_what_is_printed() -> None:
+    """The page about HTML whole, the one about nginx its include."""
+    docs = EXAMPLES.parent / "docs/integrations"
+    assert f"```html\n{text('html', DEMO[1])}```" in (docs / "html.md").read_text("utf-8")
+    place = pieces(text("nginx", *TOP_AND_FOOTER))[1]
+    assert f"```html\n{place}\n```" in (docs / "nginx.md").read_text("utf-8")
+
+
+def test_every_kind_has_its_page() -> None:
+    """A reader of the table finds where to read on, and every kind that can be asked for."""
+    table = (EXAMPLES.parent / "docs/integrations/README.md").read_text("utf-8")
+    assert [kind for kind in KINDS if f"`{kind}`" not in table] == []

@@ -44,6 +44,8 @@ def findings(
         f'<template><div data-slot="nowhere"></div></template>{GOOD}',
         f"<!-- <div data-slot='nowhere'></div> -->{GOOD}",
         f'<style>main .x#p{{height:120px}}</style><div class="x" id="p" data-slot="top"></div>{SCRIPT}',
+        f'<div style="min-height:108px"><br><b>x</b><div data-slot="top"></div></div>{SCRIPT}',
+        f'<style>.place{{min-height:108px}}</style><p class="place"></p><p><div class="place">{TOP}</div>{SCRIPT}',
         f'<div data-slot="top" style="color:red;min-height: 108px"></div>{SCRIPT}',
         f'<base href="{URL}/">{ROOM}{TOP}<script src="slots.js" data-site="news"></script>',
     ],
@@ -53,6 +55,14 @@ def test_what_is_printed_is_right(html: str) -> None:
 
 
 TABLE: list[tuple[str, str, str, str, dict[str, Any]]] = [
+    (
+        "problem",
+        "room",
+        "no height is reserved for top",
+        f'<style>p{{}}.place{{height:120px}}</style><div class="place"><br></div>{TOP}{SCRIPT}',
+        {},
+    ),
+    ("problem", "include", "line 1: an include was sent", f'<!--# include virtual="/slots/news/top" -->{GOOD}', {}),
     ("problem", "answer", "answers 404", GOOD, {"status": 404}),
     ("problem", "answer", "is application/json and no HTML", GOOD, {"content_type": "application/json"}),
     ("problem", "slots", "the page has no slot", "<p>Words.</p>", {}),
@@ -279,11 +289,48 @@ def test_a_source_without_a_port_means_the_usual_one(source: str, allows: bool) 
         ({"cache-control": 'max-age="60"'}, "max-age=60"),
         ({"expires": "Sun, 29 Nov 2026 02:00:00 GMT", "date": "Sun, 29 Nov 2026 01:00:00 GMT"}, "Expires"),
         ({"expires": "0"}, ""),
+        ({"last-modified": "Sun, 29 Nov 2026 01:00:00 GMT"}, "Last-Modified, and no Cache-Control"),
+        ({"last-modified": "Sun, 29 Nov 2026 01:00:00 GMT", "cache-control": "no-store"}, ""),
+        ({"last-modified": "Sun, 29 Nov 2026 01:00:00 GMT", "expires": "0"}, ""),
         ({"age": "0"}, ""),
     ],
 )
 def test_what_a_shared_cache_may_keep(headers: dict[str, str], why: str) -> None:
     assert cacheable(Page("https://n.example/", 200, {name: [text] for name, text in headers.items()}, "")) == why
+
+
+@pytest.mark.parametrize(
+    "css",
+    [
+        "a" * 1_000_000,
+        "/*" * 500_000,
+        "a{" * 500_000,
+        "}" * 1_000_000,
+        "a " * 500_000 + "{height:9px}",
+        "[" * 1_000_000,
+        ";" * 1_000_000,
+        "x{" + "height:" * 100_000,
+        ".a" * 500_000 + "{height:9px}",
+        "".join(f".x{number}{{height:9px}}" for number in range(50_000)),
+    ],
+    ids=range(10),
+)
+def test_no_style_sheet_takes_long(css: str) -> None:
+    """Each of them would take minutes where every place in it is a place to begin."""
+    found = findings(f"<style>{css}</style>{TOP * 100}{SCRIPT}")
+    assert [one.check for one in found] == ["room"] * 100
+
+
+def test_frames_for_readers_without_scripts_are_told_apart() -> None:
+    assert [one.noscript for one in read(f"{text('noscript', DEMO[0])}{text('frame', DEMO[1])}", URL).frames] == [
+        True,
+        False,
+    ]
+
+
+def test_a_page_with_very_many_slots_is_looked_at_in_part() -> None:
+    found = findings(GOOD + '<i data-slot="top" style="height:200px"></i>' * 1_000)
+    assert [(one.status, one.check) for one in found] == [("warning", "answer")]
 
 
 def test_a_page_that_is_no_html_breaks_nothing() -> None:
