@@ -78,7 +78,8 @@ async def _slots(services: Services, case: Case) -> list[dict[str, Any]]:
         row: dict[str, Any] = {"kind": kind, "site": site, "slot": slot, "count": len(elements)}
         row |= {"lines": [one.line for one in elements], "fills": None, "reason": None}
         if slot in case.sites.get(site, {}) and len(rows) < MOST_ASKED:
-            labels = ",".join(one.attributes.get("data-labels", "") for one in (*case.found.scripts, *elements))
+            said = [one for one in case.found.labels if one.slot in ("", slot)]
+            labels = ",".join(one.attributes["data-labels"] for one in said)
             row |= await _outcome(services, site, slot, labels, case.page)
         rows.append(row)
     return rows

@@ -18,7 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from adserve.core.validate import nearest
-from adserve.embed.blogger import CONDITIONS, PLACES, WHERE, labels_expression
+from adserve.embed.blogger import CONDITIONS, PLACES, WHERE
 from adserve.embed.place import Place
 from adserve.errors import Invalid, Problem
 
@@ -149,7 +149,6 @@ def _whole(name: str, where: str, **more: Any) -> Callable[[str, Order], list[Pa
 
 def _blogger(url: str, order: Order) -> list[Part]:
     """The gadgets, and then the theme's pieces in the order in which they stand in it."""
-    labels = labels_expression()
     pieces = [
         *(
             Part(f"gadget-{place.name}", f"HTML/JavaScript gadget: {place.name}", _gadget(url, order, place))
@@ -160,13 +159,13 @@ def _blogger(url: str, order: Order) -> list[Part]:
     in_order = sorted(order.places, key=lambda one: PLACES.index(one.name) if one.name in PLACES else len(PLACES))
     for place in in_order:
         where = WHERE.get(place.name, "where it is to stand, outside of every <b:section>")
-        text = _render("blogger-place", url, order, place=place, condition=CONDITIONS.get(place.name), labels=labels)
+        text = _render("blogger-place", url, order, place=place, condition=CONDITIONS.get(place.name))
         pieces.append(Part(f"theme-{place.name}", f"theme, {where}", text))
     for name, where in (
-        ("theme-script-post", "theme, in the widget of type Blog, at the end of the includable `post`"),
+        ("theme-labels", "theme, in the widget of type Blog, at the end of the includable `post`"),
         ("theme-script", "theme, before </body>"),
     ):
-        pieces.append(Part(name, where, _render(name.replace("theme", "blogger"), url, order, labels=labels)))
+        pieces.append(Part(name, where, _render(name.replace("theme", "blogger"), url, order)))
     return pieces
 
 

@@ -148,8 +148,8 @@ def _room(case: Case) -> Iterator[Finding]:
 
 
 def _labels_of(case: Case) -> Iterator[Finding]:
-    for one in (*case.found.scripts, *case.found.slots):
-        text = one.attributes.get("data-labels", "")
+    for one in case.found.labels:
+        text = one.attributes["data-labels"]
         wrong = _ODD.search(text)
         try:
             _labels(text)

@@ -48,6 +48,8 @@ class Found:
     frames: list[Element] = field(default_factory=list)
     pairs: list[Element] = field(default_factory=list)
     scripts: list[Element] = field(default_factory=list)
+    labels: list[Element] = field(default_factory=list)
+    """What says labels: of the `slot` that it is or stands in, else of the page."""
     policies: list[str] = field(default_factory=list)
     """Of `meta` elements."""
     styles: list[str] = field(default_factory=list)
@@ -119,6 +121,10 @@ class _Reader(HTMLParser):
                 found.slots,
                 Element(line, tag, given, slot=given["data-slot"], around=self._open[-1] if self._open else None),
             )
+        if "data-labels" in given:
+            around = (one.attributes.get("data-slot") for one in reversed(self._open))
+            slot = given.get("data-slot") or next(filter(None, around), "")
+            self._add(found.labels, Element(line, tag, given, slot=slot))
         if "slot-unit" in given.get("class", "").split() and "data-view" in given:
             self._add(found.units, Element(line, tag, given, self._absolute(given["data-view"])))
 
