@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Route
 
 from tests.browser.site import (
     LISTENS,
@@ -24,6 +24,7 @@ from tests.browser.site import (
     slots_of,
     unit,
 )
+from tests.service import until
 
 SHIFTS = """<script>window.shifts = []; window.long = [];
 new PerformanceObserver((list) => shifts.push(...list.getEntries().map((one) => one.value)))
@@ -68,6 +69,43 @@ def test_near_slots_are_one_call_and_the_rest_is_asked_when_it_comes_near(visits
         ("a,b", "a,b,c,d", None),
         ("c,d", None, "p.1"),
     ]
+
+
+def test_what_comes_near_while_a_call_is_on_its_way_waits_for_its_answer(visits: Visits) -> None:
+    """So it goes on with that page view, in one call for all of it."""
+    site = visits.site(page_of(slot("a")))
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route) if not held else route.fallback()
+
+    site.context.route("**/v1/pages/**", hold)
+    page = site.open()
+    until(lambda: page.evaluate("1") and held)
+    for name in "bc":
+        page.evaluate(f"document.body.insertAdjacentHTML('beforeend', '<div data-slot={name}></div>'); slots.load()")
+        rest(page)
+    assert len(site.asked) == 0
+    held[0].fallback()
+    events(page, 3)
+    assert [(ask["slots"], ask.get("pv")) for ask in site.asked] == [("a", None), ("b,c", "p.1")]
+
+
+def test_a_service_that_never_answers_is_given_up(visits: Visits) -> None:
+    """After nine seconds the page's own is shown."""
+    site = visits.site(page_of(slot("a", inner="<template><p id=own>Our letter</template>")))
+    held: list[Route] = []
+    site.context.route("**/v1/pages/**", lambda route: held.append(route))
+    page = site.context.new_page()
+    page.clock.install()
+    page.goto(PAGE)
+    until(lambda: page.evaluate("1") and held)
+    page.clock.run_for(8_000)
+    rest(page)
+    assert page.evaluate("told") == []
+    page.clock.run_for(1_100)
+    assert slots_of(events(page, 1), "empty") == ["a"]
+    assert page.locator("#own").count() == 1
 
 
 def test_a_slot_that_is_not_lazy_is_asked_at_once(visits: Visits) -> None:
@@ -121,8 +159,10 @@ def test_loading_the_tag_twice_is_harmless(visits: Visits) -> None:
     site = visits.site(page_of(slot("a"), more, more))
     page = site.open()
     events(page, 1)
+    page.evaluate("window.first = slots")
     page.add_script_tag(url=f"{SERVICE}/slots.js")
     page.evaluate("slots.load()")
+    assert page.evaluate("first === slots")
     assert site.settled(page, 1) == ["/e/i/a.1"]
     assert len(site.asked) == 1
 
@@ -220,7 +260,7 @@ def test_an_empty_place_closes_only_where_nothing_in_view_moves(visits: Visits) 
     own = "<template><p>Our letter</template>"
     empty = {"filled": False, "html": ""}
     answers = {key: {**empty, "collapse": True} for key in "abc"} | {"d": empty}
-    body = (slot("a"), '<div style="height:400px"></div>', slot("b"), slot("c", inner=own), slot("d"))
+    body = ("<p>Words", slot("a"), '<div style="height:400px"></div>', slot("b"), slot("c", inner=own), slot("d"))
     site = visits.site(page_of(*body, head=SHIFTS), lambda *_: {"slots": answers})
     page = site.open()
     events(page, 4)
