@@ -25,7 +25,7 @@ from adserve.core.catalog import Catalog
 from adserve.core.compile import compile_catalog
 from adserve.core.form import Field, Fields, Form
 from adserve.core.members import FREE, KIND
-from adserve.core.model import MAX_SIDE, Campaign, Content, Creative, Media, Revision, Slot, Thing
+from adserve.core.model import MAX_MARKUP, MAX_SIDE, Campaign, Content, Creative, Media, Revision, Slot, Thing
 from adserve.core.schedule import zone
 from adserve.errors import Invalid, NotFound, Problem
 from adserve.flows.manage import BUILDERS, READ_ONLY
@@ -46,6 +46,7 @@ _CREATIVE: Fields = {
     "alt": Field(v.text(300), ""),
     "title": Field(v.text(120), ""),
     "body": Field(v.text(500, empty=True), ""),
+    "html": Field(v.markup(MAX_MARKUP), ""),
 }
 
 
@@ -148,10 +149,10 @@ def _creative(things: Mapping[str, Thing], body: dict[str, Any], serial: int) ->
         form.problem("campaign", f"there is no campaign {values['campaign']}", "unknown")
     own_zone = owner.zone if isinstance(owner, Campaign) else "UTC"
     starts_at, ends_at = form.window(values["starts"], values["ends"], zone(own_zone))
-    if values["kind"] == "image" and not (values["width"] and values["height"]):
-        form.problem("width", "a picture has width and height", "required")
+    if values["kind"] in ("image", "html") and not (values["width"] and values["height"]):
+        form.problem("width", f"an {values['kind']} creative has width and height", "required")
     form.finish()
-    own = {name: values.pop(name) for name in ("width", "height", "click_url", "alt", "title", "body")}
+    own = {name: values.pop(name) for name in ("width", "height", "click_url", "alt", "title", "body", "html")}
     image = values["kind"] == "image"
     media = Media(f"{serial:040x}.png", "image/png", 30_000) if image else None
     content = Content(revision=1, serial=serial, media=media, **own)

@@ -17,6 +17,7 @@ from tests.service import until
 
 SERVICE, PAGE = "https://serve.example", "https://news.example"
 FRAME = f"{SERVICE}/f/frame"
+SANDBOX = "allow-scripts allow-popups allow-popups-to-escape-sandbox"
 OPEN = {"Access-Control-Allow-Origin": "*"}
 LISTENS = """<script>window.told = []; for (const type of ['filled', 'empty', 'view']) addEventListener('slot:' + type,
 (event) => told.push([type, event.target.closest('[data-slot]')?.dataset.slot, event.detail?.decision]))</script>"""
@@ -31,7 +32,7 @@ def unit(name: str, width: int = 300, height: int = 250, kind: str = "image") ->
         "image": f'<a href="{SERVICE}/c/{name}" style="display:block"><img src="{SERVICE}/m/{width}x{height}" '
         f'width="{width}" height="{height}" alt="Tea" style="display:block;max-width:100%;height:auto;border:0"></a>',
         "text": f'<a href="{SERVICE}/c/{name}" style="display:block;height:{height}px"><strong>Tea</strong></a>',
-        "html": f'<iframe src="{FRAME}" sandbox="allow-scripts allow-popups" width="{width}" height="{height}" '
+        "html": f'<iframe src="{FRAME}" sandbox="{SANDBOX}" width="{width}" height="{height}" '
         'style="display:block;border:0"></iframe>',
     }[kind]
     return (
@@ -70,6 +71,7 @@ class Site:
         self.headers: dict[str, str] = {}
         self.asked: list[dict[str, str]] = []
         self.sent: list[str] = []
+        self.frame = "<p>A frame"
         self.refuses = 0
         """Beacons to leave unanswered."""
         self.thrown: list[str] = []
@@ -105,7 +107,7 @@ class Site:
         elif url.path.startswith("/m/"):
             route.fulfill(body=picture(url.path[3:]), content_type="image/png")
         elif url.path.startswith("/f/"):
-            route.fulfill(body="<p>A frame", content_type="text/html")
+            route.fulfill(body=self.frame, content_type="text/html")
         else:
             route.abort()
 

@@ -133,3 +133,17 @@ def test_a_report_has_one_form_and_takes_an_advertiser(url: str) -> None:
 def test_a_store_url_is_looked_at_before_it_is_used(url: str) -> None:
     code, error = failure("keys", "--redis-url", url)
     assert (code, "ADSERVE_REDIS_URL" in error["detail"]) == (78, True)
+
+
+def test_markup_is_added_from_a_file(url: str, tmp_path: Path) -> None:
+    """It is of the kind html, as its name says; a size that is none, and what is no UTF-8, is bad usage."""
+    where = {"ADSERVE_REDIS_URL": url, "ADSERVE_DATA_DIR": str(tmp_path)}
+    file, strange = tmp_path / "moving.html", tmp_path / "strange.HTM"
+    file.write_text("<b>Tea</b>\n")
+    strange.write_bytes(b"<b>\xff</b>")
+    add = ("creative", "add", "none", "--name", "x", "--click-url", "https://shop.example/")
+    code, error = failure(*add, str(file), "--size", "300x250", **where)
+    assert (code, error["code"]) == (1, "not_found"), error
+    for arguments in ((str(file), "--size", "300"), (str(strange), "--size", "300x250")):
+        code, error = failure(*add, *arguments, **where)
+        assert (code, error["code"]) == (2, "bad_usage")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import io
+import re
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
+import html5lib
 import httpx2
 import pytest
 from PIL import Image
@@ -24,6 +27,7 @@ PROXIES = (
     "github-camo (876de43e)",
 )
 DAY_S = 86_400
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "email" / "mail.html"
 
 
 def png(shade: int) -> bytes:
@@ -352,6 +356,41 @@ async def test_caps_and_money_hold(api: Api) -> None:
         assert await shows(api, f"later{n}") is None
     totals = await api.totals()
     assert (totals["impressions"], totals["serves"], totals["revenue"]) == (5, 5, "5.00")
+
+
+async def test_what_is_spoilt_in_the_store_is_shown_as_if_it_were_not_there(mail: Api) -> None:
+    """A record of another type, and one that holds nonsense: the picture that the key always gets, uncounted."""
+    client, prefix = mail.held.services.client, mail.held.settings.key_prefix
+    execute: Any = client.execute_command
+    shade = await shows(mail, "a")
+    (record,) = [one async for one in client.scan_iter(f"{prefix}{{p*}}:k:*")]
+    for spoil in (("SET", "x"), ("HSET", "1", "x"), ("HSET", "x", "y"), ("HSET", "1", "x" * 36)):
+        await client.delete(record)
+        await execute(spoil[0], record, *spoil[1:])
+        assert (await shows(mail, "a"), await landing(mail, "a")) == (shade, shade)
+    (counter,) = [one async for one in client.scan_iter(f"{prefix}{{p*}}:new:*")]
+    for spoil in (("RPUSH", "x"), ("SET", "x")):
+        await client.delete(counter)
+        await execute(spoil[0], counter, *spoil[1:])
+        assert await shows(mail, f"key-{spoil[0]}") is not None
+    assert (await mail.totals())["impressions"] == 1
+
+
+async def test_the_example_is_a_mail_whose_pictures_and_links_belong_together(mail: Api) -> None:
+    """As a mailer fills it in: each picture in its link, and none twice."""
+    text = EXAMPLE.read_text("utf-8").replace("https://HOST", "").replace("KEY", "letter-17-a1b2c3")
+    page: Any = html5lib.parse(text, namespaceHTMLElements=False)
+    pairs = [(link.get("href"), link.find("img").get("src")) for link in page.iter("a")]
+    assert len(pairs) == 2
+    shown = []
+    for link, source in pairs:
+        assert link == "/link".join(re.fullmatch(r"([^?]*)(.*)", source).groups())  # type: ignore[union-attr]
+        picture_ = await mail.http.get(source, headers={"User-Agent": GMAIL})
+        assert picture_.headers["content-type"] == "image/png"
+        shown.append((await mail.http.get(link)).headers["location"])
+    assert len(set(shown)) == 2
+    totals = await mail.totals()
+    assert (totals["impressions"], totals["clicks"]) == (2, 2)
 
 
 async def test_the_key_of_a_pair_stands_nowhere(mail: Api, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 
 import brotli
+import jsonschema_rs
 import pytest
 
+from adserve.web.api.openapi import document
 from adserve.web.public import MORE, TAG
+from adserve.web.routes import ROUTES
 from scripts.build_tag import FILES, STATIC, built
 from tests.conftest import Api
 
@@ -43,3 +46,18 @@ async def test_both_files_are_kept_by_their_etag(api: Api, path: str, data: byte
     assert whole.headers["cache-control"] == "public, max-age=300"
     again = await api.http.get(path, headers={"If-None-Match": whole.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
+
+
+async def test_an_empty_slot_says_when_its_place_may_close(api: Api) -> None:
+    """Only when its setting says so, and only while it is empty; as described."""
+    await api.world(empty="collapse")
+    empty = await api.decide()
+    assert empty["collapse"] is True
+    described = document(ROUTES)
+    jsonschema_rs.validate({**described, "$ref": "#/components/schemas/Empty"}, empty)
+    assert set(empty) <= set(described["components"]["schemas"]["Empty"]["properties"])
+    await api.make("PATCH", "/sites/news/slots/top", {"empty": "keep"})
+    assert "collapse" not in await api.decide()
+    await api.make("PATCH", "/sites/news/slots/top", {"empty": "collapse"})
+    await api.creative()
+    assert "collapse" not in await api.decide()

@@ -67,14 +67,3 @@ async def test_widths_that_fit_no_slots_are_ignored_and_counted(api: Api, width:
     reply = await api.http.get("/v1/pages/news", params={"slots": "top,side", "width": width})
     assert all(one["filled"] for one in reply.json()["slots"].values())
     assert api.held.worker.malformed == malformed + 1
-
-
-async def test_an_empty_slot_says_when_its_place_may_close(api: Api) -> None:
-    """Only when its setting says so, and only while it is empty."""
-    await api.world(empty="collapse")
-    assert (await api.decide())["collapse"] is True
-    await api.make("PATCH", "/sites/news/slots/top", {"empty": "keep"})
-    assert "collapse" not in await api.decide()
-    await api.make("PATCH", "/sites/news/slots/top", {"empty": "collapse"})
-    await api.creative()
-    assert "collapse" not in await api.decide()

@@ -73,8 +73,8 @@
 	const refresh = (el) => new Promise((resolve) => {
 		const eye = new IntersectionObserver(([entry]) => {
 			eye.disconnect();
-			const now = performance.now(), due = now - asked.get(el) >= REST_MS;
-			const asks = due && !document.hidden && entry.intersectionRatio >= 0.5;
+			const now = performance.now();
+			const asks = now - asked.get(el) >= REST_MS && entry.intersectionRatio >= 0.5;
 			if (asks) {
 				asked.set(el, now);
 				api.lazy.observe(el);
