@@ -380,6 +380,21 @@ def test_nothing_is_kept_by_default(visits: Visits) -> None:
     assert page.evaluate("indexedDB.databases().then((all) => all.length)") == 0
 
 
+def test_what_is_sent_outlives_the_page_and_carries_no_cookie(visits: Visits) -> None:
+    """Whatever a cookie of the service's address says, and wherever the reader goes on to."""
+    watches = """<script>window.sent = []; const real = fetch; window.fetch = (url, init) => {
+    sent.push([new URL(url).pathname.slice(0, 4), init.method, init.keepalive, init.credentials]);
+    return real(url, init) }</script>"""
+    site = visits.site(page_of(slot("a"), head=watches))
+    page = site.open()
+    events(page, 2)
+    assert page.evaluate("sent") == [
+        ["/v1/", None, True, "omit"],
+        ["/e/i", "POST", True, "omit"],
+        ["/e/v", "POST", True, "omit"],
+    ]
+
+
 def test_the_impression_waits_for_the_picture(visits: Visits) -> None:
     """One that never comes, or is no picture, was not shown: nothing is counted, and nothing later is a view."""
     site = visits.site(page_of(slot("a")))

@@ -245,7 +245,6 @@ def _availability() -> Schemas:
 
 
 _FALLBACK: Schema = {"const": True, "description": "The page shows its own: a passback was chosen."}
-_COLLAPSE: Schema = {"const": True, "description": "The place may close, where nothing in view moves."}
 
 
 def _delivery() -> Schemas:
@@ -274,7 +273,7 @@ def _delivery() -> Schemas:
     )
     empty = shape(**both, filled={"const": False})
     filled = {**filled, "properties": {**filled["properties"], **kept}}
-    empty = {**empty, "properties": {**empty["properties"], "fallback": _FALLBACK, "collapse": _COLLAPSE, **kept}}
+    empty = {**empty, "properties": {**empty["properties"], "fallback": _FALLBACK, "collapse": {"const": True}, **kept}}
     ads = shape(slot=TEXT, filled={"type": "boolean"}, ads=list_of(ref("Filled")), page_view=TEXT)
     page = shape(
         page_view=TEXT,
