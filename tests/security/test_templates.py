@@ -39,7 +39,7 @@ ALLOWED = {
 }
 """By module, what is taken for HTML as it is: what our own server has rendered and escaped, and an address of ours,
 which is plain ASCII without quotes."""
-URLS = {"click", "base"}
+URLS = {"click", "base", "frame"}
 """What may begin the value of an attribute that is an address: addresses of ours."""
 STYLED = {"width", "widest", "lines"}
 """What may stand in a `style`: whole numbers."""
