@@ -21,8 +21,8 @@ EXAMPLES = int(ASKED or "6")
 """Drawn requests for each call, beside those that the edges of its schemas give: the same ones each time, and others
 each time when their number was asked for."""
 NOBODY = "nobodys"
-EVENTS = {"/e/i/{token}": 0, "/e/v/{token}": 1, "/c/{token}": 2}
-PUBLIC = "^/(v1|e|c|m)/"
+EVENTS = {"/e/i/{token}": 0, "/e/v/{token}": 1, "/c/{token}": 2, "/f/{token}": 2}
+PUBLIC = "^/(v1|e|c|f|m)/"
 JUDGED_OTHERWISE = {name: {"enabled": False} for name in ("positive_data_acceptance", "negative_data_rejection")}
 """Delivery ignores a malformed parameter instead of refusing it, and refuses a token that only looks like one."""
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import html
 import re
 from collections.abc import Callable, Mapping
 
@@ -22,6 +21,7 @@ from adserve.errors import BadToken, StoreUnavailable
 from adserve.flows import track
 from adserve.flows.worker import Worker
 from adserve.web.answers import COMMON, TEXT, Answer, Head, Headers, Waiting
+from adserve.web.api.documents import templates
 from adserve.web.calls import Known, call
 from adserve.web.client import Ask, base_url
 from adserve.web.events import GONE, LATE, NOT_NOW, NOT_OURS
@@ -56,6 +56,8 @@ _HEAD = (
     '<!doctype html><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
     '<meta name="color-scheme" content="light dark">'
 )
+_HOLE = "\ue000"
+"""Where a snippet stands in the template of a page; no stored text has it."""
 _STYLE = "<style>body{margin:0}</style>"
 
 
@@ -90,7 +92,8 @@ class Frames:
         if landing.creative.kind != "html":
             return _NOT_FOUND
         base = base_url(worker, ask)
-        return _document(_OF_MARKUP, base), filled(landing.creative.live.html, f"{base}/c/{token}", token).encode()
+        document = filled(landing.creative.live.html, f"{base}/c/{token}", token)
+        return _document(_OF_MARKUP.format(base=base)), document.encode()
 
     async def slot(self, ask: Ask, path: Mapping[str, str]) -> Answer:
         """`GET /v1/frames/{site}/{slot}`: a slot as a whole page, for a frame on any page."""
@@ -103,19 +106,20 @@ class Frames:
         head, snippet = answer
         told = [header for header in head.headers if header[0].startswith(b"adserve-")]
         base = base_url(self.worker, ask)
-        return _document(_OF_SLOT, base).also(*told), self._page(name, snippet.decode(), base).encode()
+        return _document(_OF_SLOT.format(base=base)).also(*told), self._page(name, snippet.decode(), base).encode()
 
     def _page(self, name: str, snippet: str, base: str) -> str:
         slot = self.worker.offers.slots.get(name.partition(":")[0]) if self.worker.offers is not None else None
         if slot is None or not snippet:
             return f"{_HEAD}<title></title>"
-        title = f"<title>{html.escape(slot.slot.label)}</title>"
-        tag = f'<script async src="{base}/slots.js" data-site="{slot.site.id}"></script>'
-        return f"{_HEAD}{title}{_STYLE}{snippet}{tag}"
+        label = slot.slot.label.replace(_HOLE, "")  # it holds none; stored data may be tampered with
+        page = templates.get_template("frame.html.j2").render(label=label, snippet=_HOLE, base=base, site=slot.site.id)
+        before, _, after = page.partition(_HOLE)
+        return f"{before}{snippet}{after}"
 
 
-def _document(policy: str, base: str) -> Head:
-    return Head(200, [*_COMMON, (b"content-security-policy", policy.format(base=base).encode())])
+def _document(policy: str) -> Head:
+    return Head(200, [*_COMMON, (b"content-security-policy", policy.encode())])
 
 
 def filled(markup: str, click: str, token: str) -> str:

@@ -6,7 +6,6 @@ import csv
 import html
 import io
 import json
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,7 +26,7 @@ from tests.conftest import Api
 from tests.security.places import everywhere, good_request
 from tests.security.promises import check, promises
 from tests.security.table import BODIES, addresses
-from tests.security.texts import FORMATS, FORMULAS, MARKUP, SCRIPTS, TEMPLATES, TEXTS, read, read_page
+from tests.security.texts import FORMATS, FORMULAS, MARKUP, OWN_TAG, SCRIPTS, TEMPLATES, TEXTS, read, read_page
 from tests.security.world import World
 
 KINDS = sorted(name.partition(".")[0] for name in templates.list_templates())
@@ -243,10 +242,6 @@ async def test_the_demo_s_pages_show_names_as_text(api: Api, text: str) -> None:
 
 
 ECHOES = ("\"><script>xss</script>'-alert(1)-'", "\\u003cscript\\u003exss\nSet-Cookie: xss=1")
-
-
-OWN_TAG = re.compile(rb'<script async src="http://[a-z0-9.]+:8000/slots\.js" data-site="news"></script>')
-"""At the end of a frame's document."""
 
 
 async def test_no_answer_repeats_markup_of_a_request(world: World) -> None:

@@ -5,6 +5,7 @@ All of them may be stored: they hold no character that validation refuses, and a
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from xml.etree.ElementTree import Element
 
@@ -70,3 +71,6 @@ def _walk(tree: Element) -> Seen:
 
     visit(tree, 0)
     return found
+
+OWN_TAG = re.compile(rb'<script async src="http://[a-z0-9.]+:8000/slots\.js" data-site="news"></script>')
+"""The tag at the end of the document of a frame."""

@@ -222,3 +222,14 @@ async def test_links_of_a_frame_come_from_the_settings(api: Api) -> None:
         assert "https://serve.example/s/c/" in document.text
         for got in (page, document):
             assert "evil.example" not in got.text + str(got.headers)
+
+
+async def test_a_decision_for_markup_is_explained_like_any(api: Api) -> None:
+    """Live, and of the past: made again it comes out the same."""
+    await api.world()
+    made = await framed(api)
+    decision = await api.decide()
+    live = await api.make("GET", "/explain?site=news&slot=top")
+    past = await api.make("GET", f"/explain/{decision['decision']}")
+    assert live["outcome"] == past["outcome"] == made["id"]
+    assert past["same"] is True

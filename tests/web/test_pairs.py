@@ -416,3 +416,16 @@ async def test_counters_and_ledger_agree(mail: Api) -> None:
     totals = await mail.totals()
     assert (totals["serves"], totals["impressions"], totals["filtered"]) == (20, 10, 10)
     assert (totals["clicks"], totals["clicks_unseen"]) == (20, 10)
+
+
+async def test_nothing_of_a_request_says_where_a_link_leads(mail: Api) -> None:
+    """Neither its query nor its headers; and none of it is in an answer."""
+    shade = await landing(mail, "a")
+    names = ("url", "dest", "next", "to", "redirect", "click_url", "link", "n", "every", "labels", "kv.section")
+    for text in ("https://evil.example/", "//evil.example", "javascript:evil", "x\r\nLocation: https://evil.example/"):
+        for headers in ({}, dict.fromkeys(("Host", "X-Forwarded-Host", "Referer"), "evil.example")):
+            for target in ("/v1/pairs/news/mail/a/link", "/v1/pairs/news/mail/a", "/v1/pairs/news/none/a/link"):
+                got = await mail.http.get(target, params=dict.fromkeys(names, text), headers=headers)
+                assert got.headers.get("location") in (None, f"https://shop.example/{shade}"), (text, target)
+                assert "evil" not in str(got.headers)
+                assert b"evil" not in got.content
