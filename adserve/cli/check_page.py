@@ -78,8 +78,7 @@ async def _slots(services: Services, case: Case) -> list[dict[str, Any]]:
         row: dict[str, Any] = {"kind": kind, "site": site, "slot": slot, "count": len(elements)}
         row |= {"lines": [one.line for one in elements], "fills": None, "reason": None}
         if slot in case.sites.get(site, {}) and len(rows) < MOST_ASKED:
-            said = [one for one in case.found.labels if one.slot in ("", slot)]
-            labels = ",".join(one.attributes["data-labels"] for one in said)
+            labels = ",".join(one.attributes["data-labels"] for one in case.found.labels)
             row |= await _outcome(services, site, slot, labels, case.page)
         rows.append(row)
     return rows

@@ -49,7 +49,7 @@ class Found:
     pairs: list[Element] = field(default_factory=list)
     scripts: list[Element] = field(default_factory=list)
     labels: list[Element] = field(default_factory=list)
-    """What says labels: of the `slot` that it is or stands in, else of the page."""
+    """What says what the page is about."""
     policies: list[str] = field(default_factory=list)
     """Of `meta` elements."""
     styles: list[str] = field(default_factory=list)
@@ -122,9 +122,7 @@ class _Reader(HTMLParser):
                 Element(line, tag, given, slot=given["data-slot"], around=self._open[-1] if self._open else None),
             )
         if "data-labels" in given:
-            around = (one.attributes.get("data-slot") for one in reversed(self._open))
-            slot = given.get("data-slot") or next(filter(None, around), "")
-            self._add(found.labels, Element(line, tag, given, slot=slot))
+            self._add(found.labels, Element(line, tag, given))
         if "slot-unit" in given.get("class", "").split() and "data-view" in given:
             self._add(found.units, Element(line, tag, given, self._absolute(given["data-view"])))
 

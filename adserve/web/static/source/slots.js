@@ -98,12 +98,12 @@
 			plan: !pageView && Object.keys(holders),
 			pv: pageView,
 			url: location.href.split(/[?#]/)[0],
-			labels: [tag, ...els].map((el) => el.dataset.labels).filter(Boolean),
+			labels: [...document.querySelectorAll('[data-labels]')].map((el) => el.dataset.labels),
 			width: els.map((el) => Math.min(el.clientWidth || innerWidth, sizeOf(el)[1] || innerWidth)),
 		};
 		const page = await api.call(ask).catch(() => {});
 		pageView = page?.page_view || pageView;
-		els.map((el, i) => show(el, page?.slots?.[ask.slots[i]]));
+		els.map((el) => show(el, page?.slots?.[el.slotKey]));
 		busy = 0;
 		fill();
 	};
