@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from adserve.core.schedule import parse_moment
-from adserve.core.validate import Check, NotSupported, Schema, Several, members, pointer
+from adserve.core.validate import Check, Schema, Several, members, pointer
 from adserve.errors import Invalid, Problem
 
 T = TypeVar("T")
@@ -46,14 +46,10 @@ def fields_of(kind: type[msgspec.Struct], **checks: Check[Any]) -> dict[str, Fie
 class Form:
     """One body. `problems` grows as fields are taken; `finish` raises them all."""
 
-    def __init__(self, body: Any, *, not_supported: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, body: Any) -> None:
         self.problems: list[Problem] = []
         self._body = members(body)
         self._left = set(self._body)
-        for name, neutral in (not_supported or {}).items():
-            self._left.discard(name)
-            if self._body.get(name) not in (None, neutral, {}, []):
-                self.problem(name, "is not supported in this version", "not_supported")
 
     def problem(self, name: str, detail: str, code: str = "invalid") -> None:
         self.problems.append(Problem(f"/{name}", detail, code))
@@ -76,8 +72,7 @@ class Form:
             self.problems += [Problem(pointer(name, *path), detail) for path, detail in found.problems]
             return default
         except ValueError as problem:
-            code = "not_supported" if isinstance(problem, NotSupported) else "invalid"
-            self.problem(name, str(problem), code)
+            self.problem(name, str(problem))
             return default
 
     def same(self, name: str, own: str, check: Check[str]) -> None:
@@ -96,12 +91,11 @@ class Form:
             self.problem(name, detail)
 
     def finish(self) -> None:
-        """Raises Invalid with all problems. `not_supported` is the code of the whole when any is."""
+        """Raises Invalid with all problems."""
         for name in sorted(self._left):
             self.problems.append(Problem(pointer(name), "is no member of this object", "unknown_field"))
         if self.problems:
-            unsupported = any(p.code == "not_supported" for p in self.problems)
-            raise Invalid(self.problems, code="not_supported" if unsupported else None)
+            raise Invalid(self.problems)
 
     def window(self, starts: str | None, ends: str | None, tz: ZoneInfo) -> tuple[int | None, int | None]:
         """Two moments that were taken, as epoch seconds; half-open."""

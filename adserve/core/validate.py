@@ -31,10 +31,6 @@ _JOINERS = "\u200c\u200d"
 """Invisible, but spelling needs them: Indic scripts, Persian, emoji."""
 
 
-class NotSupported(ValueError):
-    """A value of the contract that this version has not built."""
-
-
 class Several(ValueError):
     """What is wrong in the members of a value: for each the way to it and what it takes."""
 
@@ -159,10 +155,8 @@ def whole(low: int, high: int) -> Check[int]:
     return Check(check, {"type": "integer", "minimum": low, "maximum": high})
 
 
-def one_of(*choices: str, later: tuple[str, ...] = ()) -> Check[Any]:
+def one_of(*choices: str) -> Check[Any]:
     def check(value: Any) -> Any:
-        if isinstance(value, str) and value in later:
-            raise NotSupported(f"{value} is not supported in this version")
         if not isinstance(value, str) or value not in choices:
             raise ValueError(f"takes one of {', '.join(choices)}")
         return value

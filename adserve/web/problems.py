@@ -52,7 +52,6 @@ CODES: dict[int, dict[str, str]] = {
     415: {"unsupported_media": "another media type, a `Content-Encoding`, or no picture of the accepted kinds"},
     422: {
         "invalid": "something in it is wrong, and `errors` has all of it",
-        "not_supported": "the same, and at least one thing is of a later version",
         "idempotency_key_reused": "the `Idempotency-Key` was sent with another call before",
         "rolled_up": "a report on quarter-hours that are rolled up to days",
     },

@@ -29,7 +29,7 @@ CHECKS: dict[str, Any] = {
     "id": v.check_id,
     "text": v.text(200),
     "whole": v.whole(0, MAX_WEIGHT),
-    "one_of": v.one_of("even", "random", later=("sticky",)),
+    "one_of": v.one_of("even", "random"),
     "sizes": v.list_of(v.size, 50),
     "timezone": v.timezone,
     "origin": v.origin,
@@ -83,24 +83,6 @@ def test_a_body_is_an_object(body: Any) -> None:
     with pytest.raises(Invalid, match=r"^the body must be a JSON object$") as raised:
         Form(body)
     assert [one.pointer for one in raised.value.problems] == [""]
-
-
-def test_members_of_later_versions_are_named_not_ignored() -> None:
-    """A cap that would not hold is refused; its neutral default is no wish."""
-    later = {"caps": None, "pacing": "asap", "excludes": None}
-    Form({"caps": {}, "pacing": "asap", "excludes": []}, not_supported=later).finish()
-    form = Form({"caps": {"total": {"impressions": 5}}, "pacing": "even"}, not_supported=later)
-    with pytest.raises(Invalid) as raised:
-        form.finish()
-    assert raised.value.code == "not_supported"
-    assert {one.pointer for one in raised.value.problems} == {"/caps", "/pacing"}
-
-
-def test_a_value_of_a_later_version_is_named_too() -> None:
-    """`sticky` is of the contract but not built."""
-    form = Form({"rotation": "sticky"})
-    form.take("rotation", "even", v.one_of("even", "random", later=("sticky",)))
-    assert problems(form) == {"/rotation": "not_supported"}
 
 
 @pytest.mark.parametrize("good", ["a", "-", "news-2", "0", "x" * 64])
@@ -237,7 +219,7 @@ def test_any_body_is_answered(body: Any) -> None:
     """Also with members nobody knows."""
 
     def read() -> None:
-        form = Form(body, not_supported={"goal": None})
+        form = Form(body)
         form.take("name", "", v.text(20), required=True)
         form.take("other", None, v.whole(1, 2))
         form.problem("x", "always")

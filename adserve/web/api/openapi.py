@@ -195,7 +195,7 @@ def _failures(route: Described) -> list[tuple[int, tuple[str, ...]]]:
         429: bool(route.roles),
         503: True,
     }
-    never = {"not_supported"} if not route.endpoint.takes else set()
+    never: set[str] = set()
     if "period" not in route.query:
         never.add("rolled_up")
     if not route.endpoint.once:
