@@ -9,6 +9,8 @@ STAMP := .venv/.installed
 HOSTILE := tests/security tests/e2e/test_interface.py
 STORES := tests/e2e/test_moving.py tests/e2e/test_outages.py tests/e2e/test_unfit_store.py tests/simulation/test_flights.py \
 	tests/flows/test_store_faults.py tests/flows/test_unwilling_store.py tests/store/test_load.py tests/store/test_slow_sync.py
+PAGES := tests/browser/test_demo_pages.py tests/browser/test_demo_looks.py tests/browser/test_examples.py \
+	tests/browser/test_frames.py tests/e2e/test_examples.py tests/proxies
 KILLS := tests/chaos tests/e2e/test_workers.py
 
 .PHONY: install demo test lint tag security stores chaos soak
@@ -34,7 +36,11 @@ demo: install
 	.venv/bin/adserve demo --port $(PORT)
 
 test: lint
-	.venv/bin/pytest -q -n 3 --dist worksteal $(patsubst %,--ignore=%,tests/failover $(KILLS) $(HOSTILE) $(STORES))
+	.venv/bin/pytest -q -n 3 --dist worksteal $(patsubst %,--ignore=%,tests/failover $(KILLS) $(HOSTILE) $(STORES) $(PAGES))
+
+# The demo, every example and hostile markup in a real browser, and pages behind real proxies.
+pages: install
+	.venv/bin/pytest -q -n 3 --dist worksteal $(PAGES)
 
 # Hostile requests to every route, and requests drawn from the description of the interface.
 security: install

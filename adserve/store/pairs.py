@@ -17,7 +17,8 @@ from adserve.errors import BadToken
 from adserve.store.client import REPLY_ERRORS, Redis, Script, recover, understood
 from adserve.store.keys import HOUR_S, Keys
 
-TIMEOUT_S = 0.25
+TIMEOUT_S = 1.0
+"""A mail can wait so long for its picture; a crowd of first requests stands in line for a few connections."""
 MOST = 10
 """Pictures of one key."""
 

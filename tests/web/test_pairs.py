@@ -55,8 +55,7 @@ async def mail(api: Api) -> Api:
     """A site with a slot for mail and six campaigns of one picture each, of different weights."""
     await api.world(slots=("mail",), count_on="serve")
     await api.make("PATCH", "/sites/news", {"origins": ["https://news.example", "https://m.news.example"]})
-    for number in range(6):
-        await picture(api, f"c{number}", number, weight=1)
+    await asyncio.gather(*(picture(api, f"c{number}", number, weight=1) for number in range(6)))
     return api
 
 
