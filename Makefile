@@ -13,7 +13,7 @@ PAGES := tests/browser/test_demo_pages.py tests/browser/test_demo_looks.py tests
 	tests/browser/test_frames.py tests/e2e/test_examples.py tests/proxies
 KILLS := tests/chaos tests/e2e/test_workers.py
 
-.PHONY: install demo test lint tag security stores chaos soak
+.PHONY: install demo test lint tag pages security stores chaos soak
 install: $(STAMP)
 	@:
 

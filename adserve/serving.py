@@ -113,7 +113,7 @@ async def serve(
     async with supervised(store), Publisher.alone() as publisher, running(settings, store_url) as held:
         extra, lines = await prepare(held)
         said = [*lines, *(f"warning: {text}" for text in (*start_warnings(settings), *sharing(store)))]
-        print(banner(settings, store, said), file=sys.stderr, flush=True)
+        present(banner(settings, store, said))
         cut_off = await _accept(held, sock, extra, publisher)
     if not cut_off:
         say("drained: in-flight requests finished, every counter flushed")
@@ -200,4 +200,10 @@ async def _tell(held: Running, server: Server, ready: int) -> None:
 
 def say(text: str) -> None:
     """A line for the operator."""
-    print(f"  {text}", file=sys.stderr, flush=True)
+    present(f"  {text}")
+
+
+def present(text: str) -> None:
+    """Lines for the operator in one write, so that those of another process come before or after."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()

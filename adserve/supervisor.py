@@ -27,7 +27,7 @@ from adserve.errors import AdserveError, SettingsError
 from adserve.http import DRAIN_S
 from adserve.metrics.board import Board
 from adserve.metrics.sheets import Roster
-from adserve.serving import banner, say, sharing, start_warnings, supervised
+from adserve.serving import banner, present, say, sharing, start_warnings, supervised
 from adserve.settings import Settings
 from adserve.store.embedded import EmbeddedStore
 
@@ -116,7 +116,7 @@ class Supervisor:
             self._stopping.set()
             return
         warnings = [f"warning: {text}" for text in (*start_warnings(self._settings), *sharing(self._store))]
-        print(banner(self._settings, self._store, warnings), file=sys.stderr, flush=True)
+        present(banner(self._settings, self._store, warnings))
 
     async def _start(self, place: Place, hold_s: float | None = None) -> bool:
         """A new worker in a place; whether it accepts. One that was there is left to the caller."""

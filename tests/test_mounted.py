@@ -6,13 +6,14 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+import structlog
 from jinja2 import Environment
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -27,6 +28,13 @@ from tests.conftest import ADMIN, BROWSER, SECRET
 
 PUBLIC = "https://news.example/s"
 KEY = {"Authorization": f"Bearer {ADMIN}"}
+
+
+@pytest.fixture(autouse=True)
+def _log_as_before() -> Iterator[None]:
+    """A service that is mounted sets up the log where its host has not."""
+    yield
+    structlog.reset_defaults()
 
 
 async def own(_: Request) -> PlainTextResponse:
