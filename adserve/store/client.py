@@ -157,6 +157,10 @@ class Together:
         await end(self._tasks)
 
 
+FORGOTTEN = 3
+"""How often a script that the store has forgotten is loaded again for one call."""
+
+
 class Script:
     """Lua files, one after the other, called by their digest and loaded again when the store has forgotten it."""
 
@@ -170,10 +174,8 @@ class Script:
         return self.sha
 
     async def call(self, client: Redis, keys: list[str], args: list[Any]) -> Any:
-        sha = await self.load(client)
-        try:
-            return await client.evalsha(sha, len(keys), *keys, *args)
-        except NoScriptError:
+        for _ in range(FORGOTTEN):
+            with contextlib.suppress(NoScriptError):
+                return await client.evalsha(await self.load(client), len(keys), *keys, *args)
             self.sha = None
-            sha = await self.load(client)
-            return await client.evalsha(sha, len(keys), *keys, *args)
+        return await client.evalsha(await self.load(client), len(keys), *keys, *args)

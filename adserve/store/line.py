@@ -15,10 +15,7 @@ from typing import Any, NamedTuple
 from redis.asyncio.cluster import RedisCluster
 from redis.exceptions import NoScriptError, ResponseError
 
-from adserve.store.client import Redis, Script
-
-FORGOTTEN = 3
-"""How often a script that the store has forgotten is loaded again for one call."""
+from adserve.store.client import FORGOTTEN, Redis, Script
 
 
 class Words(NamedTuple):
