@@ -243,7 +243,7 @@ def _headers(context: Mapping[str, Any]) -> dict[str, str]:
     """Of the reader's headers those that the server judges by, and the reader's address if it is one."""
     headers: dict[str, str] = {}
     for name, value in (context.get("headers") or {}).items():
-        if _FORWARDED.fullmatch(name.lower()) and len(headers) < _MOST_HEADERS:
+        if value is not None and _FORWARDED.fullmatch(name.lower()) and len(headers) < _MOST_HEADERS:
             headers[name] = value[:_LONGEST_VALUE]
     with contextlib.suppress(ValueError):  # none, or the name of a local socket
         headers["X-Forwarded-For"] = str(ip_address(str(context.get("address"))))

@@ -82,6 +82,13 @@ class _Reader(HTMLParser):
         self._style: list[str] | None = None
         self._open: list[Element] = []
 
+    def parse_marked_section(self, i: int, report: bool = True) -> int:
+        """What is no section, as `<![foo[`, is a comment to browsers; the library's parser takes it for a defect."""
+        try:
+            return super().parse_marked_section(i, report)
+        except AssertionError:
+            return self.parse_bogus_comment(i)
+
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag == "template":
             self._templates += 1

@@ -157,6 +157,15 @@ def test_no_task_of_the_tag_is_long(visits: Visits) -> None:
     assert long == []
 
 
+def test_what_anything_on_the_page_is_about_is_told_once(visits: Visits) -> None:
+    """With the first call, wherever it stands."""
+    teaser = '<i data-labels="lake, hills" hidden></i>'
+    far = GAP * 4 + slot("b", 'style="min-height:250px" data-labels="far"')
+    site = visits.site(page_of(slot("a", 'data-labels="near"'), teaser * 150, far, script='data-labels="page"'))
+    events(site.open(), 1)
+    assert sorted(site.asked[0]["labels"].split(",")) == [" hills", "far", "lake", "near", "page"]
+
+
 def test_one_slot_twice_on_a_page_are_two_instances(visits: Visits) -> None:
     """The second has the number 2, and so has the next one when that was taken away."""
     site = visits.site(page_of(slot("a", ""), slot("a", ""), '<div id="late"></div>'))
@@ -360,7 +369,13 @@ def test_a_service_that_is_gone_is_met_with_silence(visits: Visits) -> None:
     assert slots_of(events(page, 3), "filled") == ["c"]
 
 
-@pytest.mark.parametrize("answer", ["", "null", "[]", "{", '"x"', '{"slots":null}', '{"slots":{"a":null}}', "<html>"])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *("", "null", "[]", "{", '"x"', "<html>"),
+        *('{"slots":null}', '{"slots":{"a":null}}', '{"slots":{"a":{"filled":true}}}'),
+    ],
+)
 def test_a_bad_answer_is_no_answer(visits: Visits, answer: str) -> None:
     """Whatever stands between page and service."""
     site = visits.site(page_of(slot("a", inner="<template><p id=own>Our letter</template>")))

@@ -338,6 +338,10 @@ def test_a_page_that_is_no_html_breaks_nothing() -> None:
     for html in (
         "<div data-slot=",
         "<![if",
+        "<![]]>",
+        "<![foo[x]]>",
+        "<![ foo",
+        "<![9",
         "<div data-slot></div>",
         '<script src="http://[/slots.js">',
         "\0<\0>",

@@ -21,7 +21,7 @@
 	const reach = (path, query, method) => {
 		const url = new URL(path, tag.src);
 		try {
-			query = { ...query, internal: localStorage.slotsIgnore };
+			query.internal = localStorage.slotsIgnore;
 		} catch {} // storage is blocked: nothing was asked
 		Object.keys(query).map((name) => query[name] && url.searchParams.set(name, query[name]));
 		return fetch(url, { method, credentials: 'omit', keepalive: true, signal: AbortSignal.timeout?.(9000) });
@@ -78,7 +78,7 @@
 	const show = (el, answer) => {
 		const template = el.querySelector('template');
 		try {
-			if (answer.filled) {
+			if (answer.html) {
 				put(el, answer.html);
 				adopt(el, answer);
 				return emit(el, 'filled', answer);
@@ -98,7 +98,7 @@
 			plan: !pageView && Object.keys(holders),
 			pv: pageView,
 			url: location.href.split(/[?#]/)[0],
-			labels: [...document.querySelectorAll('[data-labels]')].map((el) => el.dataset.labels),
+			labels: [...new Set([...document.querySelectorAll('[data-labels]')].map((el) => el.dataset.labels))],
 			width: els.map((el) => Math.min(el.clientWidth || innerWidth, sizeOf(el)[1] || innerWidth)),
 		};
 		const page = await api.call(ask).catch(() => {});
@@ -111,7 +111,7 @@
 	const lazy = new IntersectionObserver((list) => {
 		list.map((entry) => {
 			const el = entry.target;
-			if (entry.isIntersecting || el.dataset.lazy === 'off') lazy.unobserve(el), near.push(el);
+			if (entry.isIntersecting || el.dataset.lazy == 'off') near.push(el), lazy.unobserve(el);
 		});
 		fill();
 	}, { rootMargin: '100%' });
