@@ -25,7 +25,7 @@ async def test_answered_is_counted_on_a_cluster(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("LD_PRELOAD", str(build(tmp_path)))
     with cluster(tmp_path) as nodes, service(tmp_path, workers=4, ADSERVE_REDIS_URL=nodes.url) as running:
         running.world()
-        readers = Readers(running, chance)
+        readers = Readers(running, chance, may_be_empty=True)
 
         async def down(node: Node) -> None:
             node.kill()
