@@ -58,7 +58,7 @@ def configure(form: str = "auto", file: TextIO | None = None) -> None:
             tidy,
             show,
         ],
-        logger_factory=structlog.PrintLoggerFactory(file),
+        logger_factory=structlog.WriteLoggerFactory(file),  # a line and its end in one write, also unbuffered
     )
 
 

@@ -102,6 +102,22 @@ def test_a_terminal_gets_text_and_everything_else_json(log: Any) -> None:
         assert screen.getvalue().startswith("{") is wanted
 
 
+def test_a_line_and_its_end_are_one_write(log: Any) -> None:
+    """So that those of two processes on one file, also unbuffered, never share a line."""
+    written: list[str] = []
+
+    class File(Screen):
+        def write(self, text: str) -> int:
+            written.append(text)
+            return len(text)
+
+    logs.configure("json", File())
+    structlog.get_logger("adserve").warning("one")
+    structlog.get_logger("adserve").warning("two", detail="a\nb")
+    assert [json.loads(text)["event"] for text in written] == ["one", "two"]
+    assert all(text.endswith("}\n") for text in written)
+
+
 def test_lines_of_libraries_are_lines_of_ours(log: Any) -> None:
     """uvicorn's and asyncio's, with their tracebacks; not those that are no warning."""
     screen = Screen()
