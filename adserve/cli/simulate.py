@@ -20,8 +20,9 @@ from adserve.settings import Settings
 from adserve.simulation.catalog import compiled, read_catalog
 from adserve.simulation.engine import Engine, history
 from adserve.simulation.log import Log
+from adserve.simulation.picture import picture
 from adserve.simulation.profile import Generator, Profile, read_profile
-from adserve.simulation.report import picture, table, told
+from adserve.simulation.report import table, told
 
 
 @click.command("simulate")
