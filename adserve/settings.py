@@ -5,9 +5,9 @@ Everything that is wrong is reported at once, with the name of each setting and 
 
 from __future__ import annotations
 
+import json
 import os
 import re
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_network
@@ -17,19 +17,14 @@ from urllib.parse import urlsplit
 
 from adserve.core.address import parse_address
 from adserve.core.traffic import Network
-from adserve.core.validate import nearest
 from adserve.errors import SettingsError
+from adserve.sources import ALL, HANDED, gather
 
 SCHEMES = ("redis", "rediss", "unix", "redis+cluster", "redis+sentinel")
-ALL = "ADSERVE_"
-"""What every variable begins with."""
+DEFAULT = "default"
 MIN_SECRET = 32
 MIN_ADMIN_KEY = 24
 MAX_RATE = 1_000_000
-TESTING = (
-    "ADSERVE_REQUIRE_BROWSER", "ADSERVE_TEST_STORE", "ADSERVE_CHAOS_RUNS", "ADSERVE_CHAOS_SEED", "ADSERVE_FUZZ_RUNS",
-)  # fmt: skip
-"""Variables of the tests, which are no settings."""
 PREFIX = re.compile(r"[A-Za-z0-9_.:/-]{1,64}")
 """Braces would make a hash tag, `*?[]` a pattern, and blanks are lost in every tool."""
 
@@ -223,44 +218,22 @@ class Settings:
     log_format: str
     texts: Mapping[str, str] = field(repr=False)
     """What was set, as text, by variable; where it was left out the default holds."""
+    sources: Mapping[str, str] = field(repr=False)
+    """Where each comes from, by variable: `flag`, `environment`, the path of the file, or `default`."""
 
     def environment(self) -> dict[str, str]:
-        """The same settings as an environment, for a process started from this one."""
-        return dict(self.texts)
+        """The same settings as an environment, for a process started from this one, which hears their sources too."""
+        return {**self.texts, HANDED: json.dumps({name: self.sources[name] for name in self.texts})}
 
 
 def load(
     flags: Mapping[str, Any], environment: Mapping[str, str], file: Path = Path("adserve.toml"), *, source: str = "flag"
 ) -> Settings:
     """The settings of this start. SettingsError with everything that is wrong, in which flags are called `source`."""
-    problems: list[str] = []
-    given: dict[str, tuple[str, str]] = {}
-    known = {setting.name: setting for setting in SETTINGS}
-    if file.exists():
-        try:
-            table = tomllib.loads(file.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as problem:
-            problems.append(f"{file}: {problem}")
-            table = {}
-        for name, value in table.items():
-            if name not in known:
-                problems.append(f"{file}: {name} is no setting{nearest(name, known)}")
-            elif isinstance(value, list):
-                given[name] = (",".join(map(str, value)), str(file))
-            elif isinstance(value, (str, int)):
-                given[name] = (str(int(value) if isinstance(value, bool) else value), str(file))
-            else:
-                problems.append(f"{file}: {name} takes text or a whole number")
-    variables = {setting.env: setting.name for setting in SETTINGS}
-    for name, value in environment.items():
-        if name in variables and value != "":
-            given[variables[name]] = (value, "environment")
-        elif name.startswith(ALL) and name not in variables and name not in TESTING:
-            problems.append(f"{name} is no setting{nearest(name, variables, ALL)}")
-    given.update({name: (str(value), source) for name, value in flags.items() if value is not None})
+    given, problems = gather({one.env: one.name for one in SETTINGS}, flags, environment, file, called=source)
     values: dict[str, Any] = {}
     for setting in SETTINGS:
-        text, said = given.get(setting.name, (setting.default, "default"))
+        text, said = given.get(setting.name, (setting.default, DEFAULT))
         if text is None:
             values[setting.name] = None
             continue
@@ -279,8 +252,9 @@ def load(
         problems.append(f"ADSERVE_DATA_DIR: {values['data_dir']} cannot be used: {reason}")
     if problems:
         raise SettingsError(problems)
-    texts = {setting.env: given[setting.name][0] for setting in SETTINGS if setting.name in given}
-    return Settings(**{setting.name: values[setting.name] for setting in SETTINGS}, texts=texts)
+    texts = {setting.env: given[setting.name].text for setting in SETTINGS if setting.name in given}
+    sources = {setting.env: given[setting.name].source if setting.name in given else DEFAULT for setting in SETTINGS}
+    return Settings(**{setting.name: values[setting.name] for setting in SETTINGS}, texts=texts, sources=sources)
 
 
 def _unusable(folder: Path) -> str | None:

@@ -28,6 +28,7 @@ from adserve.flows.track import terms_later
 from adserve.flows.worker import Lifetimes, Worker
 from adserve.following import Running as Running
 from adserve.following import follow_catalog, follow_secret, go_on
+from adserve.in_force import in_force
 from adserve.settings import Settings
 from adserve.signing import make_secret, proofs, signing_keys, stamp_of
 from adserve.store.accounts import Accounts
@@ -207,6 +208,7 @@ def _services(
         settings.click_lifetime_s,
         settings.keep_quarters_days * 86_400,
         settings.max_upload_bytes,
+        tuple(in_force(settings)),
     )
 
 

@@ -32,7 +32,8 @@ MAX_README_LINES = 150
 
 _FLOWS = frozenset({"flows", "store", "intake", "snippet", "core", "errors", "version"})
 _WEB = _FLOWS | {"web", "charts"}
-_TOP = _WEB | {"settings", "signing", "wiring", "app", "http", "serving", "metrics", "supervisor", "contrib", "logs"}
+_TOP = _WEB | {"settings", "in_force", "signing", "wiring", "app", "http", "serving", "metrics", "supervisor"}
+_TOP |= {"contrib", "logs"}
 ARROWS: dict[str, frozenset[str]] = {
     "version": frozenset(),
     "errors": frozenset(),
@@ -45,10 +46,12 @@ ARROWS: dict[str, frozenset[str]] = {
     "flows": _FLOWS,
     "web": _WEB,
     "contrib": frozenset({"contrib"}),
-    "settings": frozenset({"core", "errors", "version"}),
+    "sources": frozenset({"core"}),
+    "settings": frozenset({"sources", "core", "errors", "version"}),
+    "in_force": frozenset({"settings", "core"}),
     "signing": frozenset({"settings", "core", "errors"}),
     "following": _FLOWS | {"settings", "signing"},
-    "wiring": _FLOWS | {"settings", "signing", "following"},
+    "wiring": _FLOWS | {"settings", "in_force", "signing", "following"},
     "metrics": _FLOWS | {"metrics", "wiring", "following"},
     "app": _WEB | {"settings", "wiring", "metrics"},
     "http": frozenset({"errors", "web"}),

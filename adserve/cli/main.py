@@ -26,6 +26,7 @@ from adserve.cli.failures import tell
 from adserve.cli.moving import backup_command, restore_command, store_group
 from adserve.cli.options import shared
 from adserve.cli.reports import report_command
+from adserve.cli.settings import settings_command
 from adserve.cli.simulate import simulate_command
 from adserve.errors import AdserveError
 from adserve.http import listen
@@ -99,6 +100,7 @@ for command in (
     keys,
     report_command,
     restore_command,
+    settings_command,
     simulate_command,
     store_group,
 ):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from adserve.core.access import Account
+from adserve.core.in_force import InForce
 from adserve.store.once import Once
 from adserve.store.questions import Questions
 
@@ -38,6 +39,8 @@ class Services:
     click_lifetime_s: int = 86_400
     keep_buckets_s: int = 35 * 86_400
     max_upload_bytes: int = 5_000_000
+    settings: tuple[InForce, ...] = ()
+    """What this process runs with, nothing secret in it."""
     explain: Explain | None = None
     """Explains by the serving side of this process; the command line has none."""
     once: Once = field(init=False)
