@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from adserve.core.curve import WEEK_QUARTERS, Learned
@@ -58,10 +58,12 @@ class CurveStore:
         return bool(await self._client.set(self._keys.curves_claim, who, nx=True, ex=CLAIM_S))
 
     @understood
-    async def read(self) -> dict[int, Learned]:
-        """All weeks. What cannot be read is left out."""
+    async def read(self, slots: Iterable[int] | None = None) -> dict[int, Learned]:
+        """All weeks, or those of some slots. What cannot be read is left out."""
         found = {}
-        names: list[str] = await self._client.hkeys(self._keys.curves)
+        names: list[str] = (
+            await self._client.hkeys(self._keys.curves) if slots is None else [str(serial) for serial in slots]
+        )
         serials = [name for name in names if name.isascii() and name.isdigit()]
         for at in range(0, len(serials), AT_ONCE):
             some = serials[at : at + AT_ONCE]

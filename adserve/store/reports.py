@@ -10,7 +10,7 @@ Replies are read as bytes: one strange byte in a counter must not fail the repor
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from datetime import date
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -46,17 +46,18 @@ class Days(NamedTuple):
 
 
 async def read_cells(
-    client: Redis, keys: Keys, start: int, end: int, *, days: Days | None = None
+    client: Redis, keys: Keys, start: int, end: int, *, days: Days | None = None, tags: Sequence[int] = range(TAGS)
 ) -> AsyncIterator[Batch]:
-    """Every counter hash from `start` to `end` (epoch seconds, half-open), in no order, none twice."""
+    """Every counter hash from `start` to `end` (epoch seconds, half-open), in no order, none twice. `tags`: of these
+    hash tags alone."""
     wanted: list[tuple[int | date, str]] = []
     if days is not None:
-        async for batch in _old(client, keys, start, min(end, days.moving_before), days):
+        async for batch in _old(client, keys, start, min(end, days.moving_before), days, tags):
             yield batch
         start = max(start, days.moving_before)
     if start < end:
-        found = await _indexes(client, [keys.buckets(tag) for tag in range(TAGS)], start, end - 1)
-        for tag, (buckets, unreadable) in enumerate(found):
+        found = await _indexes(client, [keys.buckets(tag) for tag in tags], start, end - 1)
+        for tag, (buckets, unreadable) in zip(tags, found, strict=True):
             wanted += [(bucket, keys.counters(tag, bucket)) for bucket in buckets]
             if unreadable:
                 yield Batch(start, {}, unreadable)
@@ -64,15 +65,17 @@ async def read_cells(
         yield batch
 
 
-async def _old(client: Redis, keys: Keys, start: int, end: int, days: Days) -> AsyncIterator[Batch]:
+async def _old(
+    client: Redis, keys: Keys, start: int, end: int, days: Days, tags: Sequence[int]
+) -> AsyncIterator[Batch]:
     """Rolled-up days with the quarter-hours that are not in them yet."""
     # quarter-hours first: one that is gone by now is in a day that the second look finds
-    found = await _indexes(client, [keys.buckets(tag) for tag in range(TAGS)], start, end - 1)
+    found = await _indexes(client, [keys.buckets(tag) for tag in tags], start, end - 1)
     first, last = (int(day.strftime("%Y%m%d")) for day in (days.first, days.last))
-    rolled = await _indexes(client, [keys.days(tag) for tag in range(TAGS)], first, last)
+    rolled = await _indexes(client, [keys.days(tag) for tag in tags], first, last)
     settled: list[tuple[int | date, str]] = []
-    for tag in range(TAGS):
-        (buckets, strange), (numbers, others) = found[tag], rolled[tag]
+    for at, tag in enumerate(tags):
+        (buckets, strange), (numbers, others) = found[at], rolled[at]
         moving: dict[date, list[int]] = {}
         for bucket in buckets:
             moving.setdefault(local_day(bucket, days.tz), []).append(bucket)

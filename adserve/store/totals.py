@@ -109,6 +109,14 @@ async def read_totals(client: Redis, keys: Keys) -> dict[tuple[int, str], int]:
     return found
 
 
+@understood
+async def read_total(client: Redis, keys: Keys, serial: int, kind: str) -> int:
+    """Impressions (`i`) or clicks (`c`) of one campaign in all."""
+    reads: Any = client
+    found = await reads.hget(keys.totals(tag_of(serial)), f"{serial}.{kind}")
+    return int(found) if str(found).isdigit() else 0
+
+
 def _lines(at: int, figures: Mapping[tuple[int, str], int], campaigns: Mapping[int, Campaign]) -> list[str]:
     return [f"{at} {serial}.{kind} {n}\n" for (serial, kind), n in figures.items() if n and serial in campaigns]
 
