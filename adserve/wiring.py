@@ -21,6 +21,7 @@ from adserve.flows.admit import Admission, knows_secret
 from adserve.flows.allow import Allowing
 from adserve.flows.curves import follow as follow_traffic
 from adserve.flows.explain import answer_others, explain_here
+from adserve.flows.live import recent_here
 from adserve.flows.load import Loader
 from adserve.flows.report import keep_rolled_up
 from adserve.flows.services import Services
@@ -113,6 +114,7 @@ async def running(
         stack.push_async_callback(allowing.close)
         services = _services(settings, client, keys, clock, refresh)
         services.explain = partial(explain_here, worker)
+        services.recent = partial(recent_here, worker)
         loader = Loader(worker, services.catalog)
         stack.push_async_callback(services.accounts.close)
 

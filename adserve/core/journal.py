@@ -199,6 +199,11 @@ class Journal:
                     return Found(one, block.version, tuple(later))
         return None
 
+    def newest(self) -> Iterator[Decision]:
+        """What was decided last, first. Nothing may be added while it goes on."""
+        for block in (self._open, *reversed(self._closed)):
+            yield from reversed(block.decisions)
+
     def incarnations(self) -> set[int]:
         """Of whose decisions something may be found: a worker becomes another one when its clock is set back."""
         blocks = [block.decisions for block in (self._open, *self._closed) if block.decisions]

@@ -149,23 +149,29 @@ def decision_id(token: str) -> str:
     return token[:36]
 
 
-def empty_id(incarnation: int, number: int, moment: int, slot: int, tag: int, device: int) -> str:
-    """The public id of a decision without a serve, of the form of all others: it stands for no bit of the ledger, so it
-    has revision 0, and `number` counts the decisions of this kind that the worker made."""
+def served_id(serve: Serve) -> str:
+    """The id of a serve that is known without its tokens: of the form of `decision_id`, naming no key."""
+    incarnation, ordinal, issued, slot, revision, grant, tag, tier, device, flags = serve
     payload = _PAYLOAD.pack(
-        VERSION << 4 | device,
+        VERSION << 4 | tier << 2 | device,
         0,
         incarnation >> 32,
         incarnation & 0xFFFFFFFF,
-        number & 0xFFFFFFFF,
-        moment,
+        ordinal,
+        issued,
         slot >> 16,
         slot & 0xFFFF,
-        0,
-        0,
-        tag << 4,
+        revision,
+        grant,
+        tag << 4 | flags,
     )
     return binascii.b2a_base64(payload, newline=False).translate(_URL_SAFE).decode("ascii")
+
+
+def empty_id(incarnation: int, number: int, moment: int, slot: int, tag: int, device: int) -> str:
+    """The public id of a decision without a serve, of the form of all others: it stands for no bit of the ledger, so it
+    has revision 0, and `number` counts the decisions of this kind that the worker made."""
+    return served_id(Serve(incarnation, number & 0xFFFFFFFF, moment, slot, 0, 0, tag, 0, device))
 
 
 def read_decision(id_: str) -> Serve:

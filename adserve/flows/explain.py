@@ -37,6 +37,7 @@ from adserve.core.sticky import key_of
 from adserve.core.token import read_decision
 from adserve.errors import AdserveError, BadToken, Invalid, NotFound, Problem, StoreUnavailable
 from adserve.flows.frequency import NOBODY, Reading, Who, look
+from adserve.flows.live import RECENT, answer_recent
 from adserve.flows.load import in_steps
 from adserve.flows.services import Services
 from adserve.flows.worker import Worker
@@ -214,6 +215,8 @@ def _own(worker: Worker) -> list[str]:
 
 async def _answer(worker: Worker, what: Params) -> bytes:
     """What another worker or a command is told."""
+    if RECENT in what:
+        return await answer_recent(worker, what)
     bound = what.get(ADVERTISER)
     account = Account("another worker", "advertiser", "", advertiser=bound) if bound else OPERATOR
     try:

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from adserve.core.access import Account
 from adserve.core.in_force import InForce
+from adserve.core.live import Seen
 from adserve.store.once import Once
 from adserve.store.questions import Questions
+from adserve.store.shares import Shares
 
 if TYPE_CHECKING:
     from adserve.store.accounts import Accounts
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
 
 Explain = Callable[[Account, Mapping[str, str]], Awaitable[dict[str, Any] | None]]
 """See `flows.explain.explain_here`."""
+
+
+Recall = Callable[[str | None, int], Awaitable[tuple[list[Seen], frozenset[str]]]]
+"""See `flows.live.recent_here`."""
 
 
 @dataclass(slots=True)
@@ -43,6 +49,10 @@ class Services:
     """What this process runs with, nothing secret in it."""
     explain: Explain | None = None
     """Explains by the serving side of this process; the command line has none."""
+    shares: Shares = field(init=False)
+    """Links to reports of campaigns."""
+    recent: Recall | None = None
+    """Tells the last decisions of this process; the command line has none."""
     once: Once = field(init=False)
     """What was sent with an Idempotency-Key."""
     questions: Questions = field(init=False)
@@ -50,4 +60,5 @@ class Services:
 
     def __post_init__(self) -> None:
         self.once = Once(self.client, self.keys, self.clock)
+        self.shares = Shares(self.client, self.keys, self.clock)
         self.questions = Questions(self.client, self.keys)

@@ -12,7 +12,8 @@ keys, never text from outside; names stand in hash *fields* at most.
 | `{cat}:serials` | hash, noun to last serial | never | store.catalog | store.catalog |
 | `{cat}:keys` | hash, key id to JSON with a digest | never | account.lua | store.accounts |
 | `{cat}:keys:version` | integer, raised by every change of `keys` | never | account.lua | store.accounts |
-| `{cat}:audit` | stream, who changed what | never | catalog_put.lua, account.lua | `GET /audit` |
+| `{cat}:shares` | hash, digest of a share link to JSON | never; see store.shares | share.lua | store.shares |
+| `{cat}:audit` | stream, who changed what | never | catalog_put.lua, account.lua, share.lua | `GET /audit` |
 | `{cat}:schema` | number of the form of all this, `1`, or `1>2` while migrated | never | store.schema | every worker |
 | `{cat}:schema:by` | version of adserve that wrote that number | never | store.schema | store.schema |
 | `{cat}:secret` | check value of the secret, or `unfinished` | never | flows.admit, store.load | flows.admit |
@@ -22,6 +23,7 @@ keys, never text from outside; names stand in hash *fields* at most.
 | `{cat}:salt:WEEK` | 16 random bytes in hex, of visitors' digests | with the week after | store.salts | store.salts |
 | `{o:DIGEST}:once` | hash: fingerprint, id, claim, answer of a call | 24 h | once.lua, once_end.lua | once.lua |
 | `{ask}:alive:WORKER` | `1`: this worker lives | 5 s | questions.lua | question.lua |
+| `{ask}:workers` | set of the WORKERs that live, and some that did | 5 s | questions.lua | store.questions |
 | `{ask}:q:WORKER` | list of questions to a worker, JSON | 10 s | question.lua | questions.lua |
 | `{ask}:answer:QUESTION` | answer to a question, JSON | 10 s | store.questions | store.questions |
 | `{a:CALLER}:rate` | integer, until when a caller of the API used up its rate | then | gcra.lua | gcra.lua |
@@ -91,6 +93,7 @@ KINDS = {
     b"new": "keyed pairs",
     b"rate": "rates of the API",
     b"alive": "questions between workers",
+    b"workers": "questions between workers",
     b"q": "questions between workers",
     b"answer": "questions between workers",
 }
@@ -119,6 +122,8 @@ class Keys:
         self.accounts = f"{prefix}{{cat}}:keys"
         self.accounts_version = f"{prefix}{{cat}}:keys:version"
         self.audit = f"{prefix}{{cat}}:audit"
+        self.workers = f"{prefix}{{ask}}:workers"
+        self.shares = f"{prefix}{{cat}}:shares"
         self.schema = f"{prefix}{{cat}}:schema"
         self.schema_by = f"{prefix}{{cat}}:schema:by"
         self.secret = f"{prefix}{{cat}}:secret"

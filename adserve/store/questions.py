@@ -83,9 +83,11 @@ class Questions:
     @understood
     async def take(self, names: Iterable[str]) -> list[Question]:
         """What is asked of a worker under its names, for it alone to answer. What is no question is left out."""
+        names = list(names)
         keys = [key for name in names for key in (self._keys.alive(name), self._keys.questions(name))]
+        known = [name for name in names if name != ANYONE]
         found = []
-        for text in await self._take.call(self._client, keys, [ALIVE_S, AT_ONCE]):
+        for text in await self._take.call(self._client, [self._keys.workers, *keys], [ALIVE_S, AT_ONCE, *known]):
             try:
                 found.append(_decode(text))
             except msgspec.MsgspecError:
@@ -93,9 +95,28 @@ class Questions:
         return found
 
     @understood
+    async def workers(self) -> list[str]:
+        """The names of the workers that live. One may have several."""
+        client: Any = self._client
+        names = sorted(await client.smembers(self._keys.workers))
+        if not names:
+            return []
+        async with client.pipeline(transaction=False) as pipe:
+            for name in names:
+                pipe.exists(self._keys.alive(name))
+            alive = await pipe.execute()
+        gone = [name for name, lives in zip(names, alive, strict=True) if not lives]
+        if gone:
+            await client.srem(self._keys.workers, *gone)
+        return [name for name in names if name not in gone]
+
+    @understood
     async def leave(self, names: Iterable[str]) -> None:
         """A worker that ends says so."""
-        await self._client.delete(*(self._keys.alive(name) for name in names))
+        client: Any = self._client
+        names = list(names)
+        await client.delete(*(self._keys.alive(name) for name in names))
+        await client.srem(self._keys.workers, *names)
 
     @understood
     async def answer(self, question: Question, answer: bytes) -> None:

@@ -88,3 +88,16 @@ async def test_a_worker_that_ends_says_so(client: Redis, keys: Keys) -> None:
     assert await questions.ask("a1", {}) is None
     with pytest.raises(StoreUnavailable):
         await questions.ask("b2", {}, patience_s=0)
+
+
+async def test_the_workers_that_live_are_known(client: Redis, keys: Keys) -> None:
+    """By their own names; those that ended, or were gone for seconds, are forgotten."""
+    questions = Questions(client, keys)
+    await questions.take(["a1", "a2", ANYONE])
+    await questions.take(["b2", ANYONE])
+    assert await questions.workers() == ["a1", "a2", "b2"]
+    await questions.leave(["a1"])
+    await client.delete(keys.alive("b2"))
+    assert await questions.workers() == ["a2"]
+    assert await client.smembers(keys.workers) == {"a2"}
+    assert 0 < await client.ttl(keys.workers) <= ALIVE_S
