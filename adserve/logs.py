@@ -6,7 +6,7 @@ beforehand. So every line goes the same way, also those of the libraries:
 
     spared    more than 20 lines of one event in 10 seconds are left out and counted: whoever can cause a line
               cannot fill a disk with it. Not the lines of requests, which an operator asked for one by one
-    masked    the MAC of a token, an API key, the password of a URL
+    masked    the MAC of a token, a link or cookie of who signs in, an API key, the password of a URL
     cut       each value at 300 characters, a traceback at 8,000; control characters of a traceback
     shown     as JSON, all ASCII; on a terminal as text, values quoted
 
@@ -31,6 +31,7 @@ EVERY = frozenset({"request"})
 """Events of which no line is spared."""
 _SECRETS = (
     (re.compile(r"(?<![\w-])([\w-]{36})[\w-]{12}(?![\w-])", re.ASCII), r"\1..."),
+    (re.compile(r"(?<![\w-])[\w-]{43}(?![\w-])", re.ASCII), "..."),
     (re.compile(r"adserve_[\w-]{16,}", re.ASCII), "adserve_..."),
     (re.compile(r"(?<=://)[^/\s@]*@"), "...@"),
 )

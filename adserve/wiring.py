@@ -115,6 +115,7 @@ async def running(
         services = _services(settings, client, keys, clock, refresh)
         services.explain = partial(explain_here, worker)
         services.recent = partial(recent_here, worker)
+        services.secrets = lambda: [key.secret for key in worker.keys]
         loader = Loader(worker, services.catalog)
         stack.push_async_callback(services.accounts.close)
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from adserve.core.access import Account
 from adserve.core.in_force import InForce
 from adserve.core.live import Seen
+from adserve.flows.passwords import Hashing
+from adserve.store.limits import Limiter
 from adserve.store.once import Once
 from adserve.store.questions import Questions
+from adserve.store.sessions import Sessions
 from adserve.store.shares import Shares
+from adserve.store.users import Users
 
 if TYPE_CHECKING:
     from adserve.store.accounts import Accounts
@@ -53,12 +57,23 @@ class Services:
     """Links to reports of campaigns."""
     recent: Recall | None = None
     """Tells the last decisions of this process; the command line has none."""
+    secrets: Callable[[], Sequence[bytes]] = tuple
+    """The signing secrets of this process, the one that signs first; the command line has none."""
+    users: Users = field(init=False)
+    sessions: Sessions = field(init=False)
+    hashing: Hashing = field(default_factory=Hashing)
+    """Of passwords."""
+    limiter: Limiter = field(init=False)
+    """Of attempts to sign in."""
     once: Once = field(init=False)
     """What was sent with an Idempotency-Key."""
     questions: Questions = field(init=False)
     """To and from other workers."""
 
     def __post_init__(self) -> None:
+        self.users = Users(self.client, self.keys, self.clock)
+        self.sessions = Sessions(self.client, self.keys, self.clock)
+        self.limiter = Limiter(self.client, self.keys, self.clock, lambda: True)
         self.once = Once(self.client, self.keys, self.clock)
         self.shares = Shares(self.client, self.keys, self.clock)
         self.questions = Questions(self.client, self.keys)

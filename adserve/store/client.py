@@ -21,7 +21,7 @@ from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError as AuthenticationError
-from redis.exceptions import NoScriptError, RedisClusterException, RedisError
+from redis.exceptions import NoScriptError, RedisClusterException, RedisError, ResponseError
 
 from adserve.core.address import parse_address
 from adserve.errors import StoreUnavailable
@@ -161,14 +161,23 @@ FORGOTTEN = 3
 """How often a script that the store has forgotten is loaded again for one call."""
 
 
-class Script:
-    """Lua files, one after the other, called by their digest and loaded again when the store has forgotten it."""
+URGENT = "#!lua flags=allow-oom\n"
+"""The first line of a script that also writes where the store has no room left; stores before 7.0 do not know it."""
 
-    def __init__(self, *names: str) -> None:
+
+class Script:
+    """Lua files, one after the other, called by their digest and loaded again when the store has forgotten it.
+    `urgent`: a full store takes it too, so that whoever can make room gets in."""
+
+    def __init__(self, *names: str, urgent: bool = False) -> None:
         self.text = "".join((LUA / f"{name}.lua").read_text(encoding="utf-8") for name in names)
         self.sha: str | None = None
+        self._urgent = urgent
 
     async def load(self, client: Redis) -> str:
+        if self.sha is None and self._urgent:
+            with contextlib.suppress(ResponseError):
+                self.sha = await client.script_load(URGENT + self.text)
         if self.sha is None:
             self.sha = await client.script_load(self.text)
         return self.sha

@@ -13,7 +13,13 @@ keys, never text from outside; names stand in hash *fields* at most.
 | `{cat}:keys` | hash, key id to JSON with a digest | never | account.lua | store.accounts |
 | `{cat}:keys:version` | integer, raised by every change of `keys` | never | account.lua | store.accounts |
 | `{cat}:shares` | hash, digest of a share link to JSON | never; see store.shares | share.lua | store.shares |
-| `{cat}:audit` | stream, who changed what | never | catalog_put.lua, account.lua, share.lua | `GET /audit` |
+| `{cat}:users` | hash, user id to JSON | never | user_put.lua | store.users, session_find.lua |
+| `{cat}:users:names` | hash, folded name to user id | never | user_put.lua | user_put.lua, store.users |
+| `{cat}:session:DIGEST` | hash: who is signed in | 12 h unused, 7 days | session_start.lua | session_find.lua |
+| `{cat}:sessions:USER` | sorted set, DIGEST by its beginning | 7 days | session_start.lua | store.sessions |
+| `{cat}:link:DIGEST` | hash: what a link that works once is for | 1 h or 7 days | link_make.lua | user_put.lua |
+| `{cat}:links:USER` | hash, purpose to the DIGEST of the newest link | 7 days | link_make.lua | link_make.lua |
+| `{cat}:audit` | stream, who changed what | never | `*_put.lua`, account.lua, share.lua, store.users | `GET /audit` |
 | `{cat}:schema` | number of the form of all this, `1`, or `1>2` while migrated | never | store.schema | every worker |
 | `{cat}:schema:by` | version of adserve that wrote that number | never | store.schema | store.schema |
 | `{cat}:secret` | check value of the secret, or `unfinished` | never | flows.admit, store.load | flows.admit |
@@ -46,7 +52,7 @@ keys, never text from outside; names stand in hash *fields* at most.
 K is 0 to 15: the serial of a campaign mod 16 for what belongs to a campaign, the serial of a slot mod 16 for what
 stayed empty, that of a site (SITE) mod 16 for keyed pairs. DAY is the ordinal of a date (1 is that of the year 1).
 BUCKET is the epoch second at which a quarter of an hour begins, WEEK the number of weeks since the epoch.
-READER is a digest of a visitor's id, see `core.visitor`.
+USER is the id of a user (ours). READER is a digest of a visitor's id, see `core.visitor`.
 WORKER is an incarnation, or `any` for whichever looks first.
 
 A *cell* (field of a counter hash) is `SLOT.REVISION.TIER.DEVICE.METRIC`, all serials in decimal,
@@ -121,6 +127,8 @@ class Keys:
         self.serials = f"{prefix}{{cat}}:serials"
         self.accounts = f"{prefix}{{cat}}:keys"
         self.accounts_version = f"{prefix}{{cat}}:keys:version"
+        self.users = f"{prefix}{{cat}}:users"
+        self.user_names = f"{prefix}{{cat}}:users:names"
         self.audit = f"{prefix}{{cat}}:audit"
         self.workers = f"{prefix}{{ask}}:workers"
         self.shares = f"{prefix}{{cat}}:shares"
@@ -133,6 +141,22 @@ class Keys:
 
     def media(self, digest: str) -> str:
         return f"{self.prefix}{{m:{digest}}}:media"
+
+    def session(self, digest: str) -> str:
+        """`digest`: of the secret in a cookie."""
+        return f"{self.prefix}{{cat}}:session:{digest}"
+
+    def sessions(self, user: str) -> str:
+        """`user`: an id."""
+        return f"{self.prefix}{{cat}}:sessions:{user}"
+
+    def link(self, digest: str) -> str:
+        """`digest`: of the secret in a link."""
+        return f"{self.prefix}{{cat}}:link:{digest}"
+
+    def links(self, user: str) -> str:
+        """`user`: an id."""
+        return f"{self.prefix}{{cat}}:links:{user}"
 
     def once(self, digest: str) -> str:
         """`digest`: of a caller and the Idempotency-Key of its call."""

@@ -17,7 +17,7 @@ from adserve.store.keys import Keys
 class Allowance(NamedTuple):
     """Calls a second in the long run (0: any number), and how many at once of who made none for a while."""
 
-    rate: int
+    rate: float
     burst: int
 
 

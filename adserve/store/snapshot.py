@@ -18,7 +18,8 @@ and the reading fails as `Moved`. Not chosen: a tag at one moment, or a scan ins
 store each holds it up for a tenth of a second.
 
 Left out is what was kept of visitors, and the salts without which nobody can tell of whom: it is gone
-when its time is over, also where backups are kept. A restored store begins every window anew.
+when its time is over, also where backups are kept. A restored store begins every window anew. Nor are sessions and
+links in it: who signed out, or used a link, since then would be let in again.
 
 Order: the tags, the catalog, the rest. So no counter names a serial that the catalog has still to give, and no
 creative a picture that is not there. The audit stream ends with the last id of the catalog's moment.
@@ -40,7 +41,7 @@ from adserve.store.read import AT_ONCE, Found, Reader
 DUE_S = 2 * HOUR_S
 """How long before its time an hour is taken to be rolled up."""
 ATTEMPTS = 10
-LEFT_OUT = (b"n:", b"salt:")
+LEFT_OUT = (b"n:", b"salt:", b"session:", b"sessions:", b"link:", b"links:")
 _OF_A_TAG = re.compile(rb"\{s\d+\}:(?!r:)")
 _SPACE = re.compile(rb"l:[a-z]{2}:([0-9a-f]+):(\d{1,9})")
 _OWN = re.compile(rb"[fp]:([0-9a-f]+)")

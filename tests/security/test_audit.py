@@ -16,13 +16,17 @@ import pytest
 from PIL import Image
 from redis.exceptions import ResponseError
 
+from adserve.flows import users as people
 from adserve.flows.audit import audit as prove
 from adserve.flows.move import backup
 from adserve.flows.report import roll_up_old
+from adserve.flows.services import Services
+from adserve.flows.sign_in import accept, find, sign_in, sign_out
 from adserve.settings import Settings
 from adserve.store.catalog import fingerprint
 from adserve.store.client import connect
 from adserve.store.ledger import retained_s
+from adserve.store.sessions import MOST
 from adserve.web.routes import ROUTES, Route
 from adserve.wiring import running
 from tests.conftest import ADMIN, Api, Clock
@@ -282,6 +286,7 @@ async def test_the_service_s_own_user_cannot_take_a_line_back(settings: Settings
         for name in ("impression_url", "view_url", "click_url"):
             assert (await api.http.get(decision[name])).status_code in (200, 302)
         assert (await api.totals())["clicks"] == 1
+        await people_come_and_go(api.held.services)
         assert (await prove(api.held.services, api.held.settings.data_dir / "spool"))["differences"] == []
         await save(settings, store_url)
         clock.now += 40 * 86_400
@@ -298,6 +303,23 @@ async def test_the_service_s_own_user_cannot_take_a_line_back(settings: Settings
         with pytest.raises(ResponseError, match="permission"):
             await client.xdel(audit, newest)
         assert await office.lines() == lines
+
+
+async def people_come_and_go(services: Services) -> None:
+    """Everything that is written when somebody is invited, signs in with one session too many, and leaves."""
+    user, link = await people.invite(services, {"name": "ann", "role": "reader"}, actor="t")
+    entered = await accept(services, link, "correct horse battery")
+    signed = await find(services, entered.secret)
+    assert signed is not None
+    for _ in range(MOST):
+        await services.sessions.start(signed.user, agent="")
+    entered = await sign_in(services, "ann", "correct horse battery", client="c", agent="", device=None)
+    signed = await find(services, entered.secret)
+    assert signed is not None
+    await people.make_link(services, user.id, "reset", actor="t")
+    await people.make_link(services, user.id, "reset", actor="t")
+    await sign_out(services, signed)
+    await people.delete(services, user.id, actor="t")
 
 
 async def connected(store_url: str, *command: str) -> Any:

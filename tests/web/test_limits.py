@@ -28,7 +28,7 @@ async def tight(store_url: str, settings: Settings, clock: Clock) -> AsyncIterat
     """A service of which a key may ask five times at once and then twice a second, and a stranger three times."""
     strict = replace(
         settings,
-        api_rate=FEW.rate,
+        api_rate=int(FEW.rate),
         api_burst=FEW.burst,
         api_rate_without_key=1,
         api_burst_without_key=3,
