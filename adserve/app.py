@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute
 
+from adserve.flows.load import warnings_of
 from adserve.metrics.publisher import Publisher
 from adserve.store.limits import Allowance, Limiter
 from adserve.web.api.throttle import Throttle
@@ -34,7 +35,8 @@ def create_app(
     publisher = publisher or Publisher.alone()
     publisher.begin(running)
     health = Health(
-        lambda: running.store_up and running.admission.given, lambda: (*warnings, *running.admission.warnings)
+        lambda: running.store_up and running.admission.given,
+        lambda: (*warnings, *running.admission.warnings, *warnings_of(running.worker.catalog)),
     )
     services, settings = running.services, running.settings
     throttle = Throttle(

@@ -142,7 +142,7 @@ class Api:
     async def keys_for_ever(self) -> list[str]:
         """Keys without an expiry that are none of those declared to last."""
         client, prefix = self.held.services.client, self.held.settings.key_prefix
-        lasting = ("{cat}", ":media", ":c:", ":buckets", ":days", ":d:", "}:t")
+        lasting = ("{cat}", ":media", ":revisions", ":c:", ":buckets", ":days", ":d:", "}:t")
         found = [key async for key in client.scan_iter(f"{prefix}*") if not any(part in key for part in lasting)]
         return [key for key in found if await client.ttl(key) == -1]
 

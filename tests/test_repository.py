@@ -16,6 +16,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 import adserve.errors
+from adserve.core.rejections import REJECTIONS
 from adserve.core.report_cells import Batch
 from adserve.core.report_query import DIMENSIONS, PARAMETERS, parse_query
 from tests.conftest import Api
@@ -480,6 +481,12 @@ def test_every_error_code_is_documented() -> None:
     codes |= {problem.code for problem in refused.value.problems}
     assert {"too_many_rows", "bad_picture", "unknown_format", "no_data", "internal", "port_busy"} <= codes
     assert {code for code in codes if f"`{code}`" not in text} == set()
+
+
+def test_every_common_reason_of_a_rejection_is_documented() -> None:
+    """Code and words, as a reviewer chooses them."""
+    text = document("docs/creatives.md")
+    assert [code for code, words in REJECTIONS.items() if f"| `{code}` | {words} |" not in text] == []
 
 
 def test_every_split_of_a_report_is_documented() -> None:

@@ -33,7 +33,8 @@ class Catalog:
     """The root. `things` by `kind:id`, as they are stored; `slots` by `site/slot`, those of archived sites only in
     `slot_serials`; `pages` holds the slots of a site in rank order; `landings` by the serial of a revision;
     `creatives` by the id of their campaign, in the order of their serials. `bad` names the objects that are
-    skipped. `replaced`: what stood in the copy before where this one has something else; None: nothing."""
+    skipped, `altered` those of them that are not what was approved. `replaced`: what stood in the copy before where
+    this one has something else; None: nothing."""
 
     version: int = 0
     things: Mapping[str, Thing] = field(default_factory=dict)
@@ -43,4 +44,5 @@ class Catalog:
     landings: Mapping[int, Landing] = field(default_factory=dict)
     creatives: Mapping[str, tuple[Creative, ...]] = field(default_factory=dict)
     bad: frozenset[str] = frozenset()
+    altered: frozenset[str] = frozenset()
     replaced: Mapping[str, Thing | None] = field(default_factory=dict)

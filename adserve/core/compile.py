@@ -19,9 +19,11 @@ from typing import NamedTuple, TypeVar
 
 from adserve.core.catalog import Catalog, Landing
 from adserve.core.companions import companions_of
-from adserve.core.model import TIERS, Advertiser, Campaign, Content, Creative, Site, Slot, Thing
+from adserve.core.fit import fits
+from adserve.core.model import TIERS, Advertiser, Campaign, Creative, Site, Slot, Thing
 from adserve.core.pool import NO_MATES, Candidate, Entry, Render
 from adserve.core.reasons import Reason
+from adserve.core.revisions import genuine
 from adserve.core.slot import CompiledSlot
 from adserve.core.terms import NO_TERMS, terms_of
 from adserve.core.urls import UrlError, check_landing_url, compile_landing_url
@@ -53,6 +55,7 @@ def recompile(
     touched = yield from _touched(before.things, things, changed)
     creatives = yield from _grouped(before, things, changed)
     landings, bad = yield from _landings(before, things, touched, creatives)
+    altered = frozenset(name for name in bad if isinstance(t := things.get(name), Creative) and not genuine(t))
     if any(name.startswith(("site:", "slot:")) for name in changed):
         sites = {one.id: one for one in things.values() if isinstance(one, Site)}
         wanted = [
@@ -65,7 +68,7 @@ def recompile(
         wanted = [(one.site, one.slot) for one in before.slot_serials.values()]
         in_use = list(before.pages)
     yield
-    slots = yield from _slots(before, touched, wanted, _Stock(things, creatives, landings, render))
+    slots = yield from _slots(before, touched, wanted, _Stock(things, creatives, landings, bad, render))
     slots.sort(key=lambda one: (one.slot.rank, one.slot.serial))
     pages: dict[str, list[CompiledSlot]] = {site: [] for site in in_use}
     for one in slots:
@@ -80,6 +83,7 @@ def recompile(
         landings,
         creatives,
         frozenset({*bad, *unreadable}),
+        altered,
         {name: before.things.get(name) for name in changed} if before.things else {},
     )
 
@@ -162,6 +166,9 @@ def _landings(
                 parts = _parts(creative)
             except UrlError:
                 bad.add(f"creative:{creative.id}")
+            if not genuine(creative):
+                parts = None
+                bad.add(f"creative:{creative.id}")
             if isinstance(campaign, Campaign):
                 landing = Landing(creative, campaign, parts, terms)
                 landings.update((revision.serial, landing) for revision in creative.revisions)
@@ -186,6 +193,7 @@ class _Stock(NamedTuple):
     things: Things
     creatives: Mapping[str, tuple[Creative, ...]]
     landings: Mapping[int, Landing]
+    bad: Set[str]
     render: Render
 
     def candidate(self, campaign: Campaign, slot: Slot) -> Candidate | None:
@@ -200,7 +208,8 @@ class _Stock(NamedTuple):
             live = creative.live
             if live is not None and creative.state in ("approved", "pending") and fits(creative, live, slot):
                 landing = self.landings.get(live.serial)
-                if creative.kind == "passback" or (landing is not None and landing.parts is not None):
+                sound = creative.kind == "passback" or (landing is not None and landing.parts is not None)
+                if sound and f"creative:{creative.id}" not in self.bad:
                     together = mates.get(creative.serial, NO_MATES)
                     entries.append(Entry(creative, live, slot, self.render, together))
         categories = owner.categories if isinstance(owner, Advertiser) else ()
@@ -298,15 +307,6 @@ def _bookings(
         if at % PIECE == 0:
             yield
     return bookings
-
-
-def fits(creative: Creative, content: Content, slot: Slot) -> bool:
-    """Whether what has a size has one of the slot's, and is light enough for it."""
-    if creative.kind == "text" or (creative.kind == "passback" and not content.width):
-        return True
-    weight_bytes = content.media.bytes if content.media is not None else len(content.html.encode())
-    light = weight_bytes <= slot.max_kb * 1000
-    return light and f"{content.width}x{content.height}" in slot.sizes
 
 
 def _look(slot: Slot) -> tuple[object, ...]:

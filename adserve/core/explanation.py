@@ -14,9 +14,10 @@ from typing import NamedTuple
 
 from adserve.core.bits import flags_of
 from adserve.core.chances import chances
-from adserve.core.compile import PIECE, Steps, fits
+from adserve.core.compile import PIECE, Steps
 from adserve.core.decide import apart, decide
 from adserve.core.explain import ask_the_unable, gates, why_empty, why_not_now
+from adserve.core.fit import fits
 from adserve.core.journal import Decision
 from adserve.core.model import TIERS, Advertiser, Campaign, Creative, Slot, Thing
 from adserve.core.pool import ANY_WIDTH, HOUSE, Choice, Entry

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from adserve.core.model import Content, Creative, Revision
+from adserve.core.model import Content, Creative, Pin, Revision
+from adserve.core.revisions import content_hash
 from adserve.errors import Conflict
 
 MOVES: dict[tuple[str, str], str] = {
@@ -22,18 +23,18 @@ MOVES: dict[tuple[str, str], str] = {
 }
 
 
-def move(creative: Creative, action: str, reason: str = "") -> Creative:
-    """The creative after a move. Only `approve` makes a revision live, and it is the newest one;
-    a rejection or an archival takes it off every page whole."""
+def move(creative: Creative, action: str, reason: str = "", *, by: str = "", at: int = 0) -> Creative:
+    """The creative after a move. Only `approve` makes a revision live, and it is the newest one, whose hash it
+    pins; a rejection or an archival takes it off every page whole."""
     state = MOVES.get((creative.state, action))
     if state is None:
         raise Conflict(f"a creative that is {creative.state} cannot be moved by {action}")
-    live = creative.live
+    live, pin = creative.live, creative.pin
     if action == "approve":
-        live = creative.content
+        live, pin = creative.content, Pin(content_hash(creative.kind, creative.content), at, by)
     elif state in ("rejected", "archived"):
-        live = None
-    return replace(creative, state=state, live=live, reason=reason if action == "reject" else "")
+        live = pin = None
+    return replace(creative, state=state, live=live, pin=pin, reason=reason if action == "reject" else "")
 
 
 def edit(creative: Creative, content: Content) -> Creative:
@@ -43,4 +44,5 @@ def edit(creative: Creative, content: Content) -> Creative:
         raise Conflict("an archived creative cannot be edited")
     revisions = (*creative.revisions, Revision(content.revision, content.serial))
     live = creative.live if creative.state in ("approved", "pending") else None
-    return replace(creative, content=content, revisions=revisions, state="pending", live=live, reason="")
+    pin = creative.pin if live is not None else None
+    return replace(creative, content=content, revisions=revisions, state="pending", live=live, pin=pin, reason="")

@@ -122,6 +122,13 @@ REJECTION: Fields = {
         v.text(500).noted("What the advertiser is told.", examples=["Too small to read"]), "", required=True
     )
 }
+APPROVAL: Fields = {
+    "hash": Field(v.digest.noted("Approve what has this hash, and nothing that came in after it."), None),
+    "revision": Field(v.whole(1, 1_000_000).noted("Approve this revision, and none that came in after it."), None),
+}
+RESTORATION: Fields = {
+    "revision": Field(v.whole(1, 1_000_000).noted("Whose content becomes a new revision."), 0, required=True)
+}
 KEY: Fields = {
     "role": Field(v.one_of(*ROLES).noted("What it may. Left out beside a scope: nothing but that.")),
     "scopes": Field(v.list_of(v.one_of(*SCOPES), 10).noted("`delivery`: for a server that asks for browsers."), ()),

@@ -272,6 +272,14 @@ class Revision(Struct, frozen=True):
     serial: RevisionSerial
 
 
+class Pin(Struct, frozen=True):
+    """What was approved: the hash of `core.revisions`, when (epoch s) and by whom."""
+
+    hash: str
+    at: int
+    by: str
+
+
 class Creative(Struct, frozen=True, kw_only=True):
     id: str
     serial: Serial
@@ -292,6 +300,8 @@ class Creative(Struct, frozen=True, kw_only=True):
     """The newest revision, the one that review is about."""
     live: Content | None = None
     """The approved revision, which serves while a newer one waits."""
+    pin: Pin | None = None
+    """Of `live`; None where that was approved before there were pins."""
     revisions: tuple[Revision, ...] = ()
 
 

@@ -147,36 +147,9 @@ def fill_macros(parts: tuple[str, ...], values: Mapping[str, str]) -> str:
     return "".join(filled)
 
 
-def warnings_for_host(host: str) -> list[str]:
-    """What a reviewer should know about a stored host: sentences, none for an ordinary name. Never raises."""
-    warnings = []
-    if host.startswith("[") or _NUMBER.fullmatch(host.rpartition(".")[2]):
-        warnings.append(f"{host} is an address, not a name.")
-    for label in host.split("."):
-        if not label.startswith("xn--"):
-            continue
-        try:
-            shown = idna.ulabel(label)
-        except (idna.IDNAError, UnicodeError):
-            warnings.append(f"{label} is not a valid international name.")
-            continue
-        scripts = sorted({_script(letter) for letter in shown if letter.isalpha()})
-        warnings.append(f"{label} is shown by browsers as “{shown}” ({', '.join(scripts).lower()} letters).")
-        if len(scripts) > 1 and not _WRITTEN_TOGETHER.issuperset(scripts):
-            warnings.append(f"“{shown}” mixes the letters of several scripts, as imitated names do.")
-        elif all(letter in _LATIN_TWINS for letter in shown):
-            warnings.append(f"Every letter of “{shown}” looks like a Latin one: it may imitate another name.")
-    return warnings
-
-
-_WRITTEN_TOGETHER = frozenset({"CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "HANGUL", "BOPOMOFO"})
-_LATIN_TWINS = frozenset("авеһіїјкӏмнорсԁԛѕтгуԝхьё" + "αβγεικνορτυχω" + "սօհոցւ" + "-0123456789")
-"""Cyrillic, Greek and Armenian letters that pass for Latin ones at a glance."""
-
-
-def _script(letter: str) -> str:
-    """The first word of its Unicode name, which for letters is the script: `CYRILLIC SMALL LETTER A`."""
-    return unicodedata.name(letter, "UNKNOWN").partition(" ")[0]
+def is_number(label: str) -> bool:
+    """Whether a last label makes the whole host an IPv4 address."""
+    return _NUMBER.fullmatch(label) is not None
 
 
 def _split(text: str) -> _Split:
@@ -238,7 +211,7 @@ def _name(text: str) -> str:
         raise UrlError("has a host that is no valid domain name") from None
     if len(host) > _MAX_HOST:
         raise UrlError(f"has a host of more than {_MAX_HOST} characters in its xn-- form")
-    if _NUMBER.fullmatch(host.rpartition(".")[2]):
+    if is_number(host.rpartition(".")[2]):
         try:
             return str(IPv4Address(host))
         except AddressValueError:
@@ -264,7 +237,7 @@ def _check_public(host: str) -> None:
     if host.startswith("["):
         address = IPv6Address(host[1:-1])
         local = address not in _GLOBAL_V6 or any(address in network for network in _SPECIAL_V6)
-    elif _NUMBER.fullmatch(host.rpartition(".")[2]):
+    elif is_number(host.rpartition(".")[2]):
         local = any(IPv4Address(host) in network for network in _SPECIAL_V4)
     else:
         local = "." not in host or f".{host}".endswith(_LOCAL_NAMES)

@@ -173,6 +173,14 @@ def list_of(check_one: Check[str], most: int) -> Check[tuple[str, ...]]:
     return Check(check, {"type": "array", "items": check_one.schema, "maxItems": most})
 
 
+@takes(type="string", pattern="^[0-9a-f]{64}$")
+def digest(value: Any) -> str:
+    """A SHA-256 in hexadecimal."""
+    if not isinstance(value, str) or not re.fullmatch("[0-9a-f]{64}", value):
+        raise ValueError("takes the hash of a content: 64 of 0-9 and a-f")
+    return value
+
+
 @takes(type="string", pattern="^[0-9]+x[0-9]+$", examples=["728x90"])
 def size(value: Any) -> str:
     if not isinstance(value, str):

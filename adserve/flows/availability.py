@@ -13,8 +13,8 @@ from adserve.core.availability import (
     DayLeft,
     availability,
 )
-from adserve.core.compile import fits
 from adserve.core.curve import Learned
+from adserve.core.fit import fits
 from adserve.core.forecast import Forecasts, confidence
 from adserve.core.model import Advertiser, Campaign, Creative, Site, Slot, Thing
 from adserve.core.schedule import local_day, moment_label, zone

@@ -14,6 +14,8 @@ import gc
 import time
 from typing import TypeVar
 
+import structlog
+
 from adserve.core.catalog import Catalog
 from adserve.core.compile import Steps, recompile
 from adserve.core.model import Campaign
@@ -22,6 +24,7 @@ from adserve.snippet import compile_snippet
 from adserve.store.catalog import CatalogStore
 
 T = TypeVar("T")
+log = structlog.get_logger("adserve")
 STEP_S, LONGEST_S = 0.002, 0.005
 """How long the loop is kept from its other work at a time: as long as that took, within these bounds, so that a change
 comes through on a worker that has a lot to do."""
@@ -53,11 +56,23 @@ class Loader:
                 self._loose = 0
             campaigns = (one for one in made.things.values() if isinstance(one, Campaign))
             await in_steps(self._worker.allowances.meet(campaigns, self._worker.clock()))
+            for name in sorted(made.bad - current.bad):
+                log.warning("bad_creative" if name.startswith("creative:") else "bad_object", what=name,
+                            altered=name in made.altered)  # fmt: skip
             self._worker.catalog = made
             self._worker.journal.renew(made)
         finally:
             if rests:
                 gc.enable()
+
+
+def warnings_of(catalog: Catalog | None) -> tuple[str, ...]:
+    """What an operator should know of a copy: that somebody altered what was approved. Which ones says the log."""
+    if catalog is None or not catalog.altered:
+        return ()
+    count = len(catalog.altered)
+    what = "1 creative is" if count == 1 else f"{count} creatives are"
+    return (f"{what} not what was approved, and does not serve: see bad_creative in the log",)
 
 
 async def in_steps(steps: Steps[T]) -> T:

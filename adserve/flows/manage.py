@@ -17,9 +17,10 @@ from adserve.core import validate as v
 from adserve.core.form import Fields, Form
 from adserve.core.match import ANY, Match
 from adserve.core.members import ADVERTISER, CAMPAIGN, SITE, SLOT
-from adserve.core.model import Advertiser, Campaign, Creative, Site, Slot, Thing
+from adserve.core.model import Advertiser, Campaign, Content, Creative, Site, Slot, Thing
 from adserve.core.pricing import remember
-from adserve.core.schedule import zone
+from adserve.core.revisions import content_hash
+from adserve.core.schedule import utc_label, zone
 from adserve.errors import Conflict, Invalid, NotFound, Problem, Stale, Unmet
 from adserve.flows.services import Services
 from adserve.store.client import REPLY_ERRORS
@@ -30,7 +31,7 @@ ATTEMPTS = 20
 PAUSE_S, MAX_PAUSE_S = 0.004, 0.25
 """The first pause before that at most, doubled each time, and the longest. A random part of it is waited,
 so that a crowd of writers spreads; together at most 4 seconds."""
-HIDDEN = {"serial", "starts_at", "ends_at", "zone", "priced", "content", "live", "revisions"}
+HIDDEN = {"serial", "starts_at", "ends_at", "zone", "priced", "content", "live", "pin", "revisions"}
 READ_ONLY = ("version", "accepts")
 
 
@@ -87,12 +88,24 @@ def _form_of(thing: Thing) -> dict[str, Any]:
         text = f"{amount:.2f}" if amount == round(amount, 2) else f"{amount}"
         shown["price"] = {"model": thing.price.model, "amount": text, "currency": thing.price.currency}
     if isinstance(thing, Creative):
-        content = msgspec.to_builtins(thing.content)
-        media = content.pop("media")
-        content.pop("serial")
-        shown |= content
-        shown["file"] = f"/m/{media['file']}" if media else None
-        shown["live_revision"] = thing.live.revision if thing.live else None
+        live, pin = thing.live, thing.pin
+        shown |= content_shown(thing.kind, thing.content)
+        shown["live_revision"] = live.revision if live else None
+        shown["approved"] = (
+            {"revision": live.revision, "hash": pin.hash, "at": utc_label(pin.at), "by": pin.by}
+            if live is not None and pin is not None
+            else None
+        )
+    return shown
+
+
+def content_shown(kind: str, content: Content) -> dict[str, Any]:
+    """A revision's content as the API shows it."""
+    shown: dict[str, Any] = msgspec.to_builtins(content)
+    media = shown.pop("media")
+    shown.pop("serial")
+    shown["file"] = f"/m/{media['file']}" if media else None
+    shown["hash"] = content_hash(kind, content)
     return shown
 
 

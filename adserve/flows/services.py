@@ -13,6 +13,7 @@ from adserve.flows.passwords import Hashing
 from adserve.store.limits import Limiter
 from adserve.store.once import Once
 from adserve.store.questions import Questions
+from adserve.store.revisions import RevisionStore
 from adserve.store.sessions import Sessions
 from adserve.store.shares import Shares
 from adserve.store.users import Users
@@ -69,6 +70,8 @@ class Services:
     """What was sent with an Idempotency-Key."""
     questions: Questions = field(init=False)
     """To and from other workers."""
+    revisions: RevisionStore = field(init=False)
+    """What creatives were before."""
 
     def __post_init__(self) -> None:
         self.users = Users(self.client, self.keys, self.clock)
@@ -77,3 +80,4 @@ class Services:
         self.once = Once(self.client, self.keys, self.clock)
         self.shares = Shares(self.client, self.keys, self.clock)
         self.questions = Questions(self.client, self.keys)
+        self.revisions = RevisionStore(self.client, self.keys)

@@ -13,11 +13,15 @@ from adserve.core import validate as v
 from adserve.core.form import Form
 from adserve.core.match import ANY, Match
 from adserve.core.members import CONTENT, FREE, KIND
+from adserve.core.members import WORDS as WORDS_OF
 from adserve.core.model import Campaign, Content, Creative, CreativeKind, Media, Revision, Slot
+from adserve.core.revisions import Kept
 from adserve.core.schedule import zone
 from adserve.errors import AdserveError, Conflict, Invalid, NotFound, Stale
 from adserve.flows.manage import again, booked_slots, get_thing, refresh
+from adserve.flows.revisions import keep
 from adserve.flows.services import Services
+from adserve.intake import images
 from adserve.intake.images import encode_off_loop
 
 WORDS = ("file", "title", "body", "alt", "click_url", "width", "height", "html")
@@ -65,6 +69,7 @@ async def submit(
     content = replace(content, revision=1, serial=serial)
     if media is not None:
         await services.media.put(*media)
+    made = Kept(content, int(services.clock()), actor)
     creative = Creative(
         id=id_ or creative_id(),
         serial=await services.catalog.serial("creative"),
@@ -77,10 +82,34 @@ async def submit(
         revisions=(Revision(1, serial),),
         **fields,
     )
+    await services.revisions.keep(creative.serial, made)
     try:
         return await _store(services, creative, None, actor, "submit")
     except Stale:  # somebody else was as far with it at the same moment
         return await get_creative(services, creative.id)
+
+
+async def limits(services: Services, campaign: str) -> dict[str, Any]:
+    """What an upload to a campaign has to keep to, before it is made."""
+    owner = await get_thing(services, "campaign", campaign)
+    assert isinstance(owner, Campaign)  # noqa: S101 - what the store holds under this kind
+    slots = await booked_slots(services, owner.slots)
+    checks = {"name": FREE["name"], **WORDS_OF}
+    return {
+        "slots": [
+            {"slot": one.id, "title": one.title, "sizes": list(one.sizes), "max_kb": one.max_kb} for one in slots
+        ],
+        "max_upload_bytes": services.max_upload_bytes,
+        "max_file_bytes": images.MAX_SERVED_BYTES,
+        "types": list(images.TYPES),
+        "picture": {"max_side": images.MAX_SIDE, "max_pixels": images.MAX_PIXELS},
+        "animation": {
+            "max_frames": images.MAX_FRAMES,
+            "max_pixels": images.MAX_ANIMATED_PIXELS,
+            "max_seconds": images.MAX_LENGTH_MS // 1000,
+        },
+        "texts": {n: f.check.schema["maxLength"] for n, f in checks.items() if "maxLength" in f.check.schema},
+    }
 
 
 async def patch_creative(
@@ -122,7 +151,9 @@ async def _patch_once(
     after = replace(before, starts_at=starts_at, ends_at=ends_at, **fields)
     if data is not None or edited != content:
         serial = await services.catalog.serial("revision")
-        after = lifecycle.edit(after, replace(edited, revision=len(before.revisions) + 1, serial=serial))
+        fresh = replace(edited, revision=len(before.revisions) + 1, serial=serial)
+        after = lifecycle.edit(after, fresh)
+        await keep(services, before, Kept(fresh, int(services.clock()), actor))
     if media is not None:
         await services.media.put(*media)
     return await _store(services, after, before, actor, "edit")

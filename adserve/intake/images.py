@@ -40,6 +40,10 @@ from PIL import AvifImagePlugin, GifImagePlugin, Image, ImageCms, WebPImagePlugi
 
 from adserve.errors import AdserveError, Invalid, Problem, TooLarge, UnsupportedMedia
 
+TYPES = (
+    "image/png", "image/jpeg", "image/gif",
+    *(("image/webp",) if WebPImagePlugin.SUPPORTED else ()), *(("image/avif",) if AvifImagePlugin.SUPPORTED else ()),
+)  # fmt: skip
 MAX_SIDE = 4096
 MAX_PIXELS = 16_000_000
 MAX_ANIMATED_PIXELS = 64_000_000

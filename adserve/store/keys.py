@@ -27,6 +27,7 @@ keys, never text from outside; names stand in hash *fields* at most.
 | `{cat}:curves:at` | epoch second up to which they were learned | never | store.curves | every worker |
 | `{cat}:curves:claim` | who learns just now | 60 s | store.curves | store.curves |
 | `{cat}:salt:WEEK` | 16 random bytes in hex, of visitors' digests | with the week after | store.salts | store.salts |
+| `{r:CREATIVE}:revisions` | hash, serial of a revision to its content | never | store.revisions | store.revisions |
 | `{o:DIGEST}:once` | hash: fingerprint, id, claim, answer of a call | 24 h | once.lua, once_end.lua | once.lua |
 | `{ask}:alive:WORKER` | `1`: this worker lives | 5 s | questions.lua | question.lua |
 | `{ask}:workers` | set of the WORKERs that live, and some that did | 5 s | questions.lua | store.questions |
@@ -52,7 +53,8 @@ keys, never text from outside; names stand in hash *fields* at most.
 K is 0 to 15: the serial of a campaign mod 16 for what belongs to a campaign, the serial of a slot mod 16 for what
 stayed empty, that of a site (SITE) mod 16 for keyed pairs. DAY is the ordinal of a date (1 is that of the year 1).
 BUCKET is the epoch second at which a quarter of an hour begins, WEEK the number of weeks since the epoch.
-USER is the id of a user (ours). READER is a digest of a visitor's id, see `core.visitor`.
+USER is the id of a user (ours). CREATIVE is the serial of a creative. READER is a digest of a visitor's id, see
+`core.visitor`.
 WORKER is an incarnation, or `any` for whichever looks first.
 
 A *cell* (field of a counter hash) is `SLOT.REVISION.TIER.DEVICE.METRIC`, all serials in decimal,
@@ -94,6 +96,7 @@ KINDS = {
     b"g": "grants",
     b"n": "frequency",
     b"media": "media",
+    b"revisions": "revisions",
     b"once": "idempotency keys",
     b"k": "keyed pairs",
     b"new": "keyed pairs",
@@ -157,6 +160,10 @@ class Keys:
     def links(self, user: str) -> str:
         """`user`: an id."""
         return f"{self.prefix}{{cat}}:links:{user}"
+
+    def revisions(self, creative: int) -> str:
+        """`creative`: its serial."""
+        return f"{self.prefix}{{r:{creative}}}:revisions"
 
     def once(self, digest: str) -> str:
         """`digest`: of a caller and the Idempotency-Key of its call."""

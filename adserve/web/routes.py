@@ -30,7 +30,7 @@ from adserve.flows.availability import DAYS, MOST_DAYS
 from adserve.flows.services import Services
 from adserve.store.catalog import TYPES
 from adserve.store.client import REPLY_ERRORS
-from adserve.web.api import documents
+from adserve.web.api import creatives, documents
 from adserve.web.api import endpoints as api
 from adserve.web.api.body import BadBody, Room, is_form, read
 from adserve.web.api.endpoint import Endpoint
@@ -96,15 +96,19 @@ def _crud(kind: str, item: str, collection: str, readers: frozenset[str], **filt
     )
 
 
-def _creative(method: str, rest: str, endpoint: Endpoint, summary: str, roles: frozenset[str]) -> Route:
-    file = rest == "/content"
-    return Route(method, f"{V1}/creatives/{{id}}{rest}", endpoint, summary, roles, "creative", takes_file=file)
+def _creative(
+    method: str, rest: str, endpoint: Endpoint, summary: str, roles: frozenset[str], query: Takes | None = None
+) -> Route:
+    path, file = f"{V1}/creatives/{{id}}{rest}", rest == "/content"
+    return Route(method, path, endpoint, summary, roles, "creative", query or {}, takes_file=file)
 
 
 V1 = "/api/v1"
 UPLOADS = f"{V1}/campaigns/{{id}}/creatives"
 APPROVE: Takes = {"approve": one_of("true", "false").noted("`true` approves it at once.")}
 MAY_APPROVE = {("approve", "true"): REVIEW}
+REVISIONS: Takes = {**PAGE, "after": whole_from_one.noted("The number of the last one of the page before.")}
+AGAINST: Takes = {"against": whole_from_one.noted("The revision to compare with; left out, the one before it.")}
 CREATIVES = _list("creative", campaign=check_id)
 AUDIT: Takes = {
     "actor": Check(str, {"type": "string", "description": "The id of the key that changed it."}),
@@ -123,16 +127,21 @@ ROUTES: tuple[Route, ...] = (
     *_crud("slot", f"{V1}/sites/{{site}}/slots/{{slot}}", f"{V1}/sites/{{site}}/slots", STAFF),
     *_crud("advertiser", f"{V1}/advertisers/{{id}}", f"{V1}/advertisers", EVERYONE),
     *_crud("campaign", f"{V1}/campaigns/{{id}}", f"{V1}/campaigns", EVERYONE, advertiser=check_id),
-    Route("POST", UPLOADS, api.upload, "upload a creative", OWN | REVIEW, "campaign", APPROVE, MAY_APPROVE, True),
+    Route("GET", f"{V1}/campaigns/{{id}}/limits", creatives.limits, "what an upload has to keep to", EVERYONE,
+          "campaign"),
+    Route("POST", UPLOADS, creatives.upload, "upload a creative", OWN | REVIEW, "campaign", APPROVE, MAY_APPROVE, True),
     Route("GET", f"{V1}/creatives", api.listing("creative"), "list creatives", EVERYONE, query=CREATIVES),
     _creative("GET", "", api.get("creative"), "one creative", EVERYONE),
-    _creative("PATCH", "", api.patch_creative, "change a creative by merge patch", OWN),
-    _creative("DELETE", "", api.move("archive"), "archive a creative", OWN),
-    _creative("PUT", "/content", api.put_content, "new content, for review", OWN),
-    _creative("POST", "/approve", api.move("approve"), "approve the newest revision", REVIEW),
-    _creative("POST", "/reject", api.move("reject"), "reject, with a reason", REVIEW),
-    _creative("POST", "/pause", api.move("pause"), "pause", OWN),
-    _creative("POST", "/resume", api.move("resume"), "resume", OWN),
+    _creative("PATCH", "", creatives.patch_creative, "change a creative by merge patch", OWN),
+    _creative("DELETE", "", creatives.move("archive"), "archive a creative", OWN),
+    _creative("PUT", "/content", creatives.put_content, "new content, for review", OWN),
+    _creative("POST", "/approve", creatives.move("approve"), "approve the newest revision", REVIEW),
+    _creative("POST", "/reject", creatives.move("reject"), "reject, with a reason", REVIEW),
+    _creative("POST", "/pause", creatives.move("pause"), "pause", OWN),
+    _creative("POST", "/resume", creatives.move("resume"), "resume", OWN),
+    _creative("GET", "/revisions", creatives.list_revisions, "its revisions, newest first", EVERYONE, REVISIONS),
+    _creative("GET", "/revisions/{revision}", creatives.get_revision, "one revision", EVERYONE, AGAINST),
+    _creative("POST", "/restore", creatives.restore, "an old revision again, for review", OWN),
     Route("POST", f"{V1}/keys", api.create_key, "make an API key", ADMIN),
     Route("GET", f"{V1}/keys", api.list_keys, "list API keys", ADMIN, query=PAGE),
     Route("DELETE", f"{V1}/keys/{{id}}", api.delete_key, "revoke an API key", ADMIN, "key"),

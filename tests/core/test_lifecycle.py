@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from adserve.core.lifecycle import MOVES, edit, move
 from adserve.core.model import Content, Creative, Revision
+from adserve.core.revisions import genuine
 from adserve.errors import Conflict
 
 STATES = ("pending", "approved", "rejected", "paused", "archived")
@@ -105,6 +106,8 @@ def test_no_sequence_of_moves_makes_an_unreviewed_revision_live(steps: list[str]
         except Conflict:
             continue
         assert one.live is None or one.live.revision in approved
+        assert (one.pin is None) == (one.live is None)
+        assert genuine(one)
         assert one.live is None or one.state in ("approved", "paused", "pending")
         if one.state == "approved":
             assert one.live == one.content

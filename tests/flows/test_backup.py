@@ -373,3 +373,16 @@ async def test_new_keys_without_end_are_told(world: Api, raw: Redis, clock: Cloc
 
     with pytest.raises(Moved, match="quieter"):
         await saved(world, raw, meanwhile)
+
+
+async def test_revisions_of_creatives_are_taken_along(api: Api, raw: Redis, store_url: str, clock: Clock) -> None:
+    """What a creative was before can be looked at and restored from a restored store, too."""
+    await api.world()
+    id_ = await api.creative()
+    await api.make("PATCH", f"/creatives/{id_}", {"title": "Two"})
+    path = f"/creatives/{id_}/revisions"
+    before = await api.make("GET", path)
+    assert [one["hash"] is None for one in before["items"]] == [False, False]
+    async with restored(api, raw, store_url, clock, await saved(api, raw)) as other:
+        assert await other.make("GET", path) == before
+        assert (await other.make("GET", f"{path}/1"))["content"]["title"] == "Tea"

@@ -60,7 +60,7 @@ _PARTS = {
     "HOUR": r"\d{6}", "BUCKET": r"\d{1,12}", "YYYYMMDD": r"\d{8}", "CLIENT": r"[0-9a-f]{24}",
     "READER": r"[0-9a-f]{24}", "WEEK": r"\d{4}",
     "DIGEST": r"[0-9a-f]{32}", "CALLER": r"(?:bootstrap|k-[0-9a-f]{12}|[0-9a-f]{24})",
-    "CAMPAIGN": r"\d{1,8}", "DAY": r"\d{6}",
+    "CAMPAIGN": r"\d{1,8}", "CREATIVE": r"\d{1,8}", "DAY": r"\d{6}",
     "WORKER": r"(?:any|[0-9a-f]{1,10})", "QUESTION": r"[0-9a-f]{32}",
     "pK": r"p(?:\d|1[0-5])", "SITE": r"\d{1,8}",
 }  # fmt: skip

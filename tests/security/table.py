@@ -83,6 +83,7 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("PUT", f"{V1}/creatives/{{id}}/content"): CONTENT,
     ("POST", f"{V1}/creatives/{{id}}/approve"): {},
     ("POST", f"{V1}/creatives/{{id}}/reject"): {"reason": "no"},
+    ("POST", f"{V1}/creatives/{{id}}/restore"): {"revision": 1},
     ("POST", f"{V1}/creatives/{{id}}/pause"): {},
     ("POST", f"{V1}/creatives/{{id}}/resume"): {},
     ("POST", f"{V1}/keys"): {"role": "admin", "name": "spare"},

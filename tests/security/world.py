@@ -114,7 +114,7 @@ class World:
             path += "?slot=news/top"
         if path.endswith("/explain"):
             path += "?site=news&slot=top"
-        path = path.replace("{decision}", self.tokens["i"][:36])
+        path = path.replace("{decision}", self.tokens["i"][:36]).replace("{revision}", "1")
         return path.replace("{site}", site).replace("{slot}", "top").replace("{file}", self.media)
 
     async def ask(self, request: Request) -> Answer:

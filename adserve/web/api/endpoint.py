@@ -17,7 +17,7 @@ Run = Callable[[Any], Awaitable[Response]]
 class Endpoint:
     """`takes` and `gives`: media type to the name of a schema of `adserve.web.api.schemas`, empty for text. `gives`
     comes with each of `statuses`, the first of which is the usual one. `if_match`: whether it looks at the version that
-    is there; `once`: whether it takes an Idempotency-Key."""
+    is there; `once`: whether it takes an Idempotency-Key; `bare`: whether it goes without a body, too."""
 
     run: Run
     statuses: tuple[int, ...]
@@ -25,6 +25,7 @@ class Endpoint:
     takes: Mapping[str, str]
     if_match: bool
     once: bool
+    bare: bool = False
 
     def __call__(self, call: Any) -> Awaitable[Response]:
         return self.run(call)
@@ -36,6 +37,7 @@ def answers(
     takes: Mapping[str, str] | None = None,
     if_match: bool = False,
     once: bool = False,
+    bare: bool = False,
 ) -> Callable[[Run], Endpoint]:
     """Makes a function an endpoint that says what it takes and gives."""
-    return lambda run: Endpoint(run, statuses, gives, takes or {}, if_match, once)
+    return lambda run: Endpoint(run, statuses, gives, takes or {}, if_match, once, bare)

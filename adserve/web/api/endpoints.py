@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,19 +14,17 @@ from starlette.responses import Response
 
 from adserve.core import validate as v
 from adserve.core.access import Account
-from adserve.core.form import Form
 from adserve.core.match import Match, etag
-from adserve.core.members import REJECTION
-from adserve.core.model import Creative, Thing
-from adserve.errors import AlreadyMade, Invalid, Problem
-from adserve.flows import access, keys, manage, review, submit
+from adserve.core.model import Thing
+from adserve.errors import AlreadyMade
+from adserve.flows import access, keys, manage
 from adserve.flows.availability import DAYS, available
 from adserve.flows.explain import explain_live, explain_past
 from adserve.flows.report import report as report_flow
 from adserve.flows.services import Services
 from adserve.store.accounts import already_made, key_id
 from adserve.web.api import body as bodies
-from adserve.web.api.endpoint import CSV, FORM, JSON, PATCH, Endpoint, answers
+from adserve.web.api.endpoint import CSV, JSON, PATCH, Endpoint, answers
 from adserve.web.api.once import Making, once
 from adserve.web.api.query import whole_from_one
 from adserve.web.headers import HEADERS
@@ -159,70 +156,6 @@ def listing(kind: str) -> Endpoint:
         page, headers = page_of(call, found, lambda one: one.id)
         slots = await manage.list_things(call.services, "slot") if kind == "campaign" else None
         return reply({"items": [await manage.public(call.services, one, slots) for one in page]}, headers=headers)
-
-    return endpoint
-
-
-@answers(201, gives={JSON: "Creative"}, takes={FORM: "CreativeForm", JSON: "CreativeBody"}, once=True)
-async def upload(call: Call) -> Response:
-    """A creative: multipart with `file`, or JSON for kinds without one."""
-    if bodies.is_form(call.request):
-        fields, data = await bodies.as_form(call.request, call.body)
-    else:
-        fields, data = call.json(), None
-    services, actor, root = call.services, call.account.id, call.request.scope.get("root_path", "")
-
-    async def make(making: Making) -> Response:
-        made = await submit.find_creative(services, making.id) if making.again else None
-        if made is None:
-            made = await submit.submit(services, call.path["id"], fields, data, actor=actor, id_=making.id)
-        making.made = True
-        if call.query.get("approve") == "true" and made.version == 1:
-            seen = Match(etag(made.version))  # what came in after it is approved by nobody
-            made = await review.move(services, made.id, "approve", actor=actor, match=seen)
-        return await shown(call, made, 201, Location=f"{root}/api/v1/creatives/{made.id}")
-
-    said = [fields, None if data is None else hashlib.sha256(data).hexdigest()]
-    return await once(call.request, services, call.account, said, submit.creative_id(), make)
-
-
-@answers(200, gives={JSON: "Creative"}, takes=dict.fromkeys((PATCH, JSON), "CreativePatch"), if_match=True)
-async def patch_creative(call: Call) -> Response:
-    made = await submit.patch_creative(
-        call.services, call.path["id"], call.json(), actor=call.account.id, match=call.match
-    )
-    return await shown(call, made)
-
-
-@answers(200, gives={JSON: "Creative"}, takes={FORM: "ContentForm", JSON: "ContentBody"}, if_match=True)
-async def put_content(call: Call) -> Response:
-    """New content: multipart with or without `file`, or JSON."""
-    data: bytes | None = None
-    if bodies.is_form(call.request):
-        fields, data = await bodies.as_form(call.request, call.body)
-    else:
-        fields = call.json()
-    strange = [name for name in v.members(fields) if name not in submit.WORDS]
-    if strange:
-        raise Invalid([Problem(v.pointer(name), "is no content", "unknown_field") for name in strange])
-    made = await submit.patch_creative(
-        call.services, call.path["id"], fields, data, actor=call.account.id, match=call.match
-    )
-    return await shown(call, made)
-
-
-def move(action: str) -> Endpoint:
-    fields = REJECTION if action == "reject" else {}
-
-    @answers(200, gives={JSON: "Creative"}, takes={JSON: "RejectionBody"} if fields else None, if_match=True)
-    async def endpoint(call: Call) -> Response:
-        form = Form(call.json() if call.body.strip() else {})
-        said = form.read(fields)
-        form.finish()
-        made: Creative = await review.move(
-            call.services, call.path["id"], action, actor=call.account.id, match=call.match, **said
-        )
-        return await shown(call, made)
 
     return endpoint
 

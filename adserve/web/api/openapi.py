@@ -16,7 +16,8 @@ from adserve.web.api.endpoint import JSON, Endpoint
 from adserve.web.api.once import IDEMPOTENCY_KEY, KEY_PATTERN
 from adserve.web.api.public_calls import PUBLIC
 from adserve.web.api.query import Takes
-from adserve.web.api.schemas import DECISION, ID, KINDS, TEXT, ref, schemas
+from adserve.web.api.schemas import KINDS, schemas
+from adserve.web.api.shapes import DECISION, ID, NUMBER, TEXT, ref
 from adserve.web.problems import CODES
 
 PROBLEM = "application/problem+json"
@@ -98,7 +99,7 @@ def _operation(route: Described) -> dict[str, Any]:
         found["parameters"] = parameters
     if route.endpoint.takes:
         content = {media: {"schema": ref(name)} for media, name in route.endpoint.takes.items()}
-        found["requestBody"] = {"required": True, "content": content}
+        found["requestBody"] = {"required": not route.endpoint.bare, "content": content}
     found["responses"] = _responses(route)
     return found
 
@@ -116,8 +117,9 @@ def _noun(path: str) -> str:
 def _path_parameters(route: Described) -> Iterable[dict[str, Any]]:
     for before, part in pairwise(route.path.split("/")):
         if part.startswith("{"):
-            schema = DECISION if part == "{decision}" else ID
-            yield {"name": part[1:-1], "in": "path", "required": True, "example": EXAMPLES[before], **_said(schema)}
+            schema = {"{decision}": DECISION, "{revision}": NUMBER}.get(part, ID)
+            example = EXAMPLES.get(before, 1)
+            yield {"name": part[1:-1], "in": "path", "required": True, "example": example, **_said(schema)}
 
 
 def _query_parameters(route: Described) -> Iterable[dict[str, Any]]:

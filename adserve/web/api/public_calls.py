@@ -10,7 +10,7 @@ from typing import Any
 
 from adserve.core.model import DEVICES
 from adserve.core.validate import Schema
-from adserve.web.api.schemas import ID, TEXT, ref
+from adserve.web.api.shapes import ID, TEXT, ref
 
 Operation = dict[str, Any]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import get_args, get_type_hints
 
 from adserve.core import members as m
 from adserve.core import validate as v
@@ -11,20 +10,26 @@ from adserve.core.availability import SAID
 from adserve.core.explained import CATALOG, KNOWS, OTHER, WORKER
 from adserve.core.explanation import CHOSEN, PASSBACK
 from adserve.core.form import Field, Fields, body_schema
-from adserve.core.model import DEVICES, TIERS, Creative
+from adserve.core.model import DEVICES, TIERS
 from adserve.core.reasons import Reason
 from adserve.core.report_query import DIMENSIONS, FILTERS
 from adserve.core.report_rows import FIGURES
 from adserve.core.validate import Schema
+from adserve.web.api.creative_schemas import creative_bodies, creative_objects
+from adserve.web.api.shapes import (
+    COUNT,
+    ID,
+    MOMENT,
+    NUMBER,
+    TEXT,
+    Schemas,
+    list_of,
+    or_null,
+    ref,
+    shape,
+    shown,
+)  # fmt: skip
 
-Schemas = dict[str, Schema]
-
-TEXT: Schema = {"type": "string"}
-COUNT: Schema = {"type": "integer", "minimum": 0}
-NUMBER: Schema = {"type": "integer", "minimum": 1}
-MOMENT: Schema = {"type": "string", "format": "date-time"}
-ID = v.check_id.schema
-DECISION: Schema = {"type": "string", "pattern": "^[A-Za-z0-9_-]{36}$", "description": "From a decision."}
 KINDS: Mapping[str, Fields] = {
     "site": m.SITE,
     "slot": m.SLOT,
@@ -32,31 +37,6 @@ KINDS: Mapping[str, Fields] = {
     "campaign": m.CAMPAIGN,
 }
 """The kinds that are put under an id of the caller's."""
-
-
-def ref(name: str) -> Schema:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def or_null(schema: Schema) -> Schema:
-    return {**schema, "type": [schema["type"], "null"]}
-
-
-def shape(**properties: Schema) -> Schema:
-    """An object that always has all of these members. It may get more in later versions."""
-    return {"type": "object", "properties": properties, "required": list(properties)}
-
-
-def list_of(schema: Schema) -> Schema:
-    return {"type": "array", "items": schema}
-
-
-def shown(fields: Fields) -> Schemas:
-    """Members as they are answered: null where the model has nothing."""
-    return {
-        name: field.check.schema if field.required or field.default is not None else or_null(field.check.schema)
-        for name, field in fields.items()
-    }
 
 
 def _bodies() -> Schemas:
@@ -70,42 +50,10 @@ def _bodies() -> Schemas:
         for ending, patch in (("Body", False), ("Patch", True)):
             body = body_schema(fields, patch=patch)
             found[kind.capitalize() + ending] = {**body, "properties": {**extra, **body["properties"]}}
-    words = body_schema(m.WORDS, patch=True)
-    file = {
-        "type": "string",
-        "contentMediaType": "application/octet-stream",
-        "description": "The picture: PNG, JPEG, GIF, WebP or AVIF, told by its bytes.",
-    }
-    form = {**_without_null(words["properties"]), "file": file}
-    free = _without_null(body_schema(m.FREE)["properties"])
-    found["CreativeBody"] = body_schema(
-        {
-            "kind": Field(v.one_of("text", "html", "passback").noted("What it is; a picture is sent as a form.")),
-            **m.FREE,
-            **m.WORDS,
-        }
-    )
-    found["CreativeForm"] = {
-        "type": "object",
-        "properties": {"kind": m.KIND.schema, **free, **form},
-        "required": ["name"],
-        "additionalProperties": False,
-    }
-    found["CreativePatch"] = body_schema({**m.FREE, **m.WORDS}, patch=True)
-    found["ContentBody"] = words
-    found["ContentForm"] = {**words, "properties": form}
-    found["RejectionBody"] = body_schema(m.REJECTION)
+    found |= creative_bodies()
     bound = Field(m.BOUND["advertiser"].check)
     found["KeyBody"] = {**body_schema({**m.KEY, "advertiser": bound}), "examples": [{"role": "reader", "name": "CI"}]}
     return found
-
-
-def _without_null(properties: Mapping[str, Schema]) -> Schemas:
-    """Fields of a form: what is left out is not sent."""
-    return {
-        name: {**schema, "type": schema["type"][0]} if isinstance(schema["type"], list) else schema
-        for name, schema in properties.items()
-    }
 
 
 _PLACE = v.check_place.schema
@@ -113,29 +61,13 @@ _ACCEPTS: Schema = list_of(shape(slot=_PLACE, sizes=list_of(m.SLOT["sizes"].chec
 
 
 def _objects() -> Schemas:
-    creative = shape(
-        id=TEXT,
-        campaign=ID,
-        kind=m.KIND.schema,
-        **shown(m.FREE),
-        state={"type": "string", "enum": list(get_args(get_type_hints(Creative)["state"]))},
-        reason={**TEXT, "description": "Why it was rejected; else empty."},
-        revision={**NUMBER, "description": "Of its newest content, which review is about."},
-        live_revision={**or_null(NUMBER), "description": "What serves; null: nothing."},
-        click_url=TEXT,
-        width=COUNT,
-        height=COUNT,
-        **dict.fromkeys(("alt", "title", "body", "html"), TEXT),
-        file={"type": ["string", "null"], "description": "Its address under `/m/`."},
-        version=NUMBER,
-    )
     key = {"id": TEXT, **shown(m.KEY), "advertiser": or_null(ID), "created": MOMENT}
     return {
         "Site": shape(id=ID, **shown(m.SITE), version=NUMBER),
         "Slot": shape(id=_PLACE, site=ID, name=ID, **shown(m.SLOT), version=NUMBER),
         "Advertiser": shape(id=ID, **shown(m.ADVERTISER), version=NUMBER),
         "Campaign": shape(id=ID, **shown(m.CAMPAIGN), accepts=_ACCEPTS, version=NUMBER),
-        "Creative": creative,
+        **creative_objects(),
         "Key": shape(**key),
         "NewKey": shape(**key, key={"type": "string", "description": "The secret. It is shown here alone."}),
         "Change": shape(id=TEXT, what=TEXT, actor=TEXT, action=TEXT, before=TEXT, after=TEXT, at=MOMENT),
@@ -294,10 +226,14 @@ def _delivery() -> Schemas:
     }
 
 
+_ALONE = ("NewKey", "RevisionDetail", "Limits")
+"""What no list is of."""
+
+
 def schemas() -> Schemas:
     """All of them by name, lists of objects too: `Sites` are a page of `Site`."""
     objects = _objects()
-    pages = {f"{name}s": shape(items=list_of(ref(name))) for name in objects if name != "NewKey"}
+    pages = {f"{name}s": shape(items=list_of(ref(name))) for name in objects if name not in _ALONE}
     problem = shape(type=TEXT, title=TEXT, status={"type": "integer"}, code=TEXT)
     errors = list_of(shape(pointer=TEXT, detail=TEXT, code=TEXT))
     more = {"detail": TEXT, "errors": {**errors, "description": "All that is wrong with a body or query, at once."}}

@@ -1,0 +1,98 @@
+"""Revisions of a creative: the hash that an approval pins, which state each is in, and how two differ.
+
+DESIGN. An approval is of bytes, so it keeps their hash: of every member of the content that a reader could meet,
+files by their names, which are digests of their bytes. A live content that hashes to something else was altered in
+the store and does not serve (`core.compile`). Members that are empty are left out of what is hashed, so a later
+version of the model hashes an older content to the same. Number and serial are left out too: a content that comes
+back is the same content. Not chosen: a keyed hash, which a rotation of the secret would end for every creative at
+once. So a pin finds what was altered, and not who can write to the store and alters the pin as well.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, NamedTuple
+
+import msgspec
+from msgspec import Struct
+
+from adserve.core.model import Content, Creative
+
+_OWN = ("revision", "serial")
+"""Of a content its place, not what it says."""
+
+
+class Kept(Struct, frozen=True):
+    """A revision as it is kept: its content, and when (epoch s) and by whom it was made, 0 and empty where nobody
+    noted it."""
+
+    content: Content
+    at: int = 0
+    by: str = ""
+
+
+class Verdict(Struct, frozen=True):
+    """What a review came to."""
+
+    state: str
+    at: int
+    by: str
+    reason: str = ""
+
+
+class Shown(NamedTuple):
+    """One revision of a creative. `kept` is None for one that was replaced before contents were kept."""
+
+    revision: int
+    state: str
+    kept: Kept | None
+    hash: str | None
+    verdict: Verdict | None
+
+
+class Change(NamedTuple):
+    """A member that differs, as it is shown: files as name, size and pixels."""
+
+    member: str
+    before: Any
+    after: Any
+
+
+def content_hash(kind: str, content: Content) -> str:
+    """SHA-256, in hexadecimal, of what a content shows and where it leads."""
+    said = {name: value for name, value in msgspec.to_builtins(content).items() if name not in _OWN}
+    return hashlib.sha256(msgspec.json.encode(_full({"kind": kind, **said}), order="sorted")).hexdigest()
+
+
+def _full(value: Any) -> Any:
+    """The same without members that are empty."""
+    if isinstance(value, dict):
+        return {name: _full(one) for name, one in value.items() if one or one is True}
+    return [_full(one) for one in value] if isinstance(value, list | tuple) else value
+
+
+def genuine(creative: Creative) -> bool:
+    """Whether what is live is what was approved, as far as a pin tells."""
+    live, pin = creative.live, creative.pin
+    return live is None or pin is None or pin.hash == content_hash(creative.kind, live)
+
+
+def state_of(creative: Creative, revision: int) -> str:
+    """`live`: it serves; `past`: it was replaced. Else it is the newest and has the state of the creative, of which
+    `pending` is called `waiting`."""
+    if creative.live is not None and revision == creative.live.revision:
+        return "live" if creative.state in ("approved", "pending") else creative.state
+    if revision == creative.content.revision:
+        return "waiting" if creative.state == "pending" else creative.state
+    return "past"
+
+
+STATES = ("live", "waiting", "past", "approved", "rejected", "paused", "archived")
+
+
+def changes(before: Content, after: Content) -> tuple[Change, ...]:
+    """What differs, in the order of the members."""
+    then, now = msgspec.to_builtins(before), msgspec.to_builtins(after)
+    return tuple(
+        Change(name, then[name], now[name]) for name in then if name not in _OWN and then[name] != now[name]
+    )
