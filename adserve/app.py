@@ -13,6 +13,9 @@ from adserve.flows.load import warnings_of
 from adserve.metrics.publisher import Publisher
 from adserve.store.limits import Allowance, Limiter
 from adserve.web.api.throttle import Throttle
+from adserve.web.console.gate import build_console
+from adserve.web.console.page import Console
+from adserve.web.console.pages import PAGES
 from adserve.web.delivery import Delivery
 from adserve.web.frames import Frames
 from adserve.web.headers import SafeHeaders
@@ -50,8 +53,11 @@ def create_app(
     pairs = Pairs(running.worker, services.media)
     public = Public(running.worker, services.media, health, publisher.page)
     api = build_api(services, running.worker.figures, throttle)
+    navigation = tuple((page.path, page.nav, page.roles) for page in PAGES if page.nav)
+    console = Console(services, running.worker, throttle, health.store_up, health.warnings, navigation)
+    pages = build_console(console, PAGES)
     router = Starlette(
-        routes=[*public.routes(), *frames.routes(known), *pairs.routes(known), *extra, *api],
+        routes=[*public.routes(), *frames.routes(known), *pairs.routes(known), *extra, *pages, *api],
         exception_handlers={Exception: _failed},
     )
     router.router.redirect_slashes = False  # it would send callers to whatever host they named

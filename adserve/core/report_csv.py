@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from adserve.core.report_keys import columns
@@ -23,10 +23,15 @@ class _Lines(list[str]):
 def to_csv(report: Mapping[str, Any]) -> str:
     """The rows of a report, without its totals. `null` is an empty cell, truth is `true` or `false`."""
     names = [*columns(report["by"]), *FIGURES, "final"]
+    return csv_text(names, ([row[name] for name in names] for row in report["rows"]))
+
+
+def csv_text(header: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
+    """One header line and the rows."""
     lines = _Lines()
     writer = csv.writer(lines, lineterminator="\r\n")
-    writer.writerow(names)
-    writer.writerows([_cell(row[name]) for name in names] for row in report["rows"])
+    writer.writerow(_cell(name) for name in header)
+    writer.writerows(map(_cell, row) for row in rows)
     return "".join(lines)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, contextmanager
 from typing import Any
 
 from python_multipart.multipart import parse_options_header
@@ -146,9 +146,11 @@ class _Form(MultiPartParser):
         self.ended = True
 
 
-async def as_form(request: Request, body: bytes) -> tuple[dict[str, Any], bytes | None]:
-    """`(fields, file)` of a multipart body. Members that are numbers become some; all else is text. BadBody
-    when it is torn or no form, Invalid for fields that are wrong by themselves."""
+async def parse_parts(
+    request: Request, body: bytes, *, max_files: int, max_fields: int
+) -> AsyncGenerator[tuple[str, UploadFile | str], None]:
+    """The parts of a multipart body, in order: `(name, file or text)`. BadBody when it is torn or no form, Invalid for
+    text that is none."""
     header, options = parse_options_header(request.headers.get("content-type", ""))
     if header != b"multipart/form-data" or not 0 < len(options.get(b"boundary", b"")) <= 70:
         raise UnsupportedMedia("send multipart/form-data with a boundary")
@@ -159,19 +161,31 @@ async def as_form(request: Request, body: bytes) -> tuple[dict[str, Any], bytes 
         yield body
 
     try:
-        parser = _Form(request.headers, stream(), max_files=1, max_fields=MAX_FIELDS, max_part_size=MAX_TEXT_PART)
+        parser = _Form(
+            request.headers, stream(), max_files=max_files, max_fields=max_fields, max_part_size=MAX_TEXT_PART
+        )
         parser.spool_max_size = len(body) + 1  # stays in memory: the body is bounded already
         form = await parser.parse()
     except (MultiPartException, KeyError, UnicodeError, ValueError) as problem:
         raise BadBody("the body is no valid multipart/form-data") from problem
-    fields: dict[str, Any] = {}
-    data: bytes | None = None
     try:
         if not parser.ended:
             raise BadBody("the form ends before its last boundary")
         if parser.problems:
             raise Invalid(parser.problems)
-        for name, value in form.multi_items():
+        for part in form.multi_items():
+            yield part
+    finally:
+        await form.close()
+
+
+async def as_form(request: Request, body: bytes) -> tuple[dict[str, Any], bytes | None]:
+    """`(fields, file)` of a multipart body. Members that are numbers become some; all else is text. BadBody
+    when it is torn or no form, Invalid for fields that are wrong by themselves."""
+    fields: dict[str, Any] = {}
+    data: bytes | None = None
+    async with aclosing(parse_parts(request, body, max_files=1, max_fields=MAX_FIELDS)) as parts:
+        async for name, value in parts:
             if isinstance(value, UploadFile):
                 if name != "file":
                     raise Invalid([Problem(pointer(name), "is no file field: send the picture as file")])
@@ -181,6 +195,4 @@ async def as_form(request: Request, body: bytes) -> tuple[dict[str, Any], bytes 
             else:
                 number = name in NUMBERS and len(value) < 10 and value.isascii() and value.isdigit()
                 fields[name] = int(value) if number else value
-    finally:
-        await form.close()
     return fields, data

@@ -1,0 +1,59 @@
+// What pages of the console do beyond links and forms. All of them work without it.
+"use strict";
+const said = (words) => {
+  const place = document.createElement("div");
+  place.className = "unseen";
+  place.setAttribute("role", "status");
+  document.body.append(place);
+  setTimeout(() => { place.textContent = words; }, 50);
+  setTimeout(() => place.remove(), 4000);
+};
+
+// Narrow screens begin with a closed menu.
+if (matchMedia("(max-width: 820px)").matches) document.querySelector(".menu")?.removeAttribute("open");
+
+document.addEventListener("click", async (event) => {
+  const copy = event.target.closest("[data-copy]");
+  if (!copy) return;
+  const text = document.querySelector(copy.dataset.copy).textContent;
+  try {
+    await navigator.clipboard.writeText(text);
+    copy.textContent = "Copied";
+    said("Copied");
+  } catch {
+    getSelection().selectAllChildren(document.querySelector(copy.dataset.copy));
+  }
+});
+
+// A question before what cannot be undone by the next click.
+document.addEventListener("submit", (event) => {
+  const ask = event.submitter?.dataset.ask;
+  if (ask && !confirm(ask)) event.preventDefault();
+});
+
+// One key for a button or link, unless something is being typed.
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select, textarea, [contenteditable]")) return;
+  const wanted = [...document.querySelectorAll("[data-key]")].find((one) => one.dataset.key === event.key);
+  if (!wanted) return;
+  event.preventDefault();
+  if (wanted.matches("input, select, textarea")) wanted.focus();
+  else wanted.click();
+});
+
+// What a file weighs and measures is told before it is sent; the service judges for itself.
+document.addEventListener("change", async (event) => {
+  const field = event.target.closest("input[type=file][data-tells]");
+  if (!field) return;
+  const place = document.getElementById(field.dataset.tells);
+  place.textContent = "";
+  for (const file of field.files) {
+    let size = "";
+    try {
+      const picture = await createImageBitmap(file);
+      size = `${picture.width}×${picture.height}, `;
+      picture.close();
+    } catch { /* no picture, as far as this browser can tell */ }
+    place.textContent += `${file.name}: ${size}${Math.ceil(file.size / 1000)} kB. `;
+  }
+});
