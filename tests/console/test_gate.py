@@ -1,0 +1,120 @@
+"""The one way to every page: nobody gets by it, and no form of somebody else's gets through it."""
+
+from __future__ import annotations
+
+import pytest
+
+from adserve.core.access import ROLES
+from adserve.web.console.cookies import SESSION, own_path
+from adserve.web.console.gate import HEADERS
+from adserve.web.console.page import ANYONE, Page
+from adserve.web.console.pages import PAGES
+from tests.conftest import ADMIN, Api
+from tests.console.conftest import SAME, Enter, Person, page
+
+UNSAFE = [one for one in PAGES if one.method != "GET"]
+BEHIND = [one for one in PAGES if one.roles is not ANYONE]
+IDS = {"id": "news", "site": "news", "slot": "top", "secret": "x" * 43, "revision": "1"}
+
+
+def path_of(one: Page) -> str:
+    return one.path.format_map({**IDS, **{"id": "acme" if one.about == "advertiser" else "news"}})
+
+
+def named(one: Page) -> str:
+    return f"{one.method} {one.path}"
+
+
+@pytest.mark.parametrize("one", BEHIND, ids=named)
+async def test_who_is_not_signed_in_is_asked_to(api: Api, one: Page) -> None:
+    """Of every page that has a role, whatever else comes with the call; a key of the API opens none."""
+    await api.world()
+    before = await api.contents()
+    stranger = Person(api)
+    for headers in ({}, {"Authorization": f"Bearer {ADMIN}"}, {"Cookie": f"{SESSION}={'x' * 43}"}):
+        reply = await stranger.call(one.method, path_of(one), headers={**SAME, **headers})
+        assert (reply.status_code, reply.headers["location"].partition("?")[0]) == (303, "/console/sign-in")
+    assert await api.contents() == before
+
+
+@pytest.mark.parametrize("role", ROLES)
+async def test_a_role_gets_what_the_table_gives_it(api: Api, enter: Enter, role: str) -> None:
+    """403 for all else, before anything is looked up."""
+    await api.world()
+    person = await enter(role, "acme" if role == "advertiser" else None)
+    token = await person.csrf()
+    for one in BEHIND:
+        if role not in one.roles:
+            reply = await person.call(one.method, path_of(one), data={"csrf": token}, headers=SAME)
+            assert reply.status_code == 403, named(one)
+    assert any(role not in one.roles for one in BEHIND) or role == "admin"
+
+
+FORGED = {
+    "no token": ({}, {}),
+    "an empty token": ({"csrf": ""}, {}),
+    "a token of somebody else": ({"csrf": "0" * 48}, {}),
+    "from another site": (None, {"Sec-Fetch-Site": "cross-site"}),
+    "from a sibling host": (None, {"Sec-Fetch-Site": "same-site", "Origin": "http://evil.localhost:8000"}),
+    "by an address that was typed": (None, {"Sec-Fetch-Site": "none"}),
+    "from nowhere": (None, {"Origin": "null"}),
+    "from another origin": (None, {"Origin": "http://evil.example"}),
+    "as text": (None, {"Content-Type": "text/plain"}),
+    "as JSON": (None, {"Content-Type": "application/json"}),
+}
+
+
+@pytest.mark.parametrize("one", UNSAFE, ids=named)
+async def test_no_form_of_somebody_else_changes_anything(api: Api, enter: Enter, one: Page) -> None:
+    """Every unsafe page, with each way in which a foreign page could have it sent."""
+    await api.world()
+    person = await enter() if one.roles is not ANYONE else Person(api)
+    token = await person.csrf("/console/" if one.roles is not ANYONE else "/console/sign-in")
+    other = await (await enter()).csrf()
+    before = await api.contents()
+    cases = {**FORGED, "a token of another session": ({"csrf": other}, {})}
+    for why, (form, headers) in cases.items():
+        sent = {"csrf": token} if form is None else form
+        reply = await person.call("POST", path_of(one), data=sent, headers={**SAME, **headers})
+        assert reply.status_code in (403, 415), why
+    in_query = await person.call("POST", f"{path_of(one)}?csrf={token}", data={}, headers=SAME)
+    assert in_query.status_code == 403
+    assert await api.contents() == before
+
+
+async def test_every_answer_has_its_headers(api: Api, enter: Enter) -> None:
+    """Also those of failures; no page is kept, framed, or runs a script that is not ours."""
+    await api.world()
+    person = await enter()
+    for path in ("/console/", "/console/sites", "/console/sites/none", "/console/nothing", "/console/sign-in", "/console"):
+        reply = await person.get(path)
+        for name, value in HEADERS.items():
+            assert reply.headers[name] == value, (path, name)
+    refused = await person.call("DELETE", "/console/sites")
+    assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD")
+
+
+async def test_pages_are_whole_documents(api: Api, enter: Enter) -> None:
+    """Of every page that needs no object, as a parser of browsers' kind reads them."""
+    await api.world()
+    person = await enter()
+    for one in PAGES:
+        if one.method == "GET" and "{" not in one.path:
+            reply = await person.get(one.path)
+            if reply.status_code == 200 and "html" in reply.headers["content-type"]:
+                page(reply)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["//evil.example", "/\\evil.example", "/%5cevil.example", "https://evil.example", "/console/../../x", "javascript:x"]
+    + ["/console//evil.example", "/console/\nx", "", "/demo/", "/console/sign-in", "/console/%2f%2fevil.example"],
+)
+def test_next_leads_nowhere_else(text: str) -> None:
+    """What is no page of the console becomes the start page."""
+    assert own_path(text) == "/console/"
+
+
+def test_next_leads_back() -> None:
+    """A page of the console, with its query."""
+    assert own_path("/console/review?state=pending") == "/console/review?state=pending"
