@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import html5lib
@@ -48,7 +48,13 @@ class Person:
         return found[1]
 
     async def post(
-        self, path: str, data: Mapping[str, Any] | None = None, *, files: Any = None, token: str | None = None, **headers: str
+        self,
+        path: str,
+        data: Mapping[str, Any] | None = None,
+        *,
+        files: Any = None,
+        token: str | None = None,
+        **headers: str,
     ) -> httpx2.Response:
         """A form of ours, sent as a browser sends it."""
         sent = {"csrf": token if token is not None else await self.csrf(), **(data or {})}
@@ -59,7 +65,7 @@ Enter = Callable[..., Awaitable[Person]]
 
 
 @pytest.fixture
-async def enter(api: Api, held: Running) -> AsyncIterator[Enter]:
+async def enter(api: Api, held: Running) -> Enter:
     """Signs somebody in: `await enter("advertiser", "acme")`."""
 
     async def entered(role: str = "admin", advertiser: str | None = None) -> Person:
@@ -68,7 +74,7 @@ async def enter(api: Api, held: Running) -> AsyncIterator[Enter]:
         user = await held.services.users.put(user, None, actor="tests", action="create")
         return Person(api, await held.services.sessions.start(user, agent="tests"), user)
 
-    yield entered
+    return entered
 
 
 def page(reply: httpx2.Response) -> Any:

@@ -86,8 +86,12 @@ async def test_every_answer_has_its_headers(api: Api, enter: Enter) -> None:
     """Also those of failures; no page is kept, framed, or runs a script that is not ours."""
     await api.world()
     person = await enter()
-    for path in ("/console/", "/console/sites", "/console/sites/none", "/console/nothing", "/console/sign-in", "/console"):
+    for path in ("/", "/sites", "/sites/none", "/nothing", "/sign-in", "", "/static/none", "/static/console.css"):
+        path = f"/console{path}"
         reply = await person.get(path)
+        if path.endswith(".css"):
+            assert reply.headers["content-type"] == "text/css; charset=utf-8"
+            continue
         for name, value in HEADERS.items():
             assert reply.headers[name] == value, (path, name)
     refused = await person.call("DELETE", "/console/sites")
@@ -107,9 +111,12 @@ async def test_pages_are_whole_documents(api: Api, enter: Enter) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["//evil.example", "/\\evil.example", "/%5cevil.example", "https://evil.example", "/console/../../x", "javascript:x"]
-    + ["/console//evil.example", "/console/\nx", "", "/demo/", "/console/sign-in", "/console/%2f%2fevil.example"],
-)
+    [
+        "//evil.example", "/\\evil.example", "/%5cevil.example", "https://evil.example", "/console/../../x",
+        "javascript:x", "/console//evil.example", "/console/\nx", "", "/demo/", "/console/sign-in",
+        "/console/%2f%2fevil.example",
+    ],
+)  # fmt: skip
 def test_next_leads_nowhere_else(text: str) -> None:
     """What is no page of the console becomes the start page."""
     assert own_path(text) == "/console/"

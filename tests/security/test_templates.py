@@ -20,6 +20,7 @@ import adserve.demo.pages
 import adserve.embed.markup
 import adserve.snippet
 import adserve.web.api.documents
+import adserve.web.console.view
 
 PACKAGE = Path(__file__).resolve().parents[2] / "adserve"
 ENVIRONMENTS = {
@@ -27,6 +28,7 @@ ENVIRONMENTS = {
     "demo/templates": adserve.demo.pages._env,
     "embed/templates": adserve.embed.markup.templates,
     "web/templates": adserve.web.api.documents.templates,
+    "web/console/templates": adserve.web.console.view.templates,
 }
 """Folder of templates to what renders it."""
 _RULES, _PLACES = "style_of(places)", 'style_of(places, "data-place")'
@@ -74,8 +76,9 @@ ALLOWED = {
 """By module, what is taken for HTML as it is: what our own server has rendered and escaped, what a page's own template
 has, an element around values that are escaped, an address of ours, which is plain ASCII without quotes, and what is
 escaped for another language (PHP, a comment in it, Markdown)."""
-URLS = {"click", "base", "frame"}
-"""What may begin the value of an attribute that is an address: addresses of ours."""
+URLS = {"click", "base", "frame", "href", "action", "value.href", "export", "call.request.url.path"}
+"""What may begin the value of an attribute that is an address: addresses of ours. `url(...)` makes one, and refuses what
+does not begin with a slash; `href` and `action` are what macros of the console are given."""
 STYLED = {"width", "widest", "lines"}
 """What may stand in a `style`: whole numbers."""
 _LINKS = {"href", "src", "srcset", "action", "formaction", "poster", "data", "ping", "background", "cite", "manifest"}
@@ -151,7 +154,9 @@ def _misplaced(html: str, holes: Iterator[str]) -> Iterator[str]:
                 yield f"{name} has no quotes around {inside}"
             elif name.startswith("on") or name in ("srcdoc", "http-equiv", "xmlns"):
                 yield f"data in {name}: {inside}"
-            elif name in _LINKS and not (value[1] != _HOLE or inside[0] in URLS):
+            elif name in _LINKS and not (
+                value[1] != _HOLE or inside[0] in URLS or inside[0].startswith("url(")
+            ):
                 yield f"{name} may begin with any scheme: {inside[0]}"
             elif name == "style" and not set(inside) <= STYLED:
                 yield f"data in style: {inside}"

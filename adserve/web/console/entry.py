@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from adserve.core.traffic import client_network
-from adserve.errors import NotFound, TooMany, Unauthenticated
+from adserve.errors import TooMany, Unauthenticated
 from adserve.flows import sign_in
 from adserve.web.client import Ask, client_of
 from adserve.web.console.cookies import begin_session, end_session, keeps_cookies, own_path
@@ -65,10 +65,7 @@ async def show_link(call: Call) -> Response:
 
 
 async def use_link(call: Call) -> Response:
-    try:
-        entered = await sign_in.by_link(call.services, call.path["secret"], call.request.headers.get("user-agent", ""))
-    except Unauthenticated:
-        raise NotFound("this link was used before, or is too old: ask for another one") from None
+    entered = await sign_in.by_link(call.services, call.path["secret"], call.request.headers.get("user-agent", ""))
     return begin_session(call.go(HOME), entered.secret, SESSION_S)
 
 

@@ -61,7 +61,7 @@ def build_console(console: Console, pages: Sequence[Page]) -> list[Route]:
     room = Room()
     found = [Route(path, _Every(partial(_reply, console, room, methods))) for path, methods in paths.items()]
     return [
-        Route("/console/static/{file}", static, methods=["GET"]),
+        Route("/console/static/{file}", _Every(static)),
         *found,
         Route("/console", _Every(_home)),
         Route("/console/{rest:path}", _Every(partial(_reply, console, room, {}))),

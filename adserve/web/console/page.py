@@ -101,6 +101,8 @@ class Call:
 
     def url(self, path: str, **query: Any) -> str:
         """An address of ours, below the path under which the service may be mounted. What is None is left out."""
+        if not path.startswith("/") or path.startswith(("//", "/\\")):
+            raise ValueError("an address of ours begins with one slash")
         asked = urlencode({name: value for name, value in query.items() if value is not None})
         return f"{self.request.scope.get('root_path', '')}{path}{'?' if asked else ''}{asked}"
 

@@ -18,6 +18,8 @@ STAMPS = {name: digest_of(data)[:12] for name, data in FILES.items()}
 
 async def static(request: Request) -> Response:
     """One file, kept by browsers for good when it is asked for by its stamp."""
+    if request.method not in ("GET", "HEAD"):
+        return Response("method not allowed\n", 405, {"Allow": "GET, HEAD"}, "text/plain")
     name = request.path_params["file"]
     if name not in FILES:
         return Response("not found\n", 404, media_type="text/plain")

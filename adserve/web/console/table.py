@@ -24,6 +24,10 @@ class Cell:
     state: str | None = None
     note: str | None = None
 
+    def __post_init__(self) -> None:
+        if self.href is not None and (self.href[:1] not in "/?" or self.href.startswith(("//", "/\\"))):
+            raise ValueError("an address of ours begins with one slash, or is a query")
+
 
 Value = str | int | Decimal | None | Cell
 
