@@ -44,6 +44,7 @@ OURS = {
 names of slots alone."""
 
 ALLOWED = {
+    "adserve/charts/svg.py": ["Markup(tostring(element, 'unicode'))"],
     "adserve/contrib/client.py": ["Html(answer)"],
     "adserve/contrib/markup.py": [
         "Html(value.__html__())",
@@ -77,8 +78,8 @@ ALLOWED = {
 has, an element around values that are escaped, an address of ours, which is plain ASCII without quotes, and what is
 escaped for another language (PHP, a comment in it, Markdown)."""
 URLS = {"click", "base", "frame", "href", "action", "value.href", "export", "call.request.url.path"}
-"""What may begin the value of an attribute that is an address: addresses of ours. `url(...)` makes one, and refuses what
-does not begin with a slash; `href` and `action` are what macros of the console are given."""
+"""What may begin the value of an attribute that is an address: addresses of ours. `url(...)` makes one, and refuses
+what does not begin with a slash; `href` and `action` are what macros of the console are given."""
 STYLED = {"width", "widest", "lines"}
 """What may stand in a `style`: whole numbers."""
 _LINKS = {"href", "src", "srcset", "action", "formaction", "poster", "data", "ping", "background", "cite", "manifest"}
