@@ -221,6 +221,18 @@ class Settings:
     sources: Mapping[str, str] = field(repr=False)
     """Where each comes from, by variable: `flag`, `environment`, the path of the file, or `default`."""
 
+    @property
+    def own_origin(self) -> str:
+        """What this service is called where it runs."""
+        anywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - these are what is replaced
+        host = anywhere.get(self.host, self.host)
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    @property
+    def origin(self) -> str:
+        """What links begin with that are handed to people."""
+        return self.public_url or self.own_origin
+
     def environment(self) -> dict[str, str]:
         """The same settings as an environment, for a process started from this one, which hears their sources too."""
         return {**self.texts, HANDED: json.dumps({name: self.sources[name] for name in self.texts})}

@@ -92,7 +92,7 @@ async def running(
             traffic_rules(settings.data_dir),
             clock,
             settings.public_url,
-            f"http://{_link_host(settings.host)}:{settings.port}",
+            settings.own_origin,
             settings.trusted_proxies,
             (settings.country_header or "").encode(),
             lifetimes,
@@ -220,7 +220,3 @@ async def _load(held: Running, loader: Loader) -> None:
     replica or a backup."""
     await loader.load(whole=held.worker.catalog is None or not held.store_up)
     held.last_contact = time.monotonic()
-
-
-def _link_host(host: str) -> str:
-    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104

@@ -28,6 +28,7 @@ from adserve.cli.options import shared
 from adserve.cli.reports import report_command
 from adserve.cli.settings import settings_command
 from adserve.cli.simulate import simulate_command
+from adserve.cli.users import users_group
 from adserve.errors import AdserveError
 from adserve.http import listen
 from adserve.serving import store_of, work
@@ -103,6 +104,7 @@ for command in (
     settings_command,
     simulate_command,
     store_group,
+    users_group,
 ):
     cli.add_command(command)
 

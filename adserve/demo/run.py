@@ -28,6 +28,7 @@ from adserve.demo.pictures import draw
 from adserve.demo.traffic import seed_week
 from adserve.errors import AdserveError
 from adserve.flows import manage, review, submit
+from adserve.flows import users as people
 from adserve.flows.report import report
 from adserve.http import listen
 from adserve.serving import serve, store_of
@@ -73,13 +74,14 @@ def _demo(flags: Mapping[str, Any], environment: Mapping[str, str], data_dir: Pa
 
     async def prepare(held: Running) -> tuple[Sequence[BaseRoute], Sequence[str]]:
         await seed(held)
-        origin = f"http://{settings.host}:{settings.port}"
+        origin = settings.own_origin
         lines = [
             f"page       {origin}/demo/          filled by the server's template",
             f"page       {origin}/demo/blogger/  filled by the tag alone",
             f"report     {origin}/demo/report.csv by creative, {origin}/demo/slots.csv by slot",
             f"kept       {'for the next start; --reset forgets it' if kept else 'until the demo stops'}",
         ]
+        lines.append(f"console    {await console_link(held)}  (signs in once, within an hour)")
         if not given_key:
             lines.append(f"api key    {admin_key}  (admin, for this run)")
         return pages(held, origin), lines
@@ -143,6 +145,16 @@ async def seed(held: Running) -> None:
         if creative["state"] == "approved":
             await review.move(services, made.id, "approve", actor=ACTOR)
     await seed_week(held)
+
+
+async def console_link(held: Running) -> str:
+    """A link by which an admin `demo` signs in once; an older one ends."""
+    services = held.services
+    user = await services.users.by_name(ACTOR)
+    if user is None:
+        user, _ = await people.invite(services, {"name": ACTOR, "role": "admin"}, actor=ACTOR)
+    _, secret = await people.make_link(services, user.id, "sign_in", actor=ACTOR)
+    return people.link_url(held.settings.own_origin, "sign_in", secret)
 
 
 def pages(held: Running, origin: str) -> list[BaseRoute]:
