@@ -55,7 +55,7 @@ async def admit_code(services: Services, user: User, device: str | None) -> None
 
 async def failed(services: Services, user: User | None, action: str, reason: str) -> None:
     """Writes down that somebody was refused: in the log without a name, in the audit of a user who is there."""
-    log.warning(action, reason=reason)
+    log.warning("refused", action=action, reason=reason)
     if user is None or await services.limiter.wait_s(_caller(services, "noted", user.id), NOTED):
         return
     with contextlib.suppress(*REPLY_ERRORS):  # they are refused all the same

@@ -71,7 +71,7 @@ async def test_no_form_of_somebody_else_changes_anything(api: Api, enter: Enter,
     person = await enter() if one.roles is not ANYONE else Person(api)
     token = await person.csrf("/console/" if one.roles is not ANYONE else "/console/sign-in")
     other = await (await enter()).csrf()
-    before = await api.contents()
+    before = await stored(api)
     cases = {**FORGED, "a token of another session": ({"csrf": other}, {})}
     for why, (form, headers) in cases.items():
         sent = {"csrf": token} if form is None else form
@@ -79,7 +79,24 @@ async def test_no_form_of_somebody_else_changes_anything(api: Api, enter: Enter,
         assert reply.status_code in (403, 415), why
     in_query = await person.call("POST", f"{path_of(one)}?csrf={token}", data={}, headers=SAME)
     assert in_query.status_code == 403
-    assert await api.contents() == before
+    assert await stored(api) == before
+
+
+async def stored(api: Api) -> dict[str, bytes]:
+    """All that is stored but the audit, which tells of what was refused."""
+    return {key: value for key, value in (await api.contents()).items() if not key.endswith("}:audit")}
+
+
+async def test_the_audit_tells_of_refused_forms(api: Api, enter: Enter) -> None:
+    """Of somebody who is there, and no more than a few: a page elsewhere could send thousands."""
+    person = await enter()
+    for _ in range(9):
+        assert (await person.post("/console/sites/new", {"id": "x"}, token="0" * 48)).status_code == 403
+    lines = (await api.call("GET", "/audit")).json()["items"]
+    noted = [one for one in lines if one["action"] == "form_refused"]
+    assert person.user is not None
+    assert {one["what"] for one in noted} == {f"user:{person.user.id}"}
+    assert 1 <= len(noted) <= 3
 
 
 async def test_every_answer_has_its_headers(api: Api, enter: Enter) -> None:

@@ -69,7 +69,6 @@ ALLOWED = {
         r"""Markup(re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", words))""",
         r"""Markup("\n".join(rules))""",
     ],
-    "adserve/flows/guesses.py": ["log.warning(action, reason=reason)"],
     "adserve/snippet.py": [
         """f'<img src="{url}" width="1" height="1" alt="" aria-hidden="true" '"""
         """'style="position:absolute;width:1px;height:1px;border:0">'""",

@@ -23,6 +23,7 @@ from starlette.types import Receive, Scope, Send
 from adserve.errors import AdserveError, Forbidden, NotFound, StoreUnavailable
 from adserve.flows import sign_in
 from adserve.flows.access import require
+from adserve.flows.guesses import failed
 from adserve.store.client import REPLY_ERRORS
 from adserve.web.api.body import Room, read
 from adserve.web.api.endpoints import id_of
@@ -94,9 +95,9 @@ async def _reply(console: Console, room: Room, methods: dict[str, Page], request
         return Response("the form ended early\n", 400, media_type="text/plain")  # nobody is there to read it
     except REPLY_ERRORS as failure:
         log.warning("store_failed", problem=type(failure).__name__)
-        return failed(call, StoreUnavailable("the store does not answer"))
+        return failure_page(call, StoreUnavailable("the store does not answer"))
     except AdserveError as failure:
-        return failed(call, failure)
+        return failure_page(call, failure)
 
 
 async def _answer(call: Call, room: Room, methods: dict[str, Page], visit: str | None) -> Response:
@@ -132,29 +133,29 @@ async def _answer(call: Call, room: Room, methods: dict[str, Page], visit: str |
 
 async def _take_form(call: Call, room: Room, page: Page) -> None:
     """Reads the form of an unsafe call. Forbidden when no page of ours sent it."""
-    _check_sender(call)
+    await _check_sender(call)
     limit = call.services.max_upload_bytes * 4 + FORM_OVERHEAD if page.takes_file else LIMIT
     with room.of(call.account.id) if page.takes_file else nullcontext():
         body = await read(call.request, limit)
         call.form = await parse(call.request, body) if body else EMPTY
     sent = call.form.text("csrf") or call.request.headers.get("x-csrf-token", "")
     if not call.csrf or not hmac.compare_digest(sent.encode(), call.csrf.encode()):
-        _refused(call, "token")
+        await _refused(call, "token")
 
 
-def _check_sender(call: Call) -> None:
+async def _check_sender(call: Call) -> None:
     """What the browser says of the page that sent a form. One that says nothing is no browser of today, and is left to
     the token."""
     headers = call.request.headers
     if headers.get("sec-fetch-site", "same-origin") != "same-origin":
-        _refused(call, "site")
+        await _refused(call, "site")
     origin = headers.get("origin")
     if origin is not None and origin.partition("://")[2].lower() != headers.get("host", "").lower():
-        _refused(call, "origin")
+        await _refused(call, "origin")
 
 
-def _refused(call: Call, why: str) -> None:
-    log.warning("form_refused", why=why, who=call.account.id, page=call.request.url.path)
+async def _refused(call: Call, why: str) -> None:
+    await failed(call.services, call.signed.user if call.signed is not None else None, "form_refused", why)
     raise Forbidden("no page of your session sent this form: go back, load the page again and send it once more")
 
 
@@ -169,7 +170,7 @@ def _to_sign_in(call: Call) -> Response:
     return call.go(SIGN_IN, next=wanted if wanted != HOME else None)
 
 
-def failed(call: Call, failure: AdserveError) -> Response:
+def failure_page(call: Call, failure: AdserveError) -> Response:
     """The page that says what went wrong, and what to do."""
     status = next((number for kind, number in STATUS.items() if isinstance(failure, kind)), 500)
     problems = getattr(failure, "problems", ())
