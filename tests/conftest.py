@@ -11,14 +11,18 @@ from typing import Any
 
 import httpx2
 import pytest
+from argon2 import PasswordHasher
 
 from adserve.app import create_app
+from adserve.flows.passwords import Hashing
 from adserve.settings import Settings, load
 from adserve.store.embedded import EmbeddedStore
 from adserve.wiring import Running, running
 from tests.stores import any_store
 
 ADMIN = "an-admin-key-for-the-tests"
+QUICK = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+"""Passwords are hashed as in a service, with next to no work."""
 SECRET = "0123456789abcdef0123456789abcdef-for-tests"
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 Safari/537.36"
 
@@ -72,6 +76,7 @@ def clock() -> Clock:
 async def held(store_url: str, settings: Settings, clock: Clock) -> AsyncIterator[Running]:
     """A worker with its services, on a frozen clock."""
     async with running(settings, store_url, clock=clock) as found:
+        found.services.hashing = Hashing(QUICK)
         yield found
 
 

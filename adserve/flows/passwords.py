@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from functools import cached_property
 from typing import TypeVar, TypeVarTuple
 
 from argon2 import PasswordHasher, Type
@@ -27,27 +27,37 @@ Ts = TypeVarTuple("Ts")
 _THREADS = ThreadPoolExecutor(AT_ONCE, "passwords")
 
 
-@lru_cache(maxsize=1)
-def _nobodys() -> str:
-    """A hash that no password is of."""
-    return HASHER.hash(b"\0")
-
-
 class Hashing:
-    """The line of one worker."""
+    """The line of one worker. `hasher` says how much work a hash is."""
 
-    def __init__(self) -> None:
+    def __init__(self, hasher: PasswordHasher = HASHER) -> None:
+        self._hasher = hasher
         self._waiting = 0
 
     async def hash(self, password: str) -> str:
         """Of a password that was checked. TooMany when the line is long."""
-        return await self._run(HASHER.hash, password)
+        return await self._run(self._hasher.hash, password)
 
     async def matches(self, stored: str, password: str) -> bool:
         """Whether a stored hash is of a password. Empty: of nobody, which takes as long to find out."""
         if len(password) > PASSWORD[1] * NFC_GROWTH:
             return False
-        return await self._run(_verify, stored, normal(password)) and bool(stored)
+        return await self._run(self._verify, stored, normal(password)) and bool(stored)
+
+    def is_old(self, stored: str) -> bool:
+        """Whether a hash was made with other parameters than hashes are made with now."""
+        return self._hasher.check_needs_rehash(stored)
+
+    @cached_property
+    def _nobodys(self) -> str:
+        """A hash that no password is of."""
+        return self._hasher.hash(b"\0")
+
+    def _verify(self, stored: str, password: str) -> bool:
+        try:
+            return self._hasher.verify(stored or self._nobodys, password.encode("utf-8", "surrogatepass"))
+        except (Argon2Error, InvalidHashError):
+            return False
 
     async def _run(self, call: Callable[[*Ts], T], *args: *Ts) -> T:
         if self._waiting >= WAITING:
@@ -57,15 +67,3 @@ class Hashing:
             return await asyncio.get_running_loop().run_in_executor(_THREADS, call, *args)
         finally:
             self._waiting -= 1
-
-
-def is_old(stored: str) -> bool:
-    """Whether a hash was made with other parameters than hashes are made with now."""
-    return HASHER.check_needs_rehash(stored)
-
-
-def _verify(stored: str, password: str) -> bool:
-    try:
-        return HASHER.verify(stored or _nobodys(), password.encode("utf-8", "surrogatepass"))
-    except (Argon2Error, InvalidHashError):
-        return False

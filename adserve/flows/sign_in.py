@@ -23,7 +23,6 @@ from adserve.core.session import Link, Session
 from adserve.core.users import NAME, User, check_password
 from adserve.errors import Invalid, NotFound, Problem, Stale, TooMany, Unauthenticated
 from adserve.flows.guesses import admit, admit_code, failed
-from adserve.flows.passwords import is_old
 from adserve.flows.services import Services
 from adserve.store.sessions import TRIES
 
@@ -86,7 +85,7 @@ async def sign_in(
     if not await _may(services, user):
         await failed(services, user, "sign_in_failed", "refused")
         raise Unauthenticated(WRONG)
-    renewed = await services.hashing.hash(password) if is_old(user.password) else user.password
+    renewed = await services.hashing.hash(password) if services.hashing.is_old(user.password) else user.password
 
     def same(now: User) -> User | None:  # what was verified has to be what is there
         return msgspec.structs.replace(now, password=renewed) if now.password == user.password else None
