@@ -16,6 +16,7 @@ from adserve.web.api.throttle import Throttle
 from adserve.web.console.gate import build_console
 from adserve.web.console.page import Console
 from adserve.web.console.pages import PAGES
+from adserve.web.console.shared import SharedPage
 from adserve.web.delivery import Delivery
 from adserve.web.frames import Frames
 from adserve.web.headers import SafeHeaders
@@ -55,7 +56,7 @@ def create_app(
     api = build_api(services, running.worker.figures, throttle)
     navigation = tuple((page.path, page.nav, page.roles) for page in PAGES if page.nav)
     console = Console(services, running.worker, throttle, health.store_up, health.warnings, navigation)
-    pages = build_console(console, PAGES)
+    pages = [*build_console(console, PAGES), SharedPage(console).route()]
     router = Starlette(
         routes=[*public.routes(), *frames.routes(known), *pairs.routes(known), *extra, *pages, *api],
         exception_handlers={Exception: _failed},

@@ -64,13 +64,15 @@ def lines(
     root = image(title, description, width="100%", height=HEIGHT, overflow="visible", class_="plot")
     figure.append(root)
     draw(root, series, span, marks=marks, whole=whole, show=show, nothing=nothing)
-    legend = SubElement(SubElement(figure, "figcaption"), "ul", {"class": "legend"})
+    legend = Element("ul", {"class": "legend"})
     for one in series:
         _explain(legend, one.name, _class(one), DASHES.get(one.look, ""))
     if marks.goal is not None:
         _explain(legend, f"goal {show(marks.goal)}", "goal", DASHES["other"])
     if marks.now is not None and span.begin < marks.now < span.end:
         _explain(legend, f"now, {said(marks.now, span)}", "now", "")
+    if len(legend):
+        SubElement(figure, "figcaption").append(legend)
     return markup(figure)
 
 

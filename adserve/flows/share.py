@@ -84,12 +84,24 @@ async def open_share(services: Services, secret: str) -> Shared:
         raise NotFound(_GONE)
     reader = Account(f"share {share.id}", "advertiser", share.id, advertiser=campaign.advertiser)
     told = await delivery(services, reader, campaign.id)
-    days = await report(services, _days(told, campaign), reader)
+    return Shared(share, campaign, owner.name, told, await days_of(services, told, campaign, reader))
+
+
+async def days_of(services: Services, told: Delivery, campaign: Campaign, account: Account) -> dict[str, Any]:
+    """The figures of the days that a campaign's delivery shows, as a report, without money. Of a campaign whose sites
+    are in other zones than it, only those of the days of which quarter-hours are kept."""
+    asked = _days(told, campaign)
+    try:
+        days = await report(services, asked, account)
+    except Invalid as refused:
+        if refused.code != "rolled_up":
+            raise
+        kept = local_day(told.now - services.keep_buckets_s, told.window.tz) + timedelta(days=2)
+        days = await report(services, {**asked, "from": kept.isoformat()}, account)
     assert isinstance(days, dict)  # noqa: S101 - it is asked for as JSON
     figures = ("impressions", "views", "clicks", "ctr", "viewability")
     rows = [{name: row[name] for name in ("day", *figures, "final")} for row in days["rows"]]
-    shown = {**days, "rows": rows, "totals": {name: days["totals"][name] for name in figures}}
-    return Shared(share, campaign, owner.name, told, shown)
+    return {**days, "rows": rows, "totals": {name: days["totals"][name] for name in figures}}
 
 
 def _days(told: Delivery, campaign: Campaign) -> dict[str, str]:

@@ -30,7 +30,7 @@ keys, never text from outside; names stand in hash *fields* at most.
 | `{r:CREATIVE}:revisions` | hash, serial of a revision to its content | never | store.revisions | store.revisions |
 | `{o:DIGEST}:once` | hash: fingerprint, id, claim, answer of a call | 24 h | once.lua, once_end.lua | once.lua |
 | `{ask}:alive:WORKER` | `1`: this worker lives | 5 s | questions.lua | question.lua |
-| `{ask}:workers` | set of the WORKERs that live, and some that did | 5 s | questions.lua | store.questions |
+| `{ask}:workers` | hash, WORKERs that live, and some that did, to `1` | 5 s | questions.lua | store.questions |
 | `{ask}:q:WORKER` | list of questions to a worker, JSON | 10 s | question.lua | questions.lua |
 | `{ask}:answer:QUESTION` | answer to a question, JSON | 10 s | store.questions | store.questions |
 | `{a:CALLER}:rate` | integer, until when a caller of the API used up its rate | then | gcra.lua | gcra.lua |

@@ -98,7 +98,7 @@ class Questions:
     async def workers(self) -> list[str]:
         """The names of the workers that live. One may have several."""
         client: Any = self._client
-        names = sorted(await client.smembers(self._keys.workers))
+        names = sorted(await client.hkeys(self._keys.workers))
         if not names:
             return []
         async with client.pipeline(transaction=False) as pipe:
@@ -107,7 +107,7 @@ class Questions:
             alive = await pipe.execute()
         gone = [name for name, lives in zip(names, alive, strict=True) if not lives]
         if gone:
-            await client.srem(self._keys.workers, *gone)
+            await client.hdel(self._keys.workers, *gone)
         return [name for name in names if name not in gone]
 
     @understood
@@ -116,7 +116,7 @@ class Questions:
         client: Any = self._client
         names = list(names)
         await client.delete(*(self._keys.alive(name) for name in names))
-        await client.srem(self._keys.workers, *names)
+        await client.hdel(self._keys.workers, *names)
 
     @understood
     async def answer(self, question: Question, answer: bytes) -> None:

@@ -14,7 +14,7 @@ from tests.console.conftest import SAME, Enter, Person, page
 
 UNSAFE = [one for one in PAGES if one.method != "GET"]
 BEHIND = [one for one in PAGES if one.roles is not ANYONE]
-IDS = {"id": "news", "site": "news", "slot": "top", "secret": "x" * 43, "revision": "1"}
+IDS = {"id": "news", "site": "news", "slot": "top", "secret": "x" * 43, "revision": "1", "share": "l-1"}
 
 
 def path_of(one: Page) -> str:

@@ -11,8 +11,8 @@ for at = 2, #KEYS, 2 do
     found[#found + 1] = question
   end
 end
-if #ARGV > 2 then
-  redis.call('SADD', KEYS[1], unpack(ARGV, 3))
+for at = 3, #ARGV do
+  redis.call('HSET', KEYS[1], ARGV[at], '1')
   redis.call('EXPIRE', KEYS[1], ARGV[1])
 end
 return found

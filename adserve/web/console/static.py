@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
 from pathlib import Path
 
 from starlette.requests import Request
@@ -10,8 +11,10 @@ from starlette.responses import Response
 from adserve.store.media import digest_of
 
 _FOLDER = Path(__file__).parent / "static"
+_CHARTS = files("adserve.charts")
 _TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8"}
 FILES = {path.name: path.read_bytes() for path in _FOLDER.iterdir() if path.suffix[1:] in _TYPES}
+FILES["chart.css"] = _CHARTS.joinpath("chart.css").read_bytes()
 STAMPS = {name: digest_of(data)[:12] for name, data in FILES.items()}
 """What stands behind a file's address, so that browsers may keep it for good."""
 
