@@ -1,4 +1,4 @@
-"""The ten lines for Caddy: read by the real one, and run before a service that notes what it is asked."""
+"""The lines for Caddy: read by the real one, and run before a service that notes what it is asked."""
 
 from __future__ import annotations
 
@@ -42,14 +42,16 @@ def test_it_tells_readers_apart_and_keeps_figures_in(tmp_path: Path) -> None:
         assert _status(port, "/api/v1/sites", "127.0.0.2") == 403
         assert _status(port, "/metrics", "127.0.0.1") == 200
         assert _status(port, "/v1/slots/news/top", "127.0.0.2") == 200
+        assert _status(port, "/console/", "127.0.0.2") == 200
     finally:
         process.terminate()
         process.wait(20)
         upstream.close()
     asked = {head.split(" ")[1]: head.lower() for head in upstream.heads}
-    assert {*asked} == {"/up", "/metrics", "/v1/slots/news/top"}
+    assert {*asked} == {"/up", "/metrics", "/v1/slots/news/top", "/console/"}
     assert re.findall(r"^x-forwarded-for: (.*?)\r", asked["/v1/slots/news/top"], re.MULTILINE) == ["127.0.0.2"]
     assert "cookie:" not in asked["/v1/slots/news/top"]
+    assert "\r\ncookie: " in asked["/console/"]
 
 
 def _status(port: int, path: str, source: str) -> int:

@@ -111,6 +111,25 @@ def test_the_tag_is_compressed_and_comes_by_http_2(served: tuple[Service, Proxy]
     assert done.stdout == "2 200 gzip"
 
 
+def test_people_sign_in_through_it(served: tuple[Service, Proxy]) -> None:
+    """The console's cookies go along there and back, its form is believed, and its pages come uncompressed."""
+    _, proxy = served
+    answer, body = proxy.get("serve.example", "/console/sign-in", **{"Accept-Encoding": "gzip"})
+    cookie = (answer.getheader("set-cookie") or "").partition(";")[0]
+    token = re.search(r'name="csrf" value="([^"]+)"', body)
+    assert (answer.status, answer.getheader("content-encoding"), bool(cookie)) == (200, None, True)
+    assert token is not None
+    form = f"csrf={token[1]}&name=nobody&password=wrong"
+    lines = (
+        "POST /console/sign-in HTTP/1.1", "Host: serve.example", f"Cookie: {cookie}", "Origin: https://serve.example",
+        "Content-Type: application/x-www-form-urlencoded", f"Content-Length: {len(form)}", "Connection: close",
+    )  # fmt: skip
+    with proxy.connect("serve.example") as connection:
+        connection.sendall(("\r\n".join(lines) + "\r\n\r\n" + form).encode())
+        head = connection.makefile("rb").readline()
+    assert head == b"HTTP/1.1 401 Unauthorized\r\n"  # and not 403, as without the cookie
+
+
 def test_plain_http_says_where_to_go(served: tuple[Service, Proxy]) -> None:
     _, proxy = served
     with socket.create_connection(("127.0.0.1", proxy.plain), 10) as connection:
