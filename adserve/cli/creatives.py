@@ -10,7 +10,7 @@ from adserve.cli.options import as_json, read_bytes, shared, show, table, with_s
 from adserve.core.access import OPERATOR, ROLES, SCOPES
 from adserve.core.model import Size, State
 from adserve.flows import manage, review, submit
-from adserve.flows.keys import create_key
+from adserve.flows.keys import create_key, rotate_key
 from adserve.flows.services import Services
 from adserve.settings import Settings
 
@@ -132,21 +132,29 @@ def keys(context: click.Context, /, json_: bool, **flags: Any) -> None:
 @click.option("--role", help=f"one of {', '.join(ROLES)}; without it, and without --scope, admin")
 @click.option("--advertiser", help="the one that a key of the role advertiser belongs to")
 @click.option("--scope", "scopes", multiple=True, help=f"{', '.join(SCOPES)}; a key with a scope needs no role")
+@click.option("--expires", help="days from now as 90d, or a date or time; without it never")
 def create(
-    json_: bool, name: str, role: str | None, advertiser: str | None, scopes: tuple[str, ...], **flags: Any
+    json_: bool,
+    name: str,
+    role: str | None,
+    advertiser: str | None,
+    scopes: tuple[str, ...],
+    expires: str | None,
+    **flags: Any,
 ) -> None:
     """Make a key; its secret is shown once."""
     role = role or (None if scopes else "admin")
-    body = {"role": role, "advertiser": advertiser, "scopes": list(scopes), "name": name}
+    body = {"role": role, "advertiser": advertiser, "scopes": list(scopes), "name": name, "expires": expires}
 
     async def work(services: Services, _: Settings) -> Any:
         made, secret = await create_key(services, body, actor=OPERATOR.id)
         return {**made.as_json(), "key": secret}
 
-    def lines(made: dict[str, Any]) -> list[str]:
-        return [f"{member:10} {_text(value)}" for member, value in made.items() if value]
+    show(with_services(flags, work, may_begin=True), json_, _key_lines)
 
-    show(with_services(flags, work, may_begin=True), json_, lines)
+
+def _key_lines(made: dict[str, Any]) -> list[str]:
+    return [f"{member:10} {_text(value)}" for member, value in made.items() if value]
 
 
 def _text(value: Any) -> str:
@@ -160,13 +168,30 @@ def list_keys(json_: bool, **flags: Any) -> None:
     """List keys (never their secrets)."""
 
     async def work(services: Services, _: Settings) -> Any:
-        return [one.as_json() for one in await services.accounts.list()]
+        used = await services.accounts.used()
+        return [one.as_json(used.get(one.id)) for one in await services.accounts.list()]
 
     def lines(rows: list[dict[str, Any]]) -> list[str]:
         told = [{**row, "scopes": _text(row["scopes"])} for row in rows]
-        return table(told, ["id", "role", "advertiser", "scopes", "name", "created"])
+        columns = ["id", "prefix", "role", "advertiser", "scopes", "name", "created", "expires", "last_used"]
+        return table(told, columns)
 
     show(with_services(flags, work), json_, lines)
+
+
+@keys.command("rotate")
+@shared
+@as_json
+@click.argument("id_", metavar="ID")
+@click.option("--grace-hours", type=int, default=24, show_default=True, help="how long the secret that it had works on")
+def rotate(json_: bool, id_: str, grace_hours: int, **flags: Any) -> None:
+    """Give a key another secret, which is shown once."""
+
+    async def work(services: Services, _: Settings) -> Any:
+        made, secret = await rotate_key(services, id_, {"grace_hours": grace_hours}, actor=OPERATOR.id)
+        return {**made.as_json(), "key": secret}
+
+    show(with_services(flags, work), json_, _key_lines)
 
 
 @keys.command("revoke")

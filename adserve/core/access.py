@@ -23,7 +23,9 @@ DELIVERY = "delivery"
 @dataclass(frozen=True, slots=True)
 class Account:
     """Who calls. `id` is that of the key. Without a role it may do nothing under `/api/v1`. `advertiser`: the one
-    that it is bound to; ValueError when it is bound and its role is another, or the other way round."""
+    that it is bound to; ValueError when it is bound and its role is another, or the other way round. Of a key:
+    `prefix`, by which people know it; `expires`, and `old_digest` of the secret before, which works until
+    `old_until` (epoch seconds)."""
 
     id: str
     role: str | None
@@ -32,6 +34,10 @@ class Account:
     created: int = 0
     advertiser: str | None = None
     scopes: tuple[str, ...] = ()
+    prefix: str = ""
+    expires: int | None = None
+    old_digest: str = ""
+    old_until: int = 0
 
     def __post_init__(self) -> None:
         if (self.role == "advertiser") != bool(self.advertiser):
@@ -42,15 +48,19 @@ class Account:
         """Whether the client address that it forwards is believed."""
         return DELIVERY in self.scopes
 
-    def as_json(self) -> dict[str, Any]:
-        """What may be shown of it."""
+    def as_json(self, last_used: int | None = None) -> dict[str, Any]:
+        """What may be shown of it, as a key."""
         return {
             "id": self.id,
             "role": self.role,
             "advertiser": self.advertiser,
             "scopes": list(self.scopes),
             "name": self.name,
+            "prefix": self.prefix,
             "created": utc_label(self.created),
+            "expires": utc_label(self.expires) if self.expires is not None else None,
+            "last_used": utc_label(last_used) if last_used is not None else None,
+            "old_until": utc_label(self.old_until) if self.old_until else None,
         }
 
 

@@ -133,6 +133,10 @@ KEY: Fields = {
     "role": Field(v.one_of(*ROLES).noted("What it may. Left out beside a scope: nothing but that.")),
     "scopes": Field(v.list_of(v.one_of(*SCOPES), 10).noted("`delivery`: for a server that asks for browsers."), ()),
     "name": Field(v.text(100, empty=True).noted("What people call it.", examples=["CI"]), ""),
+    "expires": Field(v.moment_or_days.noted("When it ends: days from now as `90d`, or a moment. Left out: never.")),
+}
+ROTATION: Fields = {
+    "grace_hours": Field(v.whole(0, 168).noted("How long the secret that it had works on."), 24),
 }
 BOUND: Fields = {
     "advertiser": Field(v.check_id.noted("Of the role advertiser alone: which one.", examples=["acme"]), required=True)

@@ -224,6 +224,21 @@ def place(value: Any) -> str:
     return f"{site}/{slot}"
 
 
+_DAYS = re.compile(r"[0-9]{1,4}d")
+
+
+@takes(type="string", pattern="^([0-9]{1,4}d$|[0-9]{4}-[0-9]{2}-[0-9]{2})", maxLength=40, examples=["90d"])
+def moment_or_days(value: Any) -> str:
+    if isinstance(value, str) and _DAYS.fullmatch(value):
+        if not value.strip("0d"):
+            raise ValueError("takes at least 1d")
+        return value
+    try:
+        return moment_text(value)
+    except ValueError:
+        raise ValueError("takes days like 90d, a date or an RFC 3339 time") from None
+
+
 @takes(type="string", pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}", maxLength=40, examples=["2026-11-24"])
 def moment_text(value: Any) -> str:
     if not isinstance(value, str) or len(value) > 40:

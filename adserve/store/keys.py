@@ -12,6 +12,7 @@ keys, never text from outside; names stand in hash *fields* at most.
 | `{cat}:serials` | hash, noun to last serial | never | store.catalog | store.catalog |
 | `{cat}:keys` | hash, key id to JSON with a digest | never | account.lua | store.accounts |
 | `{cat}:keys:version` | integer, raised by every change of `keys` | never | account.lua | store.accounts |
+| `{cat}:keys:used` | hash, key id to when it was used last | never | store.accounts | store.accounts |
 | `{cat}:shares` | hash, digest of a share link to JSON | never; see store.shares | share.lua | store.shares |
 | `{cat}:users` | hash, user id to JSON | never | user_put.lua | store.users, session_find.lua |
 | `{cat}:users:names` | hash, folded name to user id | never | user_put.lua | user_put.lua, store.users |
@@ -130,6 +131,7 @@ class Keys:
         self.serials = f"{prefix}{{cat}}:serials"
         self.accounts = f"{prefix}{{cat}}:keys"
         self.accounts_version = f"{prefix}{{cat}}:keys:version"
+        self.accounts_used = f"{prefix}{{cat}}:keys:used"
         self.users = f"{prefix}{{cat}}:users"
         self.user_names = f"{prefix}{{cat}}:users:names"
         self.audit = f"{prefix}{{cat}}:audit"

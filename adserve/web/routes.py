@@ -144,6 +144,7 @@ ROUTES: tuple[Route, ...] = (
     _creative("POST", "/restore", creatives.restore, "an old revision again, for review", OWN),
     Route("POST", f"{V1}/keys", api.create_key, "make an API key", ADMIN),
     Route("GET", f"{V1}/keys", api.list_keys, "list API keys", ADMIN, query=PAGE),
+    Route("POST", f"{V1}/keys/{{id}}/rotate", api.rotate_key, "give an API key another secret", ADMIN, "key"),
     Route("DELETE", f"{V1}/keys/{{id}}", api.delete_key, "revoke an API key", ADMIN, "key"),
     Route("GET", f"{V1}/report", api.report, "figures", EVERYONE, query=REPORT),
     Route("GET", f"{V1}/availability", api.availability, "what can still be sold", STAFF, None, AVAILABILITY,

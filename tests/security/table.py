@@ -87,6 +87,7 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", f"{V1}/creatives/{{id}}/pause"): {},
     ("POST", f"{V1}/creatives/{{id}}/resume"): {},
     ("POST", f"{V1}/keys"): {"role": "admin", "name": "spare"},
+    ("POST", f"{V1}/keys/{{id}}/rotate"): {"grace_hours": 1},
 }
 """A good JSON body of every route that takes one."""
 FORMS = {("POST", f"{V1}/campaigns/{{id}}/creatives"): FORM, ("PUT", f"{V1}/creatives/{{id}}/content"): FORM}

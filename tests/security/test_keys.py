@@ -121,6 +121,9 @@ async def test_a_key_is_told_once_and_kept_nowhere(world: World) -> None:
         for key in secrets:
             answers += await world.walk(good_request(world, address).with_key(key) for address in reads)
         await world.api.call("DELETE", f"/keys/{made[0]['id']}")
+        turned = (await world.api.call("POST", f"/keys/{made[1]['id']}/rotate")).json()["key"]
+        world.secrets.add(turned)
+        secrets.append(turned)
         for key in secrets:
             answers += await world.walk(good_request(world, address).with_key(key) for address in reads)
             for (method, path), body in BODIES.items():

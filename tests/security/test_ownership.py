@@ -42,6 +42,7 @@ MAY = {
     "GET /creatives/{id}/revisions": ALL, "GET /creatives/{id}/revisions/{revision}": ALL,
     "POST /creatives/{id}/restore": OWN,
     "POST /keys": ADMIN, "GET /keys": ADMIN, "DELETE /keys/{id}": ADMIN,
+    "POST /keys/{id}/rotate": ADMIN,
     "GET /availability": "admin reviewer reader",
     "GET /explain": ALL, "GET /explain/{decision}": ALL,
     "GET /report": ALL, "GET /audit": ALL, "GET /openapi.json": ANYONE, "GET /docs": ANYONE,

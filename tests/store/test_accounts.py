@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+from itertools import pairwise
 
 import pytest
 
 from adserve.core.access import Account
 from adserve.errors import NotFound
-from adserve.store.accounts import REMEMBER_S, Accounts
+from adserve.store.accounts import REMEMBER_S, USED_S, Accounts
 from adserve.store.catalog import CatalogStore
 from adserve.store.client import Redis, connect
 from adserve.store.keys import Keys
@@ -164,3 +165,91 @@ async def test_a_key_is_not_made_when_the_audit_cannot_be_written(
     with pytest.raises(Exception, match="WRONGTYPE"):
         await accounts.revoke(made.id, actor="t")
     assert await accounts.list() == [made]
+
+
+async def test_a_key_ends_at_its_time_everywhere(client: Redis, keys: Keys, clock: Clock) -> None:
+    """Also on a worker that has read it before, and without a look at the store."""
+    here, there = (Accounts(client, keys, None, clock) for _ in range(2))
+    made, secret = await here.create("admin", "CI", actor="t", expires=int(clock.now) + 60)
+    assert await here.find(secret) == await there.find(secret) == made
+    clock.now += 59
+    assert there.known(secret) == made
+    clock.now += 1
+    assert here.known(secret) is there.known(secret) is None
+    assert await there.find(secret) is None
+    with pytest.raises(NotFound):
+        await here.rotate(made.id, 60, actor="t")
+
+
+async def test_a_rotated_key_has_two_secrets_until_the_grace_is_over(client: Redis, keys: Keys, clock: Clock) -> None:
+    """Then one. What the first one was is over at once when it is rotated again; both are the same account."""
+    here, there = (Accounts(client, keys, None, clock) for _ in range(2))
+    made, first = await here.create("reader", "CI", actor="t")
+    turned, second = await here.rotate(made.id, 3600, actor="t")
+    assert (turned.id, turned.role, turned.old_until) == (made.id, "reader", int(clock.now) + 3600)
+    assert await there.find(first) == await there.find(second) == turned
+    again, third = await here.rotate(made.id, 3600, actor="t")
+    await there.refresh()
+    assert [there.known(one) for one in (first, second, third)] == [None, again, again]
+    clock.now += 3600
+    assert [there.known(one) for one in (second, third)] == [None, again]
+    last, fourth = await here.rotate(made.id, 0, actor="t")
+    assert [here.known(third), await here.find(fourth)] == [None, last]
+    assert (last.old_digest, last.old_until) == ("", 0)
+    await here.revoke(made.id, actor="t")
+    assert await here.find(fourth) is None
+
+
+async def test_a_key_that_expires_soon_lends_its_old_secret_no_time(client: Redis, keys: Keys, clock: Clock) -> None:
+    """The grace ends with the key."""
+    here = Accounts(client, keys, None, clock)
+    made, _ = await here.create("reader", "CI", actor="t", expires=int(clock.now) + 60)
+    turned, _ = await here.rotate(made.id, 3600, actor="t")
+    assert turned.old_until == turned.expires == int(clock.now) + 60
+
+
+async def test_rotations_at_once_leave_the_two_last_secrets(client: Redis, keys: Keys, clock: Clock) -> None:
+    """None of them is lost: each is a line of the audit, and each follows the one before."""
+    here = Accounts(client, keys, None, clock)
+    made, _ = await here.create("reader", "CI", actor="t")
+    done = await asyncio.gather(*(here.rotate(made.id, 60, actor="t") for _ in range(4)), return_exceptions=True)
+    secrets = [one[1] for one in done if isinstance(one, tuple)]
+    await here.refresh()
+    assert sum(here.known(one) is not None for one in secrets) == min(2, len(secrets))
+    lines = [line for line in await CatalogStore(client, keys).audit() if line["action"] == "rotate"]
+    assert len(lines) == len(secrets)
+    assert all(newer["before"] == older["after"] for newer, older in pairwise(lines))
+
+
+async def test_only_a_digest_and_four_letters_are_stored(client: Redis, keys: Keys, accounts: Accounts) -> None:
+    """The letters are what people know a key by."""
+    made, first = await accounts.create("admin", "CI", actor="t")
+    turned, second = await accounts.rotate(made.id, 60, actor="t")
+    assert (made.prefix, turned.prefix) == (first[:12], second[:12])
+    stored = str(await client.hgetall(keys.accounts)) + str(await client.xrange(keys.audit))
+    for secret in (first, second):
+        assert not [at for at in range(len("adserve_"), 43) if secret[at : at + 5] in stored]
+
+
+async def test_when_a_key_was_used_is_written_once_a_minute(client: Redis, keys: Keys, clock: Clock) -> None:
+    """By whoever follows the keys, and not by the calls; of a key that nobody used nothing is known."""
+    steady = Clock()
+    here = Accounts(client, keys, None, clock, steady)
+    made, secret = await here.create("admin", "CI", actor="t")
+    idle, _ = await here.create("admin", "idle", actor="t")
+    await here.find(secret)
+    assert await here.used() == {}
+    steady.now += USED_S
+    await here.note_use()
+    begun = int(clock.now)
+    assert await here.used() == {made.id: begun}
+    clock.now, steady.now = clock.now + 30, steady.now + 30
+    await here.find(secret)
+    await here.note_use()
+    assert await here.used() == {made.id: begun}
+    clock.now, steady.now = clock.now + 30, steady.now + 30
+    await here.note_use()
+    assert await here.used() == {made.id: begun + 60}
+    await here.revoke(made.id, actor="t")
+    assert await here.used() == {}
+    assert idle.id not in await here.used()

@@ -286,7 +286,9 @@ async def test_a_key_says_what_it_is_for(world: World) -> None:
     """Role, advertiser and scopes, in the answer that makes it and in the list."""
     body = {"role": "advertiser", "advertiser": "acme", "scopes": ["delivery", "delivery"], "name": "Portal"}
     made = (await world.call("admin", "POST", "/keys", body)).json()
-    assert set(made) == {"id", "role", "advertiser", "scopes", "name", "created", "key"}
+    assert set(made) == {
+        "id", "role", "advertiser", "scopes", "name", "created", "key", "prefix", "expires", "last_used", "old_until",
+    }  # fmt: skip
     assert {name: made[name] for name in body} == {**body, "scopes": ["delivery"]}
     (listed,) = [one for one in (await world.call("admin", "GET", "/keys")).json()["items"] if one["id"] == made["id"]]
     assert listed == {name: value for name, value in made.items() if name != "key"}

@@ -183,7 +183,16 @@ async def create_key(call: Call) -> Response:
 async def list_keys(call: Call) -> Response:
     found = sorted(await call.services.accounts.list(), key=lambda one: one.id)
     page, headers = page_of(call, found, lambda one: one.id)
-    return reply({"items": [one.as_json() for one in page]}, headers=headers)
+    used = await call.services.accounts.used()
+    return reply({"items": [one.as_json(used.get(one.id)) for one in page]}, headers=headers)
+
+
+@answers(200, gives={JSON: "NewKey"}, takes={JSON: "RotationBody"})
+async def rotate_key(call: Call) -> Response:
+    """The secret is in this one answer; sent again, it makes another one."""
+    body = call.json() if call.body.strip() else {}
+    made, secret = await keys.rotate_key(call.services, call.path["id"], body, actor=call.account.id)
+    return reply({**made.as_json(), "key": secret})
 
 
 @answers(204, gives={})

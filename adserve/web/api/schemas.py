@@ -52,6 +52,7 @@ def _bodies() -> Schemas:
             found[kind.capitalize() + ending] = {**body, "properties": {**extra, **body["properties"]}}
     found |= creative_bodies()
     bound = Field(m.BOUND["advertiser"].check)
+    found["RotationBody"] = body_schema(m.ROTATION)
     found["KeyBody"] = {**body_schema({**m.KEY, "advertiser": bound}), "examples": [{"role": "reader", "name": "CI"}]}
     return found
 
@@ -62,6 +63,10 @@ _ACCEPTS: Schema = list_of(shape(slot=_PLACE, sizes=list_of(m.SLOT["sizes"].chec
 
 def _objects() -> Schemas:
     key = {"id": TEXT, **shown(m.KEY), "advertiser": or_null(ID), "created": MOMENT}
+    key["prefix"] = {**TEXT, "description": "How its secret begins."}
+    key["expires"] = or_null(MOMENT)
+    key["last_used"] = {**or_null(MOMENT), "description": "Give or take a minute."}
+    key["old_until"] = {**or_null(MOMENT), "description": "Until when the secret before the last rotation works."}
     return {
         "Site": shape(id=ID, **shown(m.SITE), version=NUMBER),
         "Slot": shape(id=_PLACE, site=ID, name=ID, **shown(m.SLOT), version=NUMBER),
