@@ -16,11 +16,13 @@ from adserve.web.api.throttle import Throttle
 from adserve.web.console.gate import build_console
 from adserve.web.console.page import Console
 from adserve.web.console.pages import PAGES
+from adserve.web.console.review import QUEUE, waiting
 from adserve.web.console.shared import SharedPage
 from adserve.web.delivery import Delivery
 from adserve.web.frames import Frames
 from adserve.web.headers import SafeHeaders
 from adserve.web.pairs import Pairs
+from adserve.web.preview import Previews, news_page
 from adserve.web.public import Health, Public
 from adserve.web.routes import build_api
 from adserve.wiring import Running
@@ -55,10 +57,13 @@ def create_app(
     public = Public(running.worker, services.media, health, publisher.page)
     api = build_api(services, running.worker.figures, throttle)
     navigation = tuple((page.path, page.nav, page.roles) for page in PAGES if page.nav)
-    console = Console(services, running.worker, throttle, health.store_up, health.warnings, navigation)
+    counts = {QUEUE: lambda: waiting(running.worker.catalog)}
+    console = Console(services, running.worker, throttle, health.store_up, health.warnings, navigation, counts)
     pages = [*build_console(console, PAGES), SharedPage(console).route()]
+    previews = Previews(services, running.worker, news_page).routes()
+    delivering = [*public.routes(), *frames.routes(known), *pairs.routes(known)]
     router = Starlette(
-        routes=[*public.routes(), *frames.routes(known), *pairs.routes(known), *extra, *pages, *api],
+        routes=[*delivering, *extra, *previews, *pages, *api],  # the demo shows previews on its own page
         exception_handlers={Exception: _failed},
     )
     router.router.redirect_slashes = False  # it would send callers to whatever host they named

@@ -10,14 +10,18 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from adserve.demo.catalog import SITE, SLOTS
 from adserve.demo.landscapes import SCENES, draw_article
 from adserve.demo.picks import Group
+from adserve.web.api.documents import TEMPLATES as SHARED
+from adserve.web.preview import Place, news_page
 
 TEMPLATES = Path(__file__).parent / "templates"
+_NAMES = {slot["name"] for slot in SLOTS}
 _PICTURE = re.compile(r"article-([1-9])\.png")
 
 _env = Environment(
-    loader=FileSystemLoader(TEMPLATES),
+    loader=FileSystemLoader([TEMPLATES, SHARED]),
     autoescape=True,  # for every name: the default of Jinja's selectors skips endings like .j2
     undefined=StrictUndefined,
     trim_blocks=True,
@@ -27,7 +31,15 @@ _env = Environment(
 
 def render_page(slots: Mapping[str, Markup], picks: Sequence[Group] | None) -> str:
     """The news page. A slot without HTML shows the paper's own words."""
-    return _env.get_template("page.html.j2").render(slots=slots, picks=picks)
+    return _env.get_template("page.html.j2").render(slots=slots, picks=picks, preview="")
+
+
+def preview_page(places: Sequence[Place], said: str) -> str:
+    """The same page with a creative in its slots, for previews; that of no paper for the slots of other sites."""
+    if any(one.slot.site != SITE["id"] or one.slot.name not in _NAMES for one in places):
+        return news_page(places, said)
+    slots = {one.slot.name: one.html for one in places}
+    return _env.get_template("page.html.j2").render(slots=slots, picks=None, preview=said)
 
 
 def render_picks(picks: Sequence[Group] | None) -> str:
@@ -38,10 +50,9 @@ def render_picks(picks: Sequence[Group] | None) -> str:
 @cache
 def blogger_page() -> str:
     """The static page, its theme put in as blog hosts have it."""
-    page, theme, links = (
-        (TEMPLATES / name).read_text(encoding="utf-8") for name in ("blogger.html", "theme.css", "links.html")
-    )
-    return page.replace("/* theme.css */", theme).replace("<!-- links.html -->", links.rstrip())
+    paths = (TEMPLATES / "blogger.html", SHARED / "news.css", TEMPLATES / "links.html")
+    page, theme, links = (path.read_text(encoding="utf-8") for path in paths)
+    return page.replace("/* news.css */", theme).replace("<!-- links.html -->", links.rstrip())
 
 
 def picture(name: str) -> bytes | None:

@@ -22,7 +22,7 @@ from adserve import logs
 from adserve.contrib.jinja2 import install
 from adserve.core.access import OPERATOR
 from adserve.demo.catalog import ADVERTISERS, CAMPAIGNS, CREATIVES, SITE, SLOTS
-from adserve.demo.pages import blogger_page, picture, render_page, render_picks
+from adserve.demo.pages import blogger_page, picture, preview_page, render_page, render_picks
 from adserve.demo.picks import picks
 from adserve.demo.pictures import draw
 from adserve.demo.traffic import seed_week
@@ -34,6 +34,7 @@ from adserve.http import listen
 from adserve.serving import serve, store_of
 from adserve.settings import Settings, load
 from adserve.store.embedded import alone
+from adserve.web.preview import Previews
 from adserve.wiring import Running
 
 ACTOR = "demo"
@@ -193,6 +194,7 @@ def pages(held: Running, origin: str) -> list[BaseRoute]:
         Route("/demo/slots.csv", by_slot),
         Route("/demo/report.csv", by_creative),
         Route("/demo/pictures/{name}", drawn),
+        *Previews(held.services, held.worker, preview_page).routes(),
     ]
 
 

@@ -93,7 +93,7 @@ class Frames:
             return _NOT_FOUND
         base = base_url(worker, ask)
         document = filled(landing.creative.live.html, f"{base}/c/{token}", token)
-        return _document(_OF_MARKUP.format(base=base)), document.encode()
+        return _document(markup_policy(base)), document.encode()
 
     async def slot(self, ask: Ask, path: Mapping[str, str]) -> Answer:
         """`GET /v1/frames/{site}/{slot}`: a slot as a whole page, for a frame on any page."""
@@ -116,6 +116,11 @@ class Frames:
         page = templates.get_template("frame.html.j2").render(label=label, snippet=_HOLE, base=base, site=slot.site.id)
         before, _, after = page.partition(_HOLE)
         return f"{before}{snippet}{after}"
+
+
+def markup_policy(base: str) -> str:
+    """Of a document of markup. `base`: our own address."""
+    return _OF_MARKUP.format(base=base)
 
 
 def _document(policy: str) -> Head:

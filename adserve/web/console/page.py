@@ -58,7 +58,8 @@ class Console:
     store_up: Callable[[], bool]
     warnings: Callable[[], Sequence[str]]
     navigation: tuple[tuple[str, str, frozenset[str]], ...] = ()
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    counts: Mapping[str, Callable[[], int]] = field(default_factory=dict)
+    """The number beside a line of the navigation, by its path; from memory, for every page asks."""
 
 
 @dataclass(slots=True)

@@ -31,10 +31,13 @@ document.addEventListener("submit", (event) => {
   if (ask && !confirm(ask)) event.preventDefault();
 });
 
-// One key for a button or link, unless something is being typed.
+// Keys for a button, link or field, several parted by blanks; not while something is being typed, which Escape ends.
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select, textarea, [contenteditable]")) return;
-  const wanted = [...document.querySelectorAll("[data-key]")].find((one) => one.dataset.key === event.key);
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  const field = event.target.closest("input, select, textarea, [contenteditable]");
+  if (field && event.key === "Escape") field.blur();
+  if (field) return;
+  const wanted = [...document.querySelectorAll("[data-key]")].find((one) => one.dataset.key.split(" ").includes(event.key));
   if (!wanted) return;
   event.preventDefault();
   if (wanted.matches("input, select, textarea")) wanted.focus();

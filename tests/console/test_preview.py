@@ -1,0 +1,189 @@
+"""Previews: what would serve, and nothing of it counted; documents that can do nothing to the page around them."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from urllib.parse import urlencode
+
+import msgspec
+import pytest
+
+from adserve.core.model import Creative
+from adserve.core.preview import LIFETIME_S, Link, write
+from adserve.web.console.pages import PAGES
+from tests.conftest import Api, Clock
+from tests.console.conftest import Enter, page
+from tests.console.making import IMAGE, LANDING, MARKUP, TEXT, make, text_of, world
+
+HOSTILE = "\"'><img src=x onerror=alert(1)>{{7*7}}</title></style>"
+
+
+def address(id_: str, **query: str) -> str:
+    return f"/console/preview/{id_}?{urlencode({'slot': 'news/top', **query})}"
+
+
+def link(api: Api, id_: str, revision: int = 1, lasts_s: int = LIFETIME_S) -> str:
+    worker = api.held.worker
+    return f"/preview/{write(Link(id_, revision, int(worker.clock()) + lasts_s), worker.keys[0])}"
+
+
+@pytest.mark.parametrize("fields", [IMAGE, TEXT])
+async def test_a_preview_is_what_serves_without_its_tokens(api: Api, enter: Enter, fields: dict[str, str]) -> None:
+    """The same markup but for the places of tokens; the click leads straight to the landing page."""
+    await world(api)
+    id_ = await make(api, fields, approve=True)
+    served = (await api.decide())["html"]
+    shown = (await (await enter()).get(address(id_))).text
+    body = shown.partition("<body>")[2].partition("</body>")[0]
+    plain = re.sub(r'data-decision="[^"]*" data-view="[^"]*"', 'data-decision="preview" data-view=""', served)
+    plain = re.sub(r'href="[^"]*/c/[^"]*"', f'href="{LANDING}"', plain).replace("http://localhost:8000/m/", "/m/")
+    assert body == plain
+
+
+@pytest.mark.parametrize("fields", [IMAGE, TEXT, MARKUP], ids=["image", "text", "html"])
+async def test_looking_changes_nothing(api: Api, enter: Enter, fields: dict[str, str]) -> None:
+    """No count, no token, no key in the store: not of a frame, of the page of a link, nor of markup."""
+    await world(api)
+    id_ = await make(api, fields)
+    person = await enter()
+    before, figures = await api.contents(), await api.totals()
+    for path in (address(id_), address(id_, scheme="dark"), link(api, id_), f"{link(api, id_)}/markup"):
+        reply = await person.get(path)
+        assert reply.status_code == (200 if fields is MARKUP or not path.endswith("/markup") else 404)
+        assert not re.search(r"/(c|e|f)/", reply.text.replace("https://shop.example", ""))
+    await api.settle()
+    assert await api.contents() == before
+    assert await api.totals() == figures
+
+
+async def test_a_framed_preview_is_locked_up(api: Api, enter: Enter) -> None:
+    """A sandbox of its own, no script but in the frame of markup, framed by our own pages alone; in the scheme that
+    was asked for."""
+    await world(api)
+    person = await enter()
+    for fields, script in ((IMAGE, False), (TEXT, False), (MARKUP, True)):
+        reply = await person.get(address(await make(api, fields), scheme="dark"))
+        policy = reply.headers["content-security-policy"]
+        assert ("allow-scripts" in policy) is script
+        assert "allow-same-origin" not in policy
+        assert "allow-top" not in policy
+        assert {"default-src 'none'", "form-action 'none'", "frame-ancestors 'self'"} <= {*policy.split("; ")}
+        assert "script-src" not in policy
+        assert reply.headers["x-frame-options"] == "SAMEORIGIN"
+        assert '<meta name="color-scheme" content="dark">' in reply.text
+        page(reply)
+
+
+async def test_markup_stands_in_a_document_of_its_own(api: Api, enter: Enter) -> None:
+    """Found by a signed link, without a session; sandboxed by its own header; its click leads to the landing page."""
+    await world(api)
+    id_ = await make(api, MARKUP)
+    shown = (await (await enter()).get(address(id_))).text
+    assert "<script" not in shown
+    frame = re.search(r'<iframe src="([^"]+)"', shown)
+    assert frame is not None
+    reply = await api.http.get(frame[1])
+    assert reply.status_code == 200
+    assert f'<a href="{LANDING}">Tea</a><script>1</script>' in reply.text
+    assert reply.headers["content-security-policy"].startswith("sandbox allow-scripts allow-popups")
+
+
+async def test_hostile_words_stay_words(api: Api, enter: Enter) -> None:
+    """In the frame, on the page of the link, and on every page of the console that shows them."""
+    await world(api)
+    words = {"name": HOSTILE[:150], "title": HOSTILE[:120], "body": HOSTILE}
+    id_ = await make(api, TEXT | words | {"click_url": LANDING + "?a=%22%27&b={slot}"})
+    await make(api, IMAGE | {"name": HOSTILE[:150], "alt": HOSTILE})
+    await api.make("PATCH", f"/creatives/{id_}", {"title": HOSTILE[:40]})
+    person = await enter()
+    paths = [address(id_), link(api, id_), "/console/creatives", "/console/review", "/console/creatives?state=<script>"]
+    paths += [f"/console/creatives/{id_}{rest}" for rest in ("", "/edit", "/revisions/1", "/revisions/2")]
+    for path in (*paths, f"/console/review/{id_}", "/console/creatives/new", "/console/campaigns/one/creatives/new"):
+        reply = await person.get(path)
+        assert reply.status_code == 200, path
+        document = page(reply)
+        assert not [one for one in document.iter("img") if one.get("onerror") or one.get("src") == "x"], path
+        assert "49" not in text_of(reply).replace("{{7*7}}", ""), path
+
+
+async def test_altered_data_leads_nowhere(api: Api, enter: Enter) -> None:
+    """A landing address that could run script, put into the store by hand, is no link in a preview."""
+    await world(api)
+    id_ = await make(api, TEXT)
+    services = api.held.services
+    before = await services.catalog.get("creative", id_)
+    assert isinstance(before, Creative)
+    evil = msgspec.structs.replace(before.content, click_url="javascript:alert(1)")
+    after = msgspec.structs.replace(before, content=evil)
+    await services.catalog.put("creative", after, before, actor="tests", action="edit")
+    person = await enter()
+    for path in (address(id_), link(api, id_)):
+        reply = await person.get(path)
+        assert reply.status_code == 200
+        assert "javascript" not in reply.text
+
+
+async def test_what_is_anothers_is_not_there(api: Api, enter: Enter) -> None:
+    """Every page about a creative, a campaign's upload too: the same answer as for what does not exist."""
+    await world(api)
+    theirs = await make(api, TEXT, "two", approve=True)
+    person = await enter("advertiser", "acme")
+    token = await person.csrf()
+    before = await api.contents()
+    for one in PAGES:
+        if one.about in ("creative", "campaign") and "advertiser" in one.roles:
+            for id_, nobodys in ((theirs, "cr-nobody"), ("two", "nobody")):
+                got = []
+                for each in (id_, nobodys):
+                    path = one.path.format_map(defaultdict(lambda: "1", id=each))
+                    post = one.method == "POST"
+                    got.append(await person.post(path, token=token) if post else await person.get(path))
+                assert [reply.status_code for reply in got] == [404, 404], one.path
+                assert got[0].text == got[1].text
+    assert await api.contents() == before
+    assert theirs not in (await person.get("/console/creatives")).text
+
+
+@pytest.mark.parametrize(
+    "query", [{"slot": "news/none"}, {"slot": ""}, {"revision": "2"}, {"revision": "x"}, {"revision": "٣"}]
+)
+async def test_what_is_not_there_is_not_shown(api: Api, enter: Enter, query: dict[str, str]) -> None:
+    """A slot that it does not fit or that is none, a revision that there is not."""
+    await world(api)
+    id_ = await make(api, TEXT)
+    assert (await (await enter()).get(address(id_, **query))).status_code == 404
+
+
+async def test_a_link_shows_its_revision_to_anybody(api: Api) -> None:
+    """On a page that says that it is a preview and wants no index; also when a newer revision has come."""
+    await world(api, slots=("top", "side"), sizes=["300x250", "728x90"])
+    id_ = await make(api, TEXT, approve=True)
+    await api.make("PATCH", f"/creatives/{id_}", {"title": "Coffee"})
+    for revision, title, words in ((1, "Tea", "serves now"), (2, "Coffee", "waits for review")):
+        reply = await api.http.get(link(api, id_, revision))
+        assert reply.status_code == 200
+        page(reply)
+        said = text_of(reply)
+        assert "Preview." in said
+        assert words in said
+        assert said.count(f" {title} ") == 2
+        assert reply.headers["x-robots-tag"] == "noindex"
+        assert reply.headers["cache-control"] == "no-store"
+        assert "script-src" not in reply.headers["content-security-policy"]
+        assert "default-src 'none'" in reply.headers["content-security-policy"]
+
+
+async def test_a_link_ends(api: Api, clock: Clock) -> None:
+    """After its days, with the creative, and when anything of it is changed; each says so."""
+    await world(api)
+    id_ = await make(api, TEXT, approve=True)
+    path = link(api, id_)
+    altered = await api.http.get(path.replace(f"{id_}.1.", f"{id_}.2."))
+    assert (altered.status_code, "altered" in altered.text) == (404, True)
+    await api.make("DELETE", f"/creatives/{id_}")
+    archived = await api.http.get(path)
+    assert (archived.status_code, "archived" in archived.text) == (410, True)
+    clock.now += LIFETIME_S
+    ended = await api.http.get(path)
+    assert (ended.status_code, "ended" in ended.text) == (410, True)

@@ -1,0 +1,125 @@
+"""Upload at the console: limits first, then every problem at once beside its field, and nothing typed is lost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.conftest import Api
+from tests.console.conftest import Enter, page
+from tests.console.making import IMAGE, LANDING, MARKUP, TEXT, png, state, text_of, world
+
+HERE = "/console/campaigns/one/creatives/new"
+
+
+def picture(width: int = 300, height: int = 250) -> dict[str, Any]:
+    return {"file": ("red-shoes.png", png(width, height), "image/png")}
+
+
+async def test_limits_stand_there_before_anything_is_sent(api: Api, enter: Enter) -> None:
+    """Each slot with sizes and weight, the kinds of files, and how long words may be."""
+    await world(api, slots=("top", "side"), sizes=["728x90", "320x50"], max_kb=77, title="Top of the page")
+    person = await enter("advertiser", "acme")
+    chosen = await person.get("/console/creatives/new")
+    page(chosen)
+    assert HERE in chosen.text
+    assert "/console/campaigns/two" not in chosen.text
+    for kind, words in (
+        ("image", ("Top of the page", "news/side", "728x90, 320x50", "77 kB")),
+        ("image", ("PNG, JPEG, GIF, WebP, AVIF", "30 seconds and 300 frames", "5.0 MB")),
+        ("text", ("At most 120 characters", "fits every slot")),
+        ("html", ("sandboxed frame", "{click}")),
+        ("passback", ("what the page itself has",)),
+    ):
+        shown = await person.get(f"{HERE}?kind={kind}")
+        page(shown)
+        said = text_of(shown)
+        assert [word for word in words if word not in said] == [], kind
+
+
+@pytest.mark.parametrize("fields", [IMAGE, TEXT, MARKUP, {"kind": "passback", "name": "p", "width": "", "height": ""}])
+async def test_each_kind_is_uploaded_and_waits_for_review(api: Api, enter: Enter, fields: dict[str, str]) -> None:
+    """By an advertiser, for a campaign of its own; then it is looked at."""
+    await world(api)
+    person = await enter("advertiser", "acme")
+    reply = await person.post(HERE, fields, files=picture() if fields["kind"] == "image" else None)
+    assert reply.status_code == 303, text_of(reply)
+    at, _, done = reply.headers["location"].partition("?")
+    assert done == "done=sent"
+    shown = await person.get(f"{at}?{done}")
+    page(shown)
+    assert ("<iframe" in shown.text) is (fields["kind"] != "passback")
+    assert await state(api, at.rpartition("/")[2]) == ("pending", 1, None)
+
+
+async def test_a_picture_without_a_name_has_that_of_its_file(api: Api, enter: Enter) -> None:
+    """Without the folders and the ending that a browser may send with it."""
+    await world(api)
+    files = {"file": ("C:\\work\\red-shoes.v2.png", png(), "image/png")}
+    reply = await (await enter()).post(HERE, IMAGE | {"name": ""}, files=files)
+    id_ = reply.headers["location"].partition("?")[0].rpartition("/")[2]
+    assert (await api.make("GET", f"/creatives/{id_}"))["name"] == "red-shoes.v2"
+
+
+async def test_all_problems_come_at_once_beside_their_fields(api: Api, enter: Enter) -> None:
+    """In words that name the slots' sizes; what was typed stands there again, and the file's name with the wish to
+    choose it again. Nothing is stored."""
+    await world(api, sizes=["728x90"])
+    person = await enter("advertiser", "acme")
+    token = await person.csrf()
+    before = await api.contents()
+    said = {"kind": "image", "name": "N" * 201, "alt": "", "click_url": "javascript:alert(1)", "weight": "many"}
+    reply = await person.post(HERE, said, files=picture(1200, 90), token=token)
+    assert reply.status_code == 422
+    document = page(reply)
+    wrong = {one.get("id"): " ".join(one.itertext()) for one in document.iter("p") if one.get("class") == "wrong"}
+    assert set(wrong) == {"wrong-name", "wrong-alt", "wrong-click_url", "wrong-weight", "wrong-file"}
+    assert "1200x90" in wrong["wrong-file"]
+    assert "728x90" in wrong["wrong-file"]
+    assert 'value="javascript:alert(1)"' in reply.text
+    assert 'value="many"' in reply.text
+    assert "choose red-shoes.png again" in text_of(reply)
+    assert await api.contents() == before
+
+
+async def test_a_missing_or_strange_file_is_a_problem_of_its_field(api: Api, enter: Enter) -> None:
+    """Beside what else is wrong, and alone."""
+    await world(api)
+    person = await enter()
+    for files in (None, {"file": ("", b"", "application/octet-stream")}, {"file": ("x.png", b"<svg>", "image/png")}):
+        for alt in ("Tea", ""):
+            reply = await person.post(HERE, IMAGE | {"alt": alt}, files=files)
+            assert reply.status_code == 422
+            assert "PNG, JPEG, GIF, WebP or AVIF" in text_of(reply)
+    big = b"\x89PNG\r\n\x1a\n" + bytes(6_000_000)
+    reply = await person.post(HERE, IMAGE, files={"file": ("big.png", big, "image/png")})
+    assert reply.status_code == 422
+    assert f'value="{LANDING}"' in reply.text
+
+
+async def test_an_advertiser_uploads_to_its_own_campaigns_alone(api: Api, enter: Enter) -> None:
+    """Another's is not there, in whatever form the kind or campaign comes; readers may not upload."""
+    await world(api)
+    person = await enter("advertiser", "acme")
+    other = "/console/campaigns/two/creatives/new"
+    assert (await person.get(other)).status_code == 404
+    before = await api.make("GET", "/creatives?campaign=two")
+    assert (await person.post(other, TEXT)).status_code == 404
+    foreign = {"campaign": "two", "state": "approved", "advertiser": "other"}
+    assert (await person.post(HERE, TEXT | foreign)).status_code == 303
+    assert await api.make("GET", "/creatives?campaign=two") == before
+    assert (await api.make("GET", "/creatives?campaign=one"))["items"][0]["state"] == "pending"
+    assert (await (await enter("reader")).get(HERE)).status_code == 403
+
+
+async def test_a_campaign_without_slots_and_one_that_ended_say_so(api: Api, enter: Enter) -> None:
+    """Before the upload, and instead of it."""
+    await world(api)
+    await api.make("PATCH", "/campaigns/one", {"slots": []})
+    person = await enter()
+    assert "books no slot yet" in text_of(await person.get(HERE))
+    await api.make("DELETE", "/campaigns/one")
+    reply = await person.post(HERE, TEXT)
+    assert reply.status_code == 422
+    assert "archived" in text_of(reply)
