@@ -45,7 +45,7 @@ ARROWS: dict[str, frozenset[str]] = {
     "intake": frozenset({"intake", "core", "errors"}),
     "embed": frozenset({"embed", "core", "errors"}),
     "flows": _FLOWS,
-    "web": _WEB,
+    "web": _WEB | {"embed"},
     "contrib": frozenset({"contrib"}),
     "sources": frozenset({"core"}),
     "settings": frozenset({"sources", "core", "errors", "version"}),

@@ -9,8 +9,7 @@ import click
 
 from adserve import __version__
 from adserve.cli.options import as_json, shared, show, with_services
-from adserve.embed.markup import ANY_KEY, Embedding, Order, embed, kinds
-from adserve.embed.place import Place
+from adserve.embed.markup import ANY_KEY, Embedding, Order, embed, kinds, lines_of
 from adserve.errors import NotFound
 from adserve.flows.places import slots_of
 from adserve.flows.services import Services
@@ -38,8 +37,7 @@ def embed_command(
 
     async def work(services: Services, settings: Settings) -> tuple[Embedding, bool]:
         named, found = await slots_of(services, site, slots)
-        places = tuple(map(Place.of, found))
-        order = Order(base_of(settings), site, places, version=__version__, title=named.name, **wanted)
+        order = Order.of(base_of(settings), named, found, __version__, **wanted)
         return embed(kind, order), settings.public_url is None
 
     made, local = with_services({**more, "public_url": url}, work)
@@ -60,9 +58,3 @@ def base_of(settings: Settings) -> str:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     return f"http://{'127.0.0.1' if host in ('0.0.0.0', '[::]') else host}:{settings.port}"  # noqa: S104 (compared)
 
-
-def lines_of(made: Embedding, part: str | None) -> list[str]:
-    parts = [one for one in made.parts if part in (None, one.name)]
-    if len(parts) == 1:
-        return [parts[0].text.rstrip("\n")]
-    return [line for one in parts for line in (f"== {one.where} ({one.name})", one.text)]

@@ -46,3 +46,17 @@ def edit(creative: Creative, content: Content) -> Creative:
     live = creative.live if creative.state in ("approved", "pending") else None
     pin = creative.pin if live is not None else None
     return replace(creative, content=content, revisions=revisions, state="pending", live=live, pin=pin, reason="")
+
+
+def archive_with(creative: Creative) -> Creative:
+    """Archived because its campaign is. It keeps why it was rejected, and comes back with its campaign."""
+    return replace(move(creative, "archive"), with_campaign=True, reason=creative.reason)
+
+
+def restore(creative: Creative) -> Creative:
+    """Out of the archive, which is no move of the table: whatever it was, it waits for review, save that a rejection
+    stays one."""
+    if creative.state != "archived":
+        raise Conflict("it is not archived")
+    state = "rejected" if creative.reason else "pending"
+    return replace(creative, state=state, live=None, pin=None, with_campaign=False)

@@ -296,6 +296,8 @@ class Creative(Struct, frozen=True, kw_only=True):
     ends_at: int | None = None
     state: Literal["pending", "approved", "rejected", "paused", "archived"] = "pending"
     reason: str = ""
+    with_campaign: bool = False
+    """Archived together with its campaign: an undo brings both back."""
     content: Content
     """The newest revision, the one that review is about."""
     live: Content | None = None

@@ -17,6 +17,7 @@ from urllib.parse import quote
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from adserve.core.model import Site, Slot
 from adserve.core.validate import nearest
 from adserve.embed.blogger import CONDITIONS, PLACES, WHERE
 from adserve.embed.place import Place
@@ -80,6 +81,11 @@ class Order:
     count: int = 1
     version: str = ""
     title: str = ""
+
+    @classmethod
+    def of(cls, url: str, site: Site, slots: Sequence[Slot], version: str, **wanted: Any) -> Order:
+        """What the catalog says of slots of a site; `wanted`: key and count."""
+        return cls(url, site.id, tuple(map(Place.of, slots)), version=version, title=site.name, **wanted)
 
 
 def embed(kind: str, order: Order) -> Embedding:
@@ -211,3 +217,11 @@ def _notes(kind: str, order: Order) -> list[str]:
 
 def kinds() -> Sequence[str]:
     return tuple(KINDS)
+
+
+def lines_of(made: Embedding, part: str | None = None) -> list[str]:
+    """What is printed: one part as it is, several each below a line that says where it goes."""
+    parts = [one for one in made.parts if part in (None, one.name)]
+    if len(parts) == 1:
+        return [parts[0].text.rstrip("\n")]
+    return [line for one in parts for line in (f"== {one.where} ({one.name})", one.text)]

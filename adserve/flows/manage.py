@@ -32,6 +32,7 @@ PAUSE_S, MAX_PAUSE_S = 0.004, 0.25
 """The first pause before that at most, doubled each time, and the longest. A random part of it is waited,
 so that a crowd of writers spreads; together at most 4 seconds."""
 HIDDEN = {"serial", "starts_at", "ends_at", "zone", "priced", "content", "live", "pin", "revisions"}
+HIDDEN |= {"with_campaign"}
 READ_ONLY = ("version", "accepts")
 
 
@@ -122,8 +123,8 @@ async def put_thing(
     services: Services, kind: str, id_: str, body: Any, *, actor: str, match: Match = ANY
 ) -> tuple[Thing, bool]:
     """Creates or replaces; `(thing, created)`. What the body omits is reset."""
-    if not all(v.ID.fullmatch(part) for part in id_.split("/")):
-        raise Invalid([Problem("/id", "takes 1 to 64 of a-z, 0-9 and -")])
+    if not _is_id(id_):
+        raise Invalid(await problems_of(services, kind, id_, body))
 
     async def once() -> tuple[Thing, bool]:
         before = await services.catalog.get(kind, id_)
@@ -131,6 +132,24 @@ async def put_thing(
         return await _store(services, kind, id_, body, before, actor), before is None
 
     return await again(once)
+
+
+def _is_id(text: str) -> bool:
+    return all(v.ID.fullmatch(part) for part in text.split("/"))
+
+
+async def problems_of(
+    services: Services, kind: str, id_: str, body: Any, before: Thing | None = None
+) -> list[Problem]:
+    """What is wrong with an id and a body; for whoever found something already and wants to say all at once."""
+    found = [] if _is_id(id_) else [Problem("/id", "takes 1 to 64 of a-z, 0-9 and -")]
+    try:
+        await BUILDERS[kind](services, id_, v.members(body), before)
+    except Invalid as refused:
+        found += refused.problems
+    except NotFound:  # of a slot's site
+        pass
+    return found
 
 
 async def patch_thing(services: Services, kind: str, id_: str, patch: Any, *, actor: str, match: Match = ANY) -> Thing:

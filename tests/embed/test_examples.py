@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from adserve import __version__
-from adserve.cli.embed import lines_of
-from adserve.embed.markup import KINDS, Part
+from adserve.embed.markup import KINDS, Part, lines_of
 from tests.embed.places import DEMO, made, text
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"

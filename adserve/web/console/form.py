@@ -15,7 +15,8 @@ from adserve.errors import UnsupportedMedia
 from adserve.web.api.body import BadBody, parse_parts
 
 T = TypeVar("T")
-MAX_FIELDS, MAX_FILES = 200, 20
+MAX_FIELDS, MAX_FILES = 1000, 20
+"""A campaign may book 500 slots, each with a box of its own."""
 LIMIT = 131_072
 """Bytes of a form without a file."""
 

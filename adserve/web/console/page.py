@@ -115,6 +115,10 @@ class Call:
         """The same of a box."""
         return self.form.on(name) if self.form is not EMPTY else stored
 
+    def chosen(self, name: str, stored: Sequence[str] = ()) -> Sequence[str]:
+        """The same of boxes that share a name, or of a list: every text of it."""
+        return self.form.all(name) if self.form is not EMPTY else stored
+
     def may(self, *roles: str) -> bool:
         return self.account.role in roles
 

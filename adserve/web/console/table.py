@@ -17,12 +17,13 @@ from adserve.web.console.page import Call
 @dataclass(frozen=True, slots=True)
 class Cell:
     """A value with more than its text: `href` is an address of ours (already below the mount), `state` colours it,
-    `note` explains it."""
+    `note` explains it, `part` (0 to 1) is drawn as a bar beside it."""
 
     text: str | int | Decimal | None
     href: str | None = None
     state: str | None = None
     note: str | None = None
+    part: float | None = None
 
     def __post_init__(self) -> None:
         if self.href is not None and (self.href[:1] not in "/?" or self.href.startswith(("//", "/\\"))):

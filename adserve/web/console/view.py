@@ -21,6 +21,7 @@ DONE: dict[str, str] = {
     "resumed": "Active again.",
     "approved": "Approved: it serves within a second.",
     "rejected": "Rejected: it is off every page within a second.",
+    "cloned": "Cloned: paused until you let it serve. Creatives that came along wait for review.",
     "deleted": "Deleted.",
     "revoked": "Revoked.",
     "sent": "Sent to review.",
