@@ -14,7 +14,10 @@ from tests.console.conftest import SAME, Enter, Person, page
 
 UNSAFE = [one for one in PAGES if one.method != "GET"]
 BEHIND = [one for one in PAGES if one.roles is not ANYONE]
-IDS = {"id": "news", "site": "news", "slot": "top", "secret": "x" * 43, "revision": "1", "share": "l-1"}
+IDS = {
+    "id": "news", "site": "news", "slot": "top", "secret": "x" * 43, "revision": "1", "share": "l-1",
+    "decision": "d" * 36,
+}  # fmt: skip
 
 
 def path_of(one: Page) -> str:

@@ -110,7 +110,7 @@ async def share(call: Call) -> Response:
 async def unshare(call: Call) -> Response:
     id_ = call.path["id"]
     await revoke_share(call.services, call.account, id_, call.path["share"])
-    return call.go(ONE.format(id=id_), "revoked")
+    return call.go(f"/console/campaigns/{id_}/report", "revoked")
 
 
 SHARERS = EVERYONE & MAY_SHARE

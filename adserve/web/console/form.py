@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -59,6 +60,13 @@ class Form:
 
 
 EMPTY = Form()
+_UNSEEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]")
+"""Characters that no document may hold."""
+
+
+def asked(query: Mapping[str, str]) -> Form:
+    """What stands in the address of a page whose form is sent there, to be shown in its fields again."""
+    return Form({name: (_UNSEEN.sub("\ufffd", value),) for name, value in query.items()})
 
 
 async def parse(request: Request, body: bytes) -> Form:

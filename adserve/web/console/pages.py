@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from adserve.web.console import (
     advertisers,
+    audit,
     campaign_changes,
     campaign_report,
     campaigns,
     creatives,
     embed,
     entry,
+    explain,
     home,
+    live,
     preview,
     reports,
     review,
     sites,
     slots,
+    system,
     upload,
 )
 from adserve.web.console.page import Page
@@ -34,5 +38,9 @@ PAGES: tuple[Page, ...] = (
     *embed.PAGES,
     *reports.PAGES,
     *campaign_report.PAGES,
+    *live.PAGES,
+    *explain.PAGES,
+    *audit.PAGES,
+    *system.PAGES,
     *entry.PAGES,
 )

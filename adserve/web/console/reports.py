@@ -18,7 +18,7 @@ from adserve.core.schedule import day_bounds, zone
 from adserve.errors import Invalid, NotFound, Problem
 from adserve.flows import access
 from adserve.flows.report import report
-from adserve.web.console.form import Form
+from adserve.web.console.form import asked as shown_again
 from adserve.web.console.page import EVERYONE, Call, Page
 from adserve.web.console.table import Cell, Column, Table, Value
 from adserve.web.console.words import DIMENSIONS, FIGURES, RATES, UNKNOWN, rate, reason
@@ -34,8 +34,6 @@ FIRST = (
 )  # fmt: skip
 MORE = ("empty", "passbacks", "clicks_unseen", "filtered", "late", "duplicates", "ecpm")
 """Figures that are shown always, and those that `more` adds."""
-BELOW = {"site": "/console/sites/{}", "campaign": "/console/campaigns/{}/report"}
-"""Split to the page of what a row is about."""
 
 
 async def reports(call: Call) -> Response:
@@ -43,7 +41,7 @@ async def reports(call: Call) -> Response:
     asked = {"by": "day", "period": "", "figure": "impressions", **call.query}
     first, _, rest = asked["by"].partition(",")
     asked |= {"by": first, "then": rest or asked.get("then", "")}
-    call.form = Form({name: (value,) for name, value in asked.items()})
+    call.form = shown_again(asked)
     params = _params(asked)
     if asked.get("format") == "csv":
         text = await report(call.services, {**params, "format": "csv"}, call.account)
@@ -125,7 +123,7 @@ def _head(call: Call, by: Sequence[str], row: Mapping[str, Any]) -> list[Value]:
             head.append(_moment(name, value) if value is not None else "flight")
             continue
         words = row.get(f"{name}_name") or (reason(value) if name.endswith("_reason") else value)
-        href = call.url(BELOW[name].format(value)) if name in BELOW and value is not None else None
+        href = call.url(f"/console/campaigns/{value}/report") if name == "campaign" and value is not None else None
         note = str(value) if value is not None and words != value else None
         head.append(Cell(words if value is not None else "none", href, note=note))
     return head

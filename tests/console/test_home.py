@@ -1,0 +1,113 @@
+"""The start page and the system page: what waits, how today goes, what runs, and nothing secret."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.conftest import ADMIN, SECRET, Api, Clock
+from tests.console.conftest import Enter, page
+from tests.console.test_reports import HOSTILE, rows
+from tests.flows.test_delivery import DAY, TODAY, day, put
+
+
+@pytest.fixture
+async def world(api: Api) -> Api:
+    """A campaign behind its plan, one on it, one of somebody else; a creative that waits."""
+    await api.world()
+    await api.make("PUT", "/advertisers/other", {"name": "Other"})
+    flight: dict[str, Any] = {"starts": day(-4), "ends": day(6), "goal": {"impressions": 10_000}}
+    for name, advertiser in (("late", "acme"), ("good", "acme"), ("theirs", "other")):
+        await api.creative(name, advertiser=advertiser, target={"labels": {"any": ["tea"]}}, **flight)
+    await api.creative("queued", approve=False)
+    await put(api, TODAY - DAY + 3600, 500, campaign="late")
+    await put(api, TODAY + 3600, 100, campaign="late")
+    await put(api, TODAY - 2 * DAY, 4_150, campaign="good")
+    return api
+
+
+async def test_it_says_what_waits_and_what_is_behind(world: Api, enter: Enter) -> None:
+    """The worst first, in words, with a link to its report."""
+    document = page(await (await enter()).get("/console/"))
+    text = " ".join("".join(document.itertext()).split())
+    assert [row[0] for row in rows(document, 1)] == ["theirs", "late"]
+    assert "behind plan" in rows(document, 1)[0][2]
+    assert [row[:2] for row in rows(document, 2)] == [["t", "queued"]]
+    assert "/console/campaigns/late/report" in {link.get("href") for link in document.iter("a")}
+    assert "No slot stayed empty today." in text
+
+
+async def test_today_is_compared_with_yesterday_until_the_same_time(world: Api, enter: Enter, clock: Clock) -> None:
+    """Up to the last quarter-hour that is over; what came since is in `so far` alone."""
+    clock.now = TODAY + 8 * 3600 + 100
+    await put(world, TODAY + 8 * 3600, 7, campaign="good")
+    await put(world, TODAY - DAY + 9 * 3600, 9_999, campaign="good")
+    document = page(await (await enter()).get("/console/"))
+    figures = {row[0]: row[1:] for row in rows(document)}
+    assert figures["Impressions"] == ["107", "100", "500", "-80%"]
+    heads = [" ".join("".join(head.itertext()).split()) for head in next(document.iter("thead")).iter("th")]
+    assert heads == ["Figure", "Today so far", "Today until 08:00", "Yesterday until 08:00", "Change"]
+
+
+async def test_right_after_midnight_there_is_nothing_to_compare(world: Api, enter: Enter, clock: Clock) -> None:
+    """And no failure."""
+    clock.now = TODAY + 30
+    reply = await (await enter()).get("/console/")
+    assert reply.status_code == 200
+    page(reply)
+
+
+async def test_empty_slots_are_told_with_their_reason(world: Api, enter: Enter) -> None:
+    """And with what to do; an advertiser sees none of it."""
+    for _ in range(3):
+        await world.decide(labels="coffee")
+    await world.settle()
+    document = page(await (await enter()).get("/console/"))
+    assert [row[:3] for row in rows(document, 3)] == [["news/top", "labels", "3"]]
+    text = (await (await enter("advertiser", "acme")).get("/console/")).text
+    assert "Empty slots" not in text
+
+
+async def test_an_advertiser_sees_its_own_alone(world: Api, enter: Enter) -> None:
+    """Of campaigns, creatives and figures."""
+    document = page(await (await enter("advertiser", "other")).get("/console/"))
+    text = " ".join("".join(document.itertext()).split()).split()
+    assert [row[0] for row in rows(document, 1)] == ["theirs"]
+    assert not {"late", "good", "queued", "100", "600"} & {*text}
+
+
+@pytest.mark.parametrize(("role", "words"), [("admin", "Add a site"), ("advertiser", "ask the publisher")])
+async def test_an_empty_service_says_what_to_do_first(api: Api, enter: Enter, role: str, words: str) -> None:
+    """Whoever it is."""
+    if role == "advertiser":
+        await api.make("PUT", "/advertisers/acme", {"name": "Acme"})
+    reply = await (await enter(role, "acme" if role == "advertiser" else None)).get("/console/")
+    page(reply)
+    assert words in reply.text
+
+
+async def test_stored_names_are_text(world: Api, enter: Enter) -> None:
+    """On the page that everybody begins with."""
+    await world.make("PATCH", "/campaigns/late", {"name": HOSTILE})
+    reply = await (await enter()).get("/console/")
+    page(reply)
+    assert "XSS1" in reply.text
+    assert "<img" not in reply.text
+
+
+async def test_the_system_page_shows_settings_and_no_secret(api: Api, enter: Enter) -> None:
+    """Where each comes from, the store, the workers; for admins alone."""
+    reply = await (await enter()).get("/console/system")
+    document = page(reply)
+    settings = {row[0]: row[1:3] for row in rows(document)}
+    assert settings["ADSERVE_KEY_PREFIX"] == [api.held.settings.key_prefix, "environment"]
+    assert settings["ADSERVE_PORT"] == ["8000", "default"]
+    assert settings["ADSERVE_SECRET"] == settings["ADSERVE_ADMIN_KEY"] == ["set, and not shown", "environment"]
+    text = " ".join("".join(document.itertext()).split())
+    assert "MB" in text
+    assert ADMIN not in reply.text
+    assert SECRET not in reply.text
+    assert (await (await enter("reviewer")).get("/console/system")).status_code == 403
+    export = await (await enter()).get("/console/system?format=csv")
+    assert ADMIN not in export.text
