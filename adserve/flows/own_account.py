@@ -1,7 +1,7 @@
 """What people do to their own account: the password, the second factor, the places where they are signed in.
 
-Each needs the password again, so that an open laptop is not enough; whatever changes how one gets in ends all other
-sessions and all links, and the one that did it goes on under a new secret.
+What lets somebody in needs the password again, so that an open laptop is not enough; whatever changes how one gets in
+ends all other sessions and all links, and the one that did it goes on under a new secret.
 """
 
 from __future__ import annotations
@@ -37,8 +37,9 @@ class Changed(NamedTuple):
 
 
 async def change_password(services: Services, signed: Signed, old: str, new: str, *, agent: str) -> Changed:
-    """Invalid names what is wrong; TooMany."""
-    await _confirm(services, signed, old, "old")
+    """Invalid names what is wrong; TooMany. Who has none yet, and came by a link, sets the first one."""
+    if signed.user.password:
+        await _confirm(services, signed, old, "old")
     hashed = await new_password(services, new, signed.user, "new")
     return await _renew(services, signed, "change_password", agent=agent, password=hashed)
 
@@ -96,6 +97,11 @@ async def revoke_session(services: Services, user: User, id_: str, *, actor: str
             await services.sessions.end(one)
             return
     raise NotFound("this session has ended already")
+
+
+async def end_other_sessions(services: Services, signed: Signed, *, agent: str) -> Changed:
+    """Ends all other sessions, and all links."""
+    return await _renew(services, signed, "sign_out_everywhere", agent=agent)
 
 
 async def _confirm(services: Services, signed: Signed, password: str, member: str = "password") -> None:

@@ -1,4 +1,5 @@
-"""The two cookies of the console: of a session, and of a browser without one, whose forms need a token too."""
+"""The cookies of the console: of a session, of a browser without one, whose forms need a token too, and of a device
+that signed in before, which opens nothing (`core.device`)."""
 
 from __future__ import annotations
 
@@ -10,11 +11,12 @@ from typing import TypeVar
 from starlette.requests import Request
 from starlette.responses import Response
 
+from adserve.core.device import DAYS
 from adserve.web.client import is_loopback
 from adserve.web.console.page import HOME, SIGN_IN, Call
 
 R = TypeVar("R", bound=Response)
-SESSION, VISIT = "__Host-adserve", "__Host-adserve-visit"
+SESSION, VISIT, DEVICE = "__Host-adserve", "__Host-adserve-visit", "__Host-adserve-device"
 
 
 def cookie(request: Request, name: str) -> str | None:
@@ -36,6 +38,13 @@ def begin_session(response: R, secret: str, max_age_s: int) -> R:
 
 def end_session(response: R) -> R:
     response.delete_cookie(SESSION, secure=True, httponly=True, samesite="lax", path="/")
+    return response
+
+
+def keep_device(response: R, token: str) -> R:
+    """Guesses elsewhere do not keep this browser out."""
+    age_s = DAYS * 86_400
+    response.set_cookie(DEVICE, token, max_age=age_s, secure=True, httponly=True, samesite="lax", path="/")
     return response
 
 

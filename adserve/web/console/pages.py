@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from adserve.web.console import (
+    account,
     advertisers,
     audit,
     campaign_changes,
@@ -13,6 +14,8 @@ from adserve.web.console import (
     entry,
     explain,
     home,
+    keys,
+    links,
     live,
     preview,
     reports,
@@ -21,6 +24,7 @@ from adserve.web.console import (
     slots,
     system,
     upload,
+    users,
 )
 from adserve.web.console.page import Page
 
@@ -40,7 +44,11 @@ PAGES: tuple[Page, ...] = (
     *campaign_report.PAGES,
     *live.PAGES,
     *explain.PAGES,
+    *users.PAGES,
+    *keys.PAGES,
     *audit.PAGES,
     *system.PAGES,
+    *account.PAGES,
     *entry.PAGES,
+    *links.PAGES,
 )

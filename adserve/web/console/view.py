@@ -25,6 +25,13 @@ DONE: dict[str, str] = {
     "deleted": "Deleted.",
     "revoked": "Revoked.",
     "sent": "Sent to review.",
+    "disabled": "Disabled: signed out everywhere, and kept out.",
+    "enabled": "May sign in again.",
+    "out-everywhere": "Signed out everywhere; links to sign in or to a password work no more.",
+    "out-elsewhere": "Signed out everywhere else.",
+    "ended": "That session has ended.",
+    "password-changed": "Your password is another; you are signed out everywhere else.",
+    "factor-removed": "No second factor any more.",
     "signed-out": "You are signed out.",
 }
 """What a page says was done, by the word in its address: nothing of the address itself is shown."""
