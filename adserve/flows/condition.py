@@ -50,5 +50,5 @@ def _facts(info: dict[str, Any]) -> dict[str, str]:
         "Evicts": str(info.get("maxmemory_policy", "not told")),
         "Log": "kept" if str(info.get("aof_enabled")) == "1" else "not kept",
         "Role": str(info.get("role", "not told")),
-        "Up": f"{int(info.get('uptime_in_seconds', 0) or 0) // 3600} hours",
+        "Up": f"{int(info.get('uptime_in_seconds', 0) or 0) / 3600:,.1f} hours",
     }

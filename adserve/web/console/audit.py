@@ -95,7 +95,8 @@ def _row(call: Call, line: Mapping[str, str], known: _Known) -> list[Value]:
     else:
         who = Cell(name, note=actor) if name else actor
     did = line["action"].replace("_", " ")
-    return [line["at"], who, did, _object(call, what, known), line["before"], line["after"]]
+    at = line["at"].replace("T", " ").removesuffix("Z")
+    return [at, who, did, _object(call, what, known), line["before"], line["after"]]
 
 
 def _object(call: Call, what: str, known: _Known) -> Value:

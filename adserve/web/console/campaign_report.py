@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 from markupsafe import Markup
@@ -28,16 +29,17 @@ BADGES = {"behind": "pending", "short": "rejected", "reached": "approved", "on_p
 
 
 def picture(told: Delivery) -> Markup:
-    """Added up beside the plan; without a plan and a goal, by step."""
+    """Added up beside the plan; without a plan and a goal, by step. A step that is not over ends now."""
     span = Span(told.window.begin, told.window.end, told.window.tz)
     what = told.counts
     about = f"{told.words} From {said(told, told.window.begin)} to {said(told, told.window.end)}."
     marks = Marks(goal=told.goal, now=told.now)
     if told.goal is None and told.points[-1].planned is None:
-        each = [(point.at, point.each) for point in told.points[1:]]
+        each = [(begin.at, point.each) for begin, point in pairwise(told.points)]
         step = {"quarter": "quarter of an hour", "hour": "hour", "day": "day"}[told.window.step]
         return lines(f"{what.capitalize()} of each {step}", about, [Series(what, each)], span, marks=marks)
-    series = [Series(f"{what} delivered", [(point.at, point.delivered) for point in told.points])]
+    delivered = [(min(point.at, told.now), point.delivered) for point in told.points if point.delivered is not None]
+    series = [Series(f"{what} delivered", delivered)]
     if told.points[-1].planned is not None:
         plan = [(point.at, point.planned) for point in told.points]
         series.insert(0, Series(f"{what} planned", plan, "plan", 2))

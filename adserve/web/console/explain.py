@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.responses import Response
@@ -9,7 +10,8 @@ from starlette.responses import Response
 from adserve.core.access import sees
 from adserve.core.asking import AMOUNT, CONTEXT, KV, PLACE, READER
 from adserve.core.explained import CATALOG, OTHER
-from adserve.core.model import DEVICES, Slot
+from adserve.core.explanation import PASSBACK
+from adserve.core.model import DEVICES, Creative, Slot, Thing
 from adserve.errors import Invalid, NotFound, Problem
 from adserve.flows.explain import explain_live, explain_past
 from adserve.web.api.query import read_query
@@ -47,13 +49,13 @@ async def explain(call: Call) -> Response:
         except NotFound as refused:
             call.problems = [Problem("/place", str(refused))]
     slots = await _slots(call)
-    return _show(call, found, title="Why is this slot empty?", slots=slots, devices=DEVICE_CHOICES)
+    return await _show(call, found, title="Why is this slot empty?", slots=slots, devices=DEVICE_CHOICES)
 
 
 async def past(call: Call) -> Response:
     """What a decision was made of. It is remembered by its worker for a while."""
     found = await explain_past(call.services, call.account, call.path["decision"], {})
-    return _show(call, found, title="A decision", slots=None, devices=())
+    return await _show(call, found, title="A decision", slots=None, devices=())
 
 
 def _params(asked: dict[str, str]) -> dict[str, str]:
@@ -88,8 +90,9 @@ async def _slots(call: Call) -> list[str]:
     return sorted(one.id for one in slots if sees(call.account, things, one))
 
 
-def _show(call: Call, found: dict[str, Any] | None, **values: Any) -> Response:
-    rows = [_row(call, one) for one in found["candidates"]] if found else []
+async def _show(call: Call, found: dict[str, Any] | None, **values: Any) -> Response:
+    things = await call.services.catalog.all()
+    rows = [_row(call, one, things) for one in found["candidates"]] if found else []
     empty = "Nothing books this slot: add it to a campaign."
     table = Table("explanation", "Creatives that might have stood here", COLUMNS, rows, empty)
     return show_table(
@@ -106,12 +109,14 @@ def _show(call: Call, found: dict[str, Any] | None, **values: Any) -> Response:
     )
 
 
-def _row(call: Call, one: dict[str, Any]) -> list[Value]:
+def _row(call: Call, one: dict[str, Any], things: Mapping[str, Thing]) -> list[Value]:
     if one["creative"] == OTHER:
         return ["campaigns of others", "", "", rate(one["share"]), "", ""]
-    campaign = one["campaign"]
+    id_, campaign = one["creative"], one["campaign"]
+    creative = things.get(f"creative:{id_}")
+    name = creative.name if isinstance(creative, Creative) else id_
     return [
-        one["creative"],
+        Cell(name, call.url(f"/console/creatives/{id_}"), note=id_),
         Cell(campaign, call.url(f"/console/campaigns/{campaign}/report")),
         one["tier"],
         rate(one["share"]) if one["eligible"] else "",
@@ -123,10 +128,10 @@ def _row(call: Call, one: dict[str, Any]) -> list[Value]:
 def _verdict(found: dict[str, Any]) -> str:
     """What came of it, in a sentence."""
     shows = "would show" if found["decision"] is None else "showed"
-    if found["outcome"] is not None and found["reason"] != "passback":
+    if found["outcome"] is not None and found["reason"] != PASSBACK:
         return f"{found['slot']} {shows} {found['outcome']}."
-    if found["reason"] in ("passback", OTHER):
-        what = "the page's own fallback" if found["reason"] == "passback" else "a creative of others"
+    if found["reason"] in (PASSBACK, OTHER):
+        what = "the page's own fallback" if found["reason"] == PASSBACK else "a creative of others"
         return f"{found['slot']} {shows} {what}."
     return f"{found['slot']} {shows.replace('showed', 'stayed empty').replace('would show', 'would stay empty')}: " + (
         f"{reason(found['reason'])}. {advice(found['reason'])}"

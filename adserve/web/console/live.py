@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from starlette.responses import Response
 
 from adserve.core.live import Seen
+from adserve.core.model import Creative, Thing
 from adserve.core.schedule import utc_label
 from adserve.flows.live import LIMIT, recent
 from adserve.web.console.form import asked as shown_again
@@ -32,7 +35,8 @@ async def live(call: Call) -> Response:
     call.form = shown_again(call.query)
     found = await recent(call.services, call.account, FILTERED if shown or place else LIMIT)
     seen = [one for one in found.seen if _wanted(one, shown, place)][:LIMIT]
-    rows = [_row(call, one) for one in seen]
+    things = await call.services.catalog.all()
+    rows = [_row(call, one, things) for one in seen]
     table = Table("decisions", "The last decisions", COLUMNS, rows, _none(call, shown, place))
     paused = call.query.get("paused") == "1"
     here = {name: value for name, value in call.query.items() if name in ("show", "place") and value}
@@ -60,8 +64,13 @@ def _none(call: Call, shown: str, place: str) -> str:
     return "None of the last decisions is like that." if shown or place else "No decision yet: open a page with a slot."
 
 
-def _row(call: Call, one: Seen) -> list[Value]:
-    outcome: Value = one.creative if one.filled else Cell(reason(one.reason), state="pending", note=advice(one.reason))
+def _row(call: Call, one: Seen, things: Mapping[str, Thing]) -> list[Value]:
+    creative = things.get(f"creative:{one.creative}") if one.filled else None
+    outcome: Value = one.creative
+    if isinstance(creative, Creative):
+        outcome = Cell(creative.name, call.url(f"/console/creatives/{creative.id}"), note=creative.id)
+    elif not one.filled:
+        outcome = Cell(reason(one.reason), state="pending", note=advice(one.reason))
     campaign = one.campaign
     return [
         utc_label(one.at)[11:19],

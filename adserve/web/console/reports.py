@@ -122,10 +122,10 @@ def _head(call: Call, by: Sequence[str], row: Mapping[str, Any]) -> list[Value]:
         if name in TIME:
             head.append(_moment(name, value) if value is not None else "flight")
             continue
-        words = row.get(f"{name}_name") or (reason(value) if name.endswith("_reason") else value)
+        words = _word(row, name)
         href = call.url(f"/console/campaigns/{value}/report") if name == "campaign" and value is not None else None
         note = str(value) if value is not None and words != value else None
-        head.append(Cell(words if value is not None else "none", href, note=note))
+        head.append(Cell(words, href, note=note))
     return head
 
 
@@ -191,8 +191,17 @@ def _chart(found: Mapping[str, Any], figure: str) -> Markup | None:
 
 
 def _name(row: Mapping[str, Any], by: Sequence[str]) -> str:
-    parts = [row.get(f"{name}_name") or reason(row[name]) or "none" for name in by]
-    return " / ".join(map(str, parts)) or "all"
+    return " / ".join(_word(row, name) for name in by) or "all"
+
+
+def _word(row: Mapping[str, Any], name: str) -> str:
+    """What people call a value of a split. Titles of slots come again on other places: their ids stand behind."""
+    value, title = row[name], row.get(f"{name}_name")
+    if value is None:
+        return "none"
+    if title and name == "slot":
+        return f"{title} ({value})"
+    return str(title or (reason(value) if name.endswith("_reason") else value))
 
 
 def _epoch(text: str) -> int:
