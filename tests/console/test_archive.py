@@ -180,3 +180,26 @@ async def test_an_advertiser_is_made_and_changed(api: Api, enter: Enter) -> None
     shown = Reading(await person.get("/console/advertisers/acme"))
     assert shown.links["one"] == "/console/campaigns/one"
     assert (await person.get("/console/advertisers?format=csv")).text.splitlines()[1] == "Acme,acme,,1,active"
+
+
+async def test_a_creative_that_is_archived_comes_back_to_review(api: Api, enter: Enter) -> None:
+    """By the undo, also an advertiser's own; never as what serves, and not another's."""
+    await api.world()
+    made = await api.creative("one")
+    page = f"/console/creatives/{made}"
+    person = await enter("advertiser", "acme")
+    gone = await person.post(f"{page}/archive")
+    shown = Reading(await person.get(gone.headers["location"]))
+    assert "Archived. Undo" in shown.words
+    back = await person.post(f"{page}/unarchive")
+    assert back.headers["location"] == f"{page}?done=sent"
+    assert await states(api) == {made: "pending"}
+    assert not (await api.decide())["filled"]
+    assert (await person.post(f"{page}/unarchive")).status_code == 409
+    await api.make("PUT", "/advertisers/rival", {"name": "Rival"})
+    assert (await (await enter("advertiser", "rival")).post(f"{page}/unarchive")).status_code == 404
+    await person.post(f"{page}/archive")
+    await api.call("DELETE", "/campaigns/one")
+    refused = await person.post(f"{page}/unarchive")
+    assert refused.status_code == 409
+    assert "the campaign is archived" in refused.text

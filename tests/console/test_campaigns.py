@@ -176,9 +176,9 @@ async def test_the_list_is_filtered_and_exported(api: Api, enter: Enter) -> None
     assert await ids("name=SECO") == {"two"}
     assert await ids("state=todo") == {"two"}
     exported = (await person.get("/console/campaigns?tier=house&format=csv")).text.splitlines()
-    assert exported[0] == "Campaign,Advertiser,Tier,Flight,Delivered,To do,State"
+    assert exported[0] == "Campaign,State,To do,Delivered,Advertiser,Tier,Flight"
     todo = "It books no slot: say where it runs."
-    assert exported[1:] == [f'Second,Rival,house,"from now on, without an end",0,{todo},active']
+    assert exported[1:] == [f'Second,active,{todo},0,Rival,house,"from now on, without an end"']
 
 
 async def test_a_campaign_is_stopped_and_started(api: Api, enter: Enter) -> None:
@@ -245,6 +245,49 @@ async def test_a_campaign_says_what_its_creatives_and_slots_lack(api: Api, enter
     assert "Stopped for all campaigns: news/top." in Reading(await person.get(page)).words
     await api.call("PATCH", "/sites/news/slots/side", {"state": "paused"})
     assert "All of the slots that it books are stopped." in Reading(await person.get(page)).words
+
+
+async def test_a_campaign_shows_what_it_delivered(api: Api, enter: Enter) -> None:
+    """Its count beside its goal in list and page, and the picture of its delivery; the bar is the part of the goal."""
+    await api.world()
+    await api.creative("one", goal={"impressions": 4}, ends="2027-02-01")
+    found = await api.decide()
+    await api.http.get(found["impression_url"].removeprefix("http://localhost:8000"))
+    await api.settle()
+    person = await enter("reader")
+    for path in ("", "/one"):
+        shown = Reading(await person.get(f"/console/campaigns{path}"))
+        assert "1 of 4 impressions" in shown.words
+        assert [one.get("value") for one in shown.main.iter("progress")] == ["0.25"]
+    assert any(one.get("role") == "img" for one in shown.main.iter("{http://www.w3.org/2000/svg}svg"))
+    assert shown.links["Report and share links"] == "/console/campaigns/one/report"
+
+
+async def test_too_much_that_is_booked_is_told(api: Api, enter: Enter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a part of the page for a script, and as a page of its own; of its slots and of warnings about it alone."""
+    await api.world(slots=("top", "side"))
+    await api.creative("one", slots=["news/top"], goal={"impressions": 1000}, ends="2027-02-01")
+    asked = []
+
+    async def full(_: Any, slot: str, days: int) -> dict[str, Any]:
+        asked.append((slot, days))
+        return {
+            "warnings": [
+                {"campaigns": ["one", "two"], "detail": "900 requests are missing"},
+                {"campaigns": ["two"], "detail": "another matter"},
+            ]
+        }
+
+    monkeypatch.setattr("adserve.web.console.campaigns.available", full)
+    person = await enter("reader")
+    page = Reading(await person.get("/console/campaigns/one"))
+    (asks,) = [one.get("hx-get") for one in page.main.iter("div") if one.get("hx-get")]
+    part = (await person.get(asks, **{"HX-Request": "true"})).text
+    assert "In news/top: 900 requests are missing." in part
+    assert "<html" not in part
+    assert "another matter" not in part
+    assert "900 requests are missing" in Reading(await person.get(asks)).words
+    assert set(asked) == {("news/top", 28)}
 
 
 async def test_a_campaign_is_told_in_words(api: Api, enter: Enter) -> None:

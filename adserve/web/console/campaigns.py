@@ -13,6 +13,8 @@ from adserve.flows import access, manage
 from adserve.flows.archive import creatives_of
 from adserve.flows.availability import available
 from adserve.flows.booking import Booked, booked, delivered, one_booked
+from adserve.flows.delivery import delivery
+from adserve.web.console.campaign_report import picture
 from adserve.web.console.campaign_words import facts, flight
 from adserve.web.console.page import EVERYONE, STAFF, Call, Page
 from adserve.web.console.slots import path_of
@@ -25,12 +27,12 @@ MOST_SLOTS = 8
 """Slots of a campaign whose room is looked at: each adds up all that is booked there."""
 COLUMNS = (
     Column("Campaign"),
+    Column("State"),
+    Column("To do", "What keeps it from serving, or soon will."),
+    Column("Delivered", "Impressions so far, robots and the like left out; of its goal, where it has one."),
     Column("Advertiser"),
     Column("Tier", "Strict: a later tier serves only what an earlier one left."),
     Column("Flight"),
-    Column("Delivered", "Impressions so far, robots and the like left out; of its goal, where it has one."),
-    Column("To do", "What keeps it from serving, or soon will."),
-    Column("State"),
 )
 CREATIVES = (
     Column("Creative"),
@@ -40,7 +42,7 @@ CREATIVES = (
     Column("Serves", "Whether readers may see it now."),
     Column("State"),
 )
-SLOTS = (Column("Slot"), Column("Takes"), Column("Heaviest picture"), Column("State"))
+SLOTS = (Column("Slot"), Column("Site"), Column("Takes"), Column("Heaviest picture"), Column("State"))
 
 
 async def campaigns(call: Call) -> Response:
@@ -101,12 +103,12 @@ def _row(
     todo: Value = Cell(first.detail, state="grave" if first.grave else None) if first else ""
     return (
         Cell(campaign.name, call.url(f"{CAMPAIGNS}/{campaign.id}")),
+        Cell(campaign.state, state=campaign.state),
+        todo,
+        _progress(campaign, totals),
         names.get(campaign.advertiser, campaign.advertiser),
         campaign.tier,
         flight(campaign),
-        _progress(campaign, totals),
-        todo,
-        Cell(campaign.state, state=campaign.state),
     )
 
 
@@ -142,6 +144,7 @@ async def campaign(call: Call) -> Response:
     slots = [_booked(call, slot, site) for slot, site in one.around.slots]
     nowhere = Table(f"slots-{found.id}", f"Slots that {found.name} books", SLOTS, slots, "It books no slot.")
     goal = found.goal is not None and found.goal.clicks is None and found.state == "active"
+    told = await delivery(call.services, call.account, found.id)
     return show_table(
         call,
         "campaign.html.j2",
@@ -158,6 +161,8 @@ async def campaign(call: Call) -> Response:
         gone=sum(its.state == "archived" for its in every) if not archived else 0,
         asks_for_room=goal and staff,
         progress=_progress(found, await delivered(call.services)),
+        told=told,
+        picture=picture(told) if told.total or told.goal is not None else None,
     )
 
 
@@ -166,7 +171,7 @@ def _booked(call: Call, slot: Slot, site: Site) -> tuple[Value, ...]:
     state = slot.state if site.state == "active" else site.state
     href = call.url(path_of(slot)) if call.account.role in STAFF else None
     sizes = ", ".join(slot.sizes) or "texts"
-    return Cell(f"{site.name}: {slot.title or slot.name}", href), sizes, f"{slot.max_kb} kB", Cell(state, state=state)
+    return Cell(slot.title or slot.name, href), site.name, sizes, f"{slot.max_kb} kB", Cell(state, state=state)
 
 
 def _creative(call: Call, one: Creative, now: int) -> tuple[Value, ...]:

@@ -12,7 +12,7 @@ from adserve.core.landing import describe_landing
 from adserve.core.model import Advertiser, Campaign, Content, Creative
 from adserve.core.revisions import Shown, changes
 from adserve.core.schedule import utc_label
-from adserve.flows import access, manage, review, revisions
+from adserve.flows import access, archive, manage, review, revisions
 from adserve.flows.names import names_of
 from adserve.flows.preview import content_of, look
 from adserve.web.console.difference import differences
@@ -212,6 +212,12 @@ def move(action: str, done: str) -> Endpoint:
     return endpoint
 
 
+async def unarchive(call: Call) -> Response:
+    """Out of the archive, to wait for review whatever it was."""
+    back = await archive.unarchive_creative(call.services, call.path["id"], actor=call.actor)
+    return call.go(f"{CREATIVES}/{back.id}", "sent" if back.state == "pending" else "restored")
+
+
 async def restore(call: Call) -> Response:
     """An old revision comes back as a new one, which waits for review."""
     number = number_of(call.path["revision"])
@@ -228,4 +234,5 @@ PAGES = (
     Page("POST", f"{ONE}/pause", move("pause", "paused"), OWN, "creative"),
     Page("POST", f"{ONE}/resume", move("resume", "resumed"), OWN, "creative"),
     Page("POST", f"{ONE}/archive", move("archive", "archived"), OWN, "creative"),
+    Page("POST", f"{ONE}/unarchive", unarchive, OWN, "creative"),
 )
