@@ -12,11 +12,9 @@ from adserve.core.landing import describe_landing
 from adserve.core.model import Advertiser, Campaign, Content, Creative
 from adserve.core.revisions import Shown, changes
 from adserve.core.schedule import utc_label
-from adserve.errors import Conflict
 from adserve.flows import access, archive, manage, review, revisions
 from adserve.flows.names import names_of
 from adserve.flows.preview import content_of, look
-from adserve.flows.submit import get_creative
 from adserve.web.console.difference import differences
 from adserve.web.console.page import EVERYONE, Call, Endpoint, Page
 from adserve.web.console.preview import number_of, views_of
@@ -217,11 +215,7 @@ def move(action: str, done: str) -> Endpoint:
 
 async def unarchive(call: Call) -> Response:
     """Out of the archive, to wait for review whatever it was."""
-    one = await get_creative(call.services, call.path["id"])
-    owner = await manage.get_thing(call.services, "campaign", one.campaign)
-    if owner.state == "archived":
-        raise Conflict("its campaign is archived: take that into use first")
-    back = await archive.unarchive_creative(call.services, one.id, actor=call.actor)
+    back = await archive.unarchive_creative(call.services, call.path["id"], actor=call.actor)
     return call.go(f"{CREATIVES}/{back.id}", "sent" if back.state == "pending" else "restored")
 
 
