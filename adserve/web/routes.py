@@ -129,6 +129,7 @@ ROUTES: tuple[Route, ...] = (
     *_crud("campaign", f"{V1}/campaigns/{{id}}", f"{V1}/campaigns", EVERYONE, advertiser=check_id),
     Route("GET", f"{V1}/campaigns/{{id}}/limits", creatives.limits, "what an upload has to keep to", EVERYONE,
           "campaign"),
+    Route("GET", f"{V1}/campaigns/{{id}}/delivery", api.delivered, "delivery beside its plan", EVERYONE, "campaign"),
     Route("POST", UPLOADS, creatives.upload, "upload a creative", OWN | REVIEW, "campaign", APPROVE, MAY_APPROVE, True),
     Route("GET", f"{V1}/creatives", api.listing("creative"), "list creatives", EVERYONE, query=CREATIVES),
     _creative("GET", "", api.get("creative"), "one creative", EVERYONE),

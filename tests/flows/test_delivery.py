@@ -209,3 +209,16 @@ async def test_it_is_json_with_local_moments(flight: Api) -> None:
     assert (found["tz"], found["step"], found["standing"]) == ("UTC", "hour", "behind")
     points: Any = found["points"]
     assert points[-1] == {"at": f"{day(6)}T00:00:00+00:00", "delivered": None, "each": None, "planned": 10_000}
+
+
+async def test_the_api_answers_it_for_its_owner(flight: Api) -> None:
+    """As described; another's campaign is not there."""
+    await flight.make("PUT", "/advertisers/other", {"name": "Other"})
+    found = await flight.make("GET", "/campaigns/one/delivery")
+    assert (found["campaign"], found["goal"], found["standing"], len(found["points"])) == ("one", 10_000, "behind", 241)
+    keys = [
+        (await flight.make("POST", "/keys", {"role": "advertiser", "advertiser": one, "name": one}))["key"]
+        for one in ("acme", "other")
+    ]
+    answers = [await flight.call("GET", "/campaigns/one/delivery", Authorization=f"Bearer {key}") for key in keys]
+    assert [reply.status_code for reply in answers] == [200, 404]

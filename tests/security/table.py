@@ -115,7 +115,7 @@ def methods(app: Any) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for route in router.routes:
         assert isinstance(route, StarletteRoute), f"another kind of route wants its place here: {route}"
-        if route.path.startswith(("/console", "/share")):  # pages have a table of their own, see tests/console
+        if route.path.startswith(("/console", "/preview", "/share")):  # pages: see tests/console
             continue
         if not route.path.endswith(":path}"):  # what is no address of the API
             found[route.path] = set(route.methods or ())

@@ -19,6 +19,7 @@ from adserve.core.model import Thing
 from adserve.errors import AlreadyMade
 from adserve.flows import access, keys, manage
 from adserve.flows.availability import DAYS, available
+from adserve.flows.delivery import delivery
 from adserve.flows.explain import explain_live, explain_past
 from adserve.flows.report import report as report_flow
 from adserve.flows.services import Services
@@ -226,6 +227,12 @@ async def explain_decision(call: Call) -> Response:
 async def availability(call: Call) -> Response:
     """How much of a slot can still be sold."""
     return reply(await available(call.services, call.query["slot"], int(call.query.get("days", DAYS))))
+
+
+@answers(200, gives={JSON: "Delivery"})
+async def delivered(call: Call) -> Response:
+    """A campaign beside its plan."""
+    return reply((await delivery(call.services, call.account, call.path["id"])).as_json())
 
 
 @v.takes(type="string", pattern=f"^{AUDIT_ID.pattern}$")

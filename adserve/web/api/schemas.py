@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from adserve.core import members as m
 from adserve.core import validate as v
 from adserve.core.availability import SAID
+from adserve.core.delivery import Standing
 from adserve.core.explained import CATALOG, KNOWS, OTHER, WORKER
 from adserve.core.explanation import CHOSEN, PASSBACK
 from adserve.core.form import Field, Fields, body_schema
@@ -181,6 +182,32 @@ def _availability() -> Schemas:
     }
 
 
+def _campaign_delivery() -> Schemas:
+    planned: Schema = {**or_null(COUNT), "description": "In all by then, as planned when the flight began."}
+    point = shape(at=MOMENT, delivered=or_null(COUNT), each=or_null(COUNT), planned=planned)
+    return {
+        "Delivery": shape(
+            campaign=ID,
+            name=TEXT,
+            counts={"enum": ["impressions", "clicks"]},
+            goal=or_null(NUMBER),
+            share=or_null(NUMBER),
+            pacing={"enum": ["even", "asap"]},
+            tz=TEXT,
+            step={"enum": ["quarter", "hour", "day"]},
+            generated_at=MOMENT,
+            total={**COUNT, "description": "Delivered in all, as goals and caps see it."},
+            expected={**or_null(COUNT), "description": "Planned by now; null without a plan."},
+            standing={"enum": list(Standing)},
+            words={**TEXT, "description": "How it stands, for people."},
+            approximate={"type": "boolean", "description": "Older days are those of sites in other zones."},
+            unreadable=COUNT,
+            points=list_of(point),
+            **{"from": MOMENT, "to": MOMENT},
+        )
+    }
+
+
 _FALLBACK: Schema = {"const": True, "description": "The page shows its own: a passback was chosen."}
 
 
@@ -251,6 +278,7 @@ def schemas() -> Schemas:
         **_delivery(),
         **_explanation(),
         **_availability(),
+        **_campaign_delivery(),
         "Problem": problem,
         "Description": _DESCRIPTION,
     }
