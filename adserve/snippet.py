@@ -13,15 +13,13 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from adserve.core.catalog import Framed, Snippet
-from adserve.core.model import Content, Slot
+from adserve.core.fit import boxes_of
+from adserve.core.layout import Layout, layout_of, styles_of
+from adserve.core.model import Content, Size, Slot
+from adserve.core.sources import sources_of
 
 _HOLES = {"decision": "\ue000", "view": "\ue001", "click": "\ue002", "base": "\ue003", "frame": "\ue004"}
 _CUT = re.compile("([\ue000-\ue004])")
-
-TEXT_LINE_PX, TEXT_FRAME_PX = 18, 18
-"""The height of a line, and of padding and border together, as `text.html.j2` has them."""
-TEXT_ALONE_PX = 250
-"""The height of a text in a slot without sizes."""
 
 templates = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
@@ -35,14 +33,15 @@ def compile_snippet(kind: str, content: Content, slot: Slot) -> Snippet:
     """The snippet of one approved revision in one slot. That of a `passback` is empty: the page has its own; that
     of `html` is a frame, and nothing of the markup is in it.
 
-    A text takes no more room than the slot's pictures: it is as wide as the widest, and what does not fit
-    the height of the tallest ends in an ellipsis. Not chosen: growing with its words, which would push the
-    page's own text down after it was there.
+    A text has the room of the slot's widest size, and what does not fit ends in an ellipsis (`core.layout`). Not
+    chosen: growing with its words, which would push the page's own text down after it was there. Colours are those of
+    the page, so it reads as well as the page does, in the light and in the dark. Its picture is a background: it says
+    nothing that the words do not, and what is measured is the whole unit.
     """
     if kind == "passback":
         return Snippet(("",), ())
-    sizes = [tuple(map(int, size.split("x"))) for size in slot.sizes]
-    tallest = max((height for _, height in sizes), default=TEXT_ALONE_PX)
+    *sources, plain = (sources_of(content) if kind == "image" else ()) or (None,)
+    layout = _layout(content, slot) if kind == "text" else None
     html = (
         templates.get_template(f"{kind}.html.j2")
         .render(
@@ -54,14 +53,24 @@ def compile_snippet(kind: str, content: Content, slot: Slot) -> Snippet:
             body=_plain(content.body),
             file=content.media.file if content.media else "",
             label=_plain(slot.label),
-            widest=max((width for width, _ in sizes), default=0),
-            lines=max(1, (tallest - TEXT_FRAME_PX) // TEXT_LINE_PX),
+            button=_plain(content.button),
+            sources=sources,
+            dense=next((file for file, density in plain.files if density == 2), "") if plain is not None else "",
+            widest=layout.width if layout is not None else 0,
+            styles=styles_of(layout) if layout is not None else {},
         )
         .strip()
     )
     pieces = _CUT.split(html)
     holes = tuple(ord(hole) - 0xE000 for hole in pieces[1::2])
     return (Framed if kind == "html" else Snippet)(tuple(pieces), holes)
+
+
+def _layout(content: Content, slot: Slot) -> Layout:
+    """Of a text in the widest room of a slot."""
+    room = next(iter(boxes_of(slot)), Size(0, 0))
+    has = {"body": bool(content.body), "button": bool(content.button), "picture": content.media is not None}
+    return layout_of(room.width, room.height, **has)
 
 
 def _plain(text: str) -> str:

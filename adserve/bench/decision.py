@@ -14,8 +14,9 @@ from typing import Any
 from adserve.bench.samples import NOW, SITE, SLOTS, campaign, creatives
 from adserve.core.context import Context
 from adserve.core.decide import decide
+from adserve.core.entry import Entry
 from adserve.core.model import TIERS, Caps, Goal, Limit, Rule, Target
-from adserve.core.pool import Candidate, Entry
+from adserve.core.pool import Candidate
 from adserve.core.reasons import Reason
 from adserve.core.rotation import Draws
 from adserve.core.slot import CompiledSlot, SlotRequest

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from adserve.core.model import Campaign, Creative, Thing
 from adserve.core.parts import Framed as Framed
-from adserve.core.pool import Snippet as Snippet
+from adserve.core.parts import Snippet as Snippet
 from adserve.core.slot import CompiledSlot as CompiledSlot
 from adserve.core.terms import Terms
 

@@ -10,8 +10,9 @@ from fractions import Fraction
 
 from adserve.core.compile import Steps
 from adserve.core.decide import apart, as_planned
+from adserve.core.entry import Entry
 from adserve.core.journal import Decision
-from adserve.core.pool import HOUSE, Entry, Less, Pool
+from adserve.core.pool import HOUSE, Less, Pool
 from adserve.core.recent import Recent
 from adserve.core.shares import Lags, whole
 from adserve.core.standing import Standing

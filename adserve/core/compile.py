@@ -19,9 +19,10 @@ from typing import NamedTuple, TypeVar
 
 from adserve.core.catalog import Catalog, Landing
 from adserve.core.companions import companions_of
-from adserve.core.fit import fits
+from adserve.core.entry import NO_MATES, Render, entry_of
+from adserve.core.fit import forms_of
 from adserve.core.model import TIERS, Advertiser, Campaign, Creative, Site, Slot, Thing
-from adserve.core.pool import NO_MATES, Candidate, Entry, Render
+from adserve.core.pool import Candidate
 from adserve.core.reasons import Reason
 from adserve.core.revisions import genuine
 from adserve.core.slot import CompiledSlot
@@ -31,6 +32,8 @@ from adserve.core.urls import UrlError, check_landing_url, compile_landing_url
 Things = Mapping[str, Thing]
 T = TypeVar("T")
 Steps = Generator[None, None, T]
+SERVING = ("approved", "pending")
+"""States in which what is live serves."""
 PIECE = 500
 """Objects looked at between two yields where each takes about a microsecond."""
 
@@ -206,12 +209,13 @@ class _Stock(NamedTuple):
         mates = companions_of(creatives)
         for creative in creatives:
             live = creative.live
-            if live is not None and creative.state in ("approved", "pending") and fits(creative, live, slot):
+            forms = forms_of(creative.kind, live, slot) if live is not None and creative.state in SERVING else ()
+            if live is not None and forms:
                 landing = self.landings.get(live.serial)
                 sound = creative.kind == "passback" or (landing is not None and landing.parts is not None)
                 if sound and f"creative:{creative.id}" not in self.bad:
                     together = mates.get(creative.serial, NO_MATES)
-                    entries.append(Entry(creative, live, slot, self.render, together))
+                    entries.append(entry_of(creative, forms, slot, self.render, together))
         categories = owner.categories if isinstance(owner, Advertiser) else ()
         return Candidate(campaign, tuple(entries), categories) if entries else None
 
@@ -221,7 +225,7 @@ class _Stock(NamedTuple):
         if campaign.state != "active" or (isinstance(owner, Advertiser) and owner.state == "archived"):
             return Reason.PAUSED
         creatives = [one for one in self.creatives.get(campaign.id, ()) if one.state != "archived"]
-        if any(one.live is not None and one.state in ("approved", "pending") for one in creatives):
+        if any(one.live is not None and one.state in SERVING for one in creatives):
             return Reason.SIZE
         return Reason.NOT_APPROVED if any(one.state != "paused" for one in creatives) else Reason.PAUSED
 

@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
+from adserve.core.entry import Entry
 from adserve.core.model import Campaign
-from adserve.core.pool import HOUSE, Entry, Less, Pool
+from adserve.core.pool import HOUSE, Less, Pool
 from adserve.core.pool import Choice as Choice  # what a decision is
 from adserve.core.rotation import Draws
 from adserve.core.slot import CompiledSlot, Offer, SlotRequest, View
@@ -129,7 +130,8 @@ def as_planned(
             for entry in candidate.entries:
                 if entry.creative.serial == creative:
                     able = entry.serves(now, view.width) and _may(view, place, entry, request, page, standing, now)
-                    return Choice(entry, candidate.campaign, view.masks.tier.at, candidate.tags) if able else None
+                    form = entry.within(view.width)
+                    return Choice(form, candidate.campaign, view.masks.tier.at, candidate.tags) if able else None
     return None
 
 

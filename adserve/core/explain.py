@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from adserve.core.decide import PageView, apart
+from adserve.core.entry import Entry, running
 from adserve.core.hours import hours_of
 from adserve.core.masks import CLOSING, Masks
 from adserve.core.model import Campaign, Creative
-from adserve.core.pool import HOUSE, Candidate, Entry, running
+from adserve.core.pool import HOUSE, Candidate
 from adserve.core.reasons import Reason
 from adserve.core.slot import KNOWN, UNANSWERED, CompiledSlot, SlotRequest, View
 from adserve.core.standing import Standing
@@ -129,7 +130,7 @@ def why_entry_unable(candidate: Candidate, entry: Entry, now: int, width: int) -
     closed = why_not_now(campaign, creative, now)
     if closed is not None:
         return closed
-    if entry.content.width > width:
+    if entry.narrowest > width:
         return Reason.SIZE
     return None if campaign.weight and creative.weight else Reason.WEIGHT_ZERO
 

@@ -16,11 +16,12 @@ from adserve.core.bits import flags_of
 from adserve.core.chances import chances
 from adserve.core.compile import PIECE, Steps
 from adserve.core.decide import apart, decide
+from adserve.core.entry import Entry
 from adserve.core.explain import ask_the_unable, gates, why_empty, why_not_now
 from adserve.core.fit import fits
 from adserve.core.journal import Decision
 from adserve.core.model import TIERS, Advertiser, Campaign, Creative, Slot, Thing
-from adserve.core.pool import ANY_WIDTH, HOUSE, Choice, Entry
+from adserve.core.pool import ANY_WIDTH, HOUSE, Choice
 from adserve.core.reasons import Reason
 from adserve.core.replay import Recorded
 from adserve.core.slot import View
@@ -179,7 +180,7 @@ def _why(
         live = creative.live if creative.state in ("approved", "pending") else None
         return Reason.NOT_APPROVED if live is None or fits(creative, live, slot.slot) else Reason.SIZE
     width = decision.request.width
-    if entry.content.width > (ANY_WIDTH if width is None else width):
+    if entry.narrowest > (ANY_WIDTH if width is None else width):
         return Reason.SIZE
     if not (campaign.weight and creative.weight):
         return Reason.WEIGHT_ZERO

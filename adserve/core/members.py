@@ -104,12 +104,20 @@ _HTML = v.markup(MAX_MARKUP).noted(
 )
 CONTENT: dict[CreativeKind, Fields] = {
     "image": {"click_url": Field(_LANDING, "", required=True), "alt": Field(_ALT, "", required=True)},
-    "text": {"click_url": Field(_LANDING, "", required=True), "title": Field(_TITLE, "", required=True), "body": _BODY},
+    "text": {
+        "click_url": Field(_LANDING, "", required=True),
+        "title": Field(_TITLE, "", required=True),
+        "body": _BODY,
+        "button": Field(v.text(25, empty=True).noted("What its button says.", examples=["Shop now"]), ""),
+    },
     "html": {
         "click_url": Field(_LANDING, "", required=True),
         "html": Field(_HTML, "", required=True),
         "width": Field(_SIDE, 0, required=True),
         "height": Field(_SIDE, 0, required=True),
+        "trackers": Field(
+            v.list_of(v.tracker, 3).noted("Called once when it renders. An admin alone sets them."), ()
+        ),
     },
     "passback": {"width": Field(_SIDE, 0), "height": Field(_SIDE, 0)},
 }

@@ -7,11 +7,17 @@ seconds, money is integer micro-units of the currency, sizes are CSS pixels.
 
 from __future__ import annotations
 
-import re
 from enum import StrEnum
 from typing import Annotated, Literal, NewType
 
 from msgspec import Meta, Struct
+
+from adserve.core.content import Content as Content
+from adserve.core.content import File as File
+from adserve.core.content import Media as Media
+from adserve.core.content import Pixels as Pixels
+from adserve.core.content import RevisionSerial as RevisionSerial
+from adserve.core.content import Size as Size
 
 SiteId = NewType("SiteId", str)
 CampaignId = NewType("CampaignId", str)
@@ -28,11 +34,7 @@ MAX_MARKUP = 60_000
 Weight = Annotated[int, Meta(ge=0, le=MAX_WEIGHT)]
 Serial = Annotated[int, Meta(ge=0, lt=2**24)]
 """What a token has room for; an object with another one would fail every request that meets it."""
-RevisionSerial = Annotated[int, Meta(ge=0, lt=2**32)]
-Pixels = Annotated[int, Meta(ge=0, le=65_535)]
 SizeText = Annotated[str, Meta(pattern=r"\A[1-9][0-9]{0,3}x[1-9][0-9]{0,3}\Z")]
-FileName = Annotated[str, Meta(pattern=r"\A[0-9a-f]{40}\.(png|jpg|gif|webp|avif)\Z")]
-_SIZE = re.compile(r"([0-9]{1,4})x([0-9]{1,4})")
 DEVICES = ("unknown", "desktop", "mobile", "tablet")
 
 
@@ -44,22 +46,6 @@ class State(StrEnum):
     REJECTED = "rejected"
     PAUSED = "paused"
     ARCHIVED = "archived"
-
-
-class Size(Struct, frozen=True, order=True):
-    width: int
-    height: int
-
-    def __str__(self) -> str:
-        return f"{self.width}x{self.height}"
-
-    @classmethod
-    def parse(cls, text: str) -> Size:
-        """`"728x90"` to a size; ValueError when it is not two numbers from 1 to 4096."""
-        found = _SIZE.fullmatch(text)
-        if found is None or not all(1 <= int(side) <= 4096 for side in found.groups()):
-            raise ValueError("a size is WIDTHxHEIGHT in CSS pixels, each from 1 to 4096, for example 728x90")
-        return cls(int(found[1]), int(found[2]))
 
 
 class Site(Struct, frozen=True, kw_only=True):
@@ -238,31 +224,6 @@ class Campaign(Struct, frozen=True, kw_only=True):
 
 def _lower(one: int | None, other: int | None) -> int | None:
     return one if other is None else other if one is None else min(one, other)
-
-
-class Media(Struct, frozen=True):
-    """A stored file: its name in `/m/` (`<hash>.<ending>`), media type, length in bytes."""
-
-    file: FileName
-    type: str
-    bytes: int
-
-
-class Content(Struct, frozen=True, kw_only=True):
-    """What a reviewer approves: one revision of a creative. `serial` stands in tokens. A passback has no
-    `click_url`, and a size only when it is for slots of that size."""
-
-    revision: int
-    serial: RevisionSerial
-    click_url: str
-    width: Pixels = 0
-    height: Pixels = 0
-    alt: str = ""
-    title: str = ""
-    body: str = ""
-    html: str = ""
-    """Markup of an `html` creative: data that only the document of its own frame shows, see `adserve.web.frames`."""
-    media: Media | None = None
 
 
 class Revision(Struct, frozen=True):

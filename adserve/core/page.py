@@ -20,9 +20,10 @@ from msgspec import Struct
 from adserve.core.catalog import Catalog
 from adserve.core.companions import companions_of, matched
 from adserve.core.decide import Choice, PageView, as_planned, decide
+from adserve.core.entry import NO_MATES
 from adserve.core.model import Advertiser, Campaign
 from adserve.core.plan import Placed
-from adserve.core.pool import HOUSE, NO_MATES, tags_of
+from adserve.core.pool import HOUSE, tags_of
 from adserve.core.rotation import Draws, Seeded
 from adserve.core.slot import CompiledSlot, SlotRequest
 from adserve.core.standing import Standing

@@ -24,44 +24,13 @@ from typing import Any, NamedTuple
 from msgspec import Struct
 
 from adserve.core.bits import flags_of
-from adserve.core.model import TIERS, Campaign, Content, Creative, Slot
-from adserve.core.parts import Snippet as Snippet
+from adserve.core.entry import Entry, end_of
+from adserve.core.model import TIERS, Campaign, Creative
 
 HOUSE = TIERS.index("house")
-FOR_EVER = 1 << 60
 ANY_WIDTH = 1 << 30
-NO_MATES: frozenset[int] = frozenset()
 Draw = Callable[[int], int]
 """The next point of the circle, `[0, 2**64)`, for the set of a name."""
-
-
-Render = Callable[[str, Content, Slot], Snippet]
-"""A creative of a kind in a slot, of which it may read the sizes and the label."""
-
-
-class Entry:
-    """One servable creative of a campaign in one slot. Its snippet is rendered when it serves first: of a large
-    catalog rendering all of them would take longer than everything else. `mates`: the serials of its companion
-    set, its own among them, where that has two members at least."""
-
-    __slots__ = ("_render", "_slot", "_snippet", "content", "creative", "mates")
-
-    def __init__(
-        self, creative: Creative, content: Content, slot: Slot, render: Render, mates: frozenset[int] = NO_MATES
-    ) -> None:
-        self.creative, self.content, self._slot, self._render = creative, content, slot, render
-        self.mates = mates
-        self._snippet: Snippet | None = None
-
-    @property
-    def snippet(self) -> Snippet:
-        if self._snippet is None:
-            self._snippet = self._render(self.creative.kind, self.content, self._slot)
-        return self._snippet
-
-    def serves(self, now: int, width: int) -> bool:
-        """Whether its campaign may choose it."""
-        return self.creative.weight > 0 and self.content.width <= width and running(self.creative, now)
 
 
 class Choice(Struct, frozen=True, gc=False):
@@ -133,22 +102,22 @@ class Candidate:
         self.mark = hash((campaign.serial, campaign.weight))
         narrowest: dict[tuple[int, int], int] = {}
         for entry in entries:
-            creative, width = entry.creative, entry.content.width
+            creative, width = entry.creative, entry.narrowest
             if campaign.weight and creative.weight:
                 since = max(campaign.starts_at or 0, creative.starts_at or 0)
-                until = min(_end(campaign), _end(creative))
+                until = min(end_of(campaign), end_of(creative))
                 narrowest[since, until] = min(width, narrowest.get((since, until), ANY_WIDTH))
         things: list[Campaign | Creative] = [campaign, *(entry.creative for entry in entries)]
         moments = {moment for one in things for moment in (one.starts_at, one.ends_at) if moment is not None}
         self.outline = _outline(
             tuple((since, until, width) for (since, until), width in narrowest.items() if since < until),
             tuple(sorted(moments)),
-            tuple(sorted({entry.content.width for entry in entries})),
+            tuple(sorted({width for entry in entries for width in entry.widths})),
         )
 
     def choose(self, now: int, width: int) -> Chosen:
         """Of its creatives those that can serve, of which there is one at least."""
-        return chosen_of(self, [entry for entry in self.entries if entry.serves(now, width)])
+        return chosen_of(self, [entry.within(width) for entry in self.entries if entry.serves(now, width)])
 
 
 def tags_of(campaign: Campaign, categories: Iterable[str]) -> tuple[str, ...]:
@@ -295,12 +264,3 @@ class Pool:
         count = len(chosen) // 2
         choice: Choice = chosen[bisect_right(chosen, number, count) - count]
         return choice
-
-
-def running(thing: Campaign | Creative, now: int) -> bool:
-    """Whether `now` lies in the half-open window of a campaign or creative."""
-    return (thing.starts_at is None or thing.starts_at <= now) and now < _end(thing)
-
-
-def _end(thing: Campaign | Creative) -> int:
-    return FOR_EVER if thing.ends_at is None else thing.ends_at

@@ -215,6 +215,15 @@ def landing(value: Any) -> str:
         raise ValueError(str(problem)) from None
 
 
+@takes(type="string", pattern="^[Hh][Tt][Tt][Pp][Ss]://", maxLength=2048, examples=["https://count.example/i?r={random}"])
+def tracker(value: Any) -> str:
+    """What is called and not followed; the same rules, and a page over https may call nothing else."""
+    url = landing(value)
+    if not url.startswith("https://"):
+        raise ValueError("must begin with https://")
+    return url
+
+
 @takes(type="string", pattern=rf"^{ID.pattern}/(\*|{ID.pattern})$", examples=["news/top", "news/*"])
 def place(value: Any) -> str:
     """`site/slot` or `site/*`."""

@@ -103,9 +103,23 @@ def _form_of(thing: Thing) -> dict[str, Any]:
 def content_shown(kind: str, content: Content) -> dict[str, Any]:
     """A revision's content as the API shows it."""
     shown: dict[str, Any] = msgspec.to_builtins(content)
-    media = shown.pop("media")
     shown.pop("serial")
-    shown["file"] = f"/m/{media['file']}" if media else None
+    media = content.media
+    shown.pop("media")
+    shown["file"] = f"/m/{media.file}" if media else None
+    shown["files"] = [
+        {
+            "path": f"/m/{one.file}",
+            "type": one.type,
+            "bytes": one.bytes,
+            "width": picture.width,
+            "height": picture.height,
+            "density": picture.density,
+            "scheme": picture.scheme or "any",
+        }
+        for picture in content.pictures
+        for one in (picture.media, *picture.variants)
+    ]
     shown["hash"] = content_hash(kind, content)
     return shown
 

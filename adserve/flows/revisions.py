@@ -8,11 +8,12 @@ from msgspec.structs import replace
 
 from adserve.core import lifecycle
 from adserve.core import revisions as core
+from adserve.core.gate import problems_of
 from adserve.core.match import ANY, Match
 from adserve.core.model import Content, Creative
 from adserve.core.revisions import Change, Kept, Shown
-from adserve.errors import Conflict, NotFound
-from adserve.flows.manage import again, get_thing, refresh
+from adserve.errors import Conflict, Invalid, NotFound, Problem
+from adserve.flows.manage import again, booked_slots, get_thing, refresh
 from adserve.flows.services import Services
 
 
@@ -41,7 +42,7 @@ async def diff(services: Services, id_: str, before: int, after: int) -> tuple[C
 
 async def restore(services: Services, id_: str, number: int, *, actor: str, match: Match = ANY) -> Creative:
     """Makes the content of a revision the newest one, which waits for review as any other. Conflict when it is what
-    serves, or the newest already."""
+    serves, or the newest already; Invalid when no slot of its campaign takes it any more."""
 
     async def once() -> Creative:
         before = await _creative(services, id_)
@@ -52,6 +53,10 @@ async def restore(services: Services, id_: str, number: int, *, actor: str, matc
             raise Conflict(f"revision {number} is the same as what serves")
         if wanted == core.content_hash(before.kind, before.content):
             raise Conflict(f"revision {number} is the same as the newest, which is {before.state}")
+        owner = await get_thing(services, "campaign", before.campaign)
+        slots = await booked_slots(services, getattr(owner, "slots", ()))
+        if problems := problems_of(before.kind, content, slots):
+            raise Invalid([Problem("/revision", f"{name}: {words}") for name, words in problems])
         serial = await services.catalog.serial("revision")
         fresh = replace(content, revision=len(before.revisions) + 1, serial=serial)
         after = lifecycle.edit(before, fresh)

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import html
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from starlette.routing import Route
 
@@ -50,7 +51,12 @@ _COMMON: Headers = [
     (b"permissions-policy", ", ".join(f"{name}=()" for name in _DEVICES).encode()),
 ]
 _NOT_FOUND: Answer = (Head(404, TEXT), b"not found\n")
-_MACRO = re.compile(r"\{(click|random)\}")
+_MACRO = re.compile(
+    r"\{(?:(?P<click>click)|random|cachebuster)\}|%%CACHEBUSTER%%|\$\{CACHEBUSTER\}|\[CACHE_?BUST(?:ER|ING)\]"
+    r"|(?<=[?&;/]ord=)\[timestamp\]|(?<=[?&;]rnd=)\[timestamp\]"
+)
+"""`{click}` and `{random}`, and what other servers call the latter where it can be nothing else in a script."""
+_BODY = re.compile(r"<body(?:\s[^>]*)?>", re.IGNORECASE)
 _WHOLE = re.compile(r"\s*<(!doctype|html)\b", re.IGNORECASE)
 _HEAD = (
     '<!doctype html><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
@@ -58,6 +64,10 @@ _HEAD = (
 )
 _HOLE = "\ue000"
 """Where a snippet stands in the template of a page; no stored text has it."""
+_PIXEL = (
+    '<img src="{}" width="1" height="1" alt="" aria-hidden="true" referrerpolicy="no-referrer" '
+    'style="position:absolute;width:1px;height:1px;border:0;opacity:0">'
+)
 _STYLE = "<style>body{margin:0}</style>"
 
 
@@ -92,7 +102,8 @@ class Frames:
         if landing.creative.kind != "html":
             return _NOT_FOUND
         base = base_url(worker, ask)
-        document = filled(landing.creative.live.html, f"{base}/c/{token}", token)
+        live = landing.creative.live
+        document = filled(live.html, f"{base}/c/{token}", token, live.trackers)
         return _document(markup_policy(base)), document.encode()
 
     async def slot(self, ask: Ask, path: Mapping[str, str]) -> Answer:
@@ -127,13 +138,19 @@ def _document(policy: str) -> Head:
     return Head(200, [*_COMMON, (b"content-security-policy", policy.encode())])
 
 
-def filled(markup: str, click: str, token: str) -> str:
+def filled(markup: str, click: str, token: str, trackers: Sequence[str] = ()) -> str:
     """Markup with its macros: `click` is ours and plain ASCII. What is no whole document gets a head in which links
-    open new windows: in its own frame a landing page would stand in the sandbox.
+    open new windows: in its own frame a landing page would stand in the sandbox. `trackers` are called when it
+    renders; they stand before the markup, of which nothing can then swallow them, or else where a whole document's body
+    begins.
 
     >>> filled("<!doctype html><a href={click}>{other}", "https://s.example/c/t", "t")
     '<!doctype html><a href=https://s.example/c/t>{other}'
     """
-    values = {"click": click, "random": hashlib.blake2b(token.encode(), digest_size=8).hexdigest()}
-    body = _MACRO.sub(lambda found: values[found[1]], markup)
-    return body if _WHOLE.match(body) else f'{_HEAD}<title></title><base target="_blank">{_STYLE}{body}'
+    random = hashlib.blake2b(token.encode(), digest_size=8).hexdigest()
+    body = _MACRO.sub(lambda found: click if found["click"] else random, markup)
+    pixels = "".join(_PIXEL.format(html.escape(one.replace("{random}", random))) for one in trackers)
+    if not _WHOLE.match(body):
+        return f'{_HEAD}<title></title><base target="_blank">{_STYLE}{pixels}{body}'
+    at = found.end() if (found := _BODY.search(body)) else len(body)
+    return f"{body[:at]}{pixels}{body[at:]}"

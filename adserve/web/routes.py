@@ -105,7 +105,10 @@ def _creative(
 
 V1 = "/api/v1"
 UPLOADS = f"{V1}/campaigns/{{id}}/creatives"
-APPROVE: Takes = {"approve": one_of("true", "false").noted("`true` approves it at once.")}
+APPROVE: Takes = {
+    "approve": one_of("true", "false").noted("`true` approves it at once."),
+    "check": one_of("true", "false").noted("`true` only looks: 200 with what would be made, and nothing is stored."),
+}
 MAY_APPROVE = {("approve", "true"): REVIEW}
 REVISIONS: Takes = {**PAGE, "after": whole_from_one.noted("The number of the last one of the page before.")}
 AGAINST: Takes = {"against": whole_from_one.noted("The revision to compare with; left out, the one before it.")}

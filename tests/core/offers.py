@@ -6,8 +6,9 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from adserve.core.entry import Entry
 from adserve.core.model import TIERS, Campaign, Content, Creative, Site, Slot
-from adserve.core.pool import Candidate, Entry
+from adserve.core.pool import Candidate
 from adserve.core.slot import CompiledSlot
 from adserve.snippet import compile_snippet
 

@@ -95,7 +95,8 @@ def booked(things: Mapping[str, Thing]) -> dict[str, set[tuple[str, str]]]:
             if one.kind == "passback" or "localhost" not in one.live.click_url
             if one.kind == "text"
             or (one.kind == "passback" and not one.live.width)
-            or (f"{one.live.width}x{one.live.height}" in slot.sizes and one.live.media.bytes <= slot.max_kb * 1000)  # type: ignore[union-attr]
+            or f"{one.live.width}x{one.live.height}" in slot.sizes
+            if (one.kind == "passback" and not one.live.width) or one.live.media.bytes <= slot.max_kb * 1000  # type: ignore[union-attr]
         }
         for slot in things.values()
         if isinstance(slot, Slot) and slot.state != "archived"

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from adserve.core.decide import Choice, PageView, decide
+from adserve.core.entry import Entry
 from adserve.core.explain import why_empty
 from adserve.core.model import TIERS, Campaign, Content, Creative, Site, Slot
-from adserve.core.pool import Candidate, Entry
+from adserve.core.pool import Candidate
 from adserve.core.rotation import Draws
 from adserve.core.slot import CompiledSlot, SlotRequest
 from adserve.core.standing import Standing

@@ -198,7 +198,7 @@ HOSTILE = {
         *(png(10, 0), png(0, 10), claiming("JPEG", 10, 0), png(9, 9, chunk(b"tEXt", b"a\0b")), SEEDS["JPEG"][:-200]),
         *(SEEDS["PNG"][:40] + b"\xff\xff" + SEEDS["PNG"][42:], b"GIF89a/*" + b"*/=alert(1)//" + b"\0" * 40),
     ),
-    "over 300 frames or 64,000,000 pixels": (
+    "has too many frames": (
         *(FRAMES, gif(1000, 1000, *[(0, 0, 1000, 1000)] * 300), gif(2, 2, *[(0, 0, 1, 1)] * 250_000)),
         png(9, 9, chunk(b"acTL", struct.pack(">II", 5000, 0)), chunk(b"IDAT", zlib.compress(b"\0" * 252))),
         animated("WEBP", MANY, lossless=True),
@@ -300,7 +300,7 @@ async def test_the_process_does_what_the_function_does() -> None:
         await encode_off_loop(SEEDS["PNG"], max_bytes=10)
     with pytest.raises(UnsupportedMedia):
         await encode_off_loop(FOREIGN[0], max_bytes=LIMIT)
-    with pytest.raises(Invalid, match="over 300 frames"):
+    with pytest.raises(Invalid, match="too many frames"):
         await encode_off_loop(FRAMES, max_bytes=LIMIT)
 
 

@@ -13,6 +13,7 @@ from starlette.requests import Request as HttpRequest
 
 from adserve.core.validate import check_id
 from adserve.errors import MAX_PROBLEMS, AdserveError
+from adserve.flows.content import Parts
 from adserve.web.api.body import MAX_FIELDS, MAX_TEXT_PART, as_form
 from adserve.web.api.query import read_query
 from adserve.web.parameters import MAX_PARAMETERS, parameters, text
@@ -123,7 +124,7 @@ async def test_a_hostile_form_is_refused(what: str) -> None:
 async def test_a_costly_form_costs_as_much_as_its_bytes(what: str) -> None:
     """Read once: it is what it says it is."""
     fields, data = await taken(KIND, COSTLY[what])
-    assert (fields, len(data or b"")) in (({}, MANY), ({"alt": "x"}, 0))
+    assert (fields, len(data.file or b"")) in (({}, MANY), ({"alt": "x"}, 0))
 
 
 @pytest.mark.parametrize("what", KINDS)
@@ -131,7 +132,7 @@ async def test_a_form_is_told_by_its_type_and_is_in_utf_8(what: str) -> None:
     """Nobody chooses how its text is read."""
     assert await taken(KINDS[what], GOOD) in ("unsupported_media", "bad_body")
     for same in (KIND, f"{KIND}; charset=utf-8", f"{KIND}; charset=UTF-8"):
-        assert await taken(same, GOOD) == ({"alt": "+ADw-"}, None)
+        assert await taken(same, GOOD) == ({"alt": "+ADw-"}, Parts())
 
 
 async def test_every_route_refuses_hostile_forms(world: World) -> None:

@@ -81,8 +81,10 @@ escaped for another language (PHP, a comment in it, Markdown)."""
 URLS = {"click", "base", "frame", "href", "action", "value.href", "export", "call.request.url.path"}
 """What may begin the value of an attribute that is an address: addresses of ours. `url(...)` makes one, and refuses
 what does not begin with a slash; `href` and `action` are what macros of the console are given."""
-STYLED = {"width", "widest", "lines"}
-"""What may stand in a `style`: whole numbers."""
+STYLED = {"width", "widest"} | {f"styles.{part}" for part in ("link", "picture", "words", "title", "body", "button")}
+STYLED |= {"base", "file"}
+"""What may stand in a `style`: whole numbers, what is made of them alone, and the address of a stored picture, whose
+name is a digest."""
 _LINKS = {"href", "src", "srcset", "action", "formaction", "poster", "data", "ping", "background", "cite", "manifest"}
 _HOLE = "\ue000"
 _TAG = re.compile(r"<(/?)([a-zA-Z][^\s/>]*)((?:[^>\"']|\"[^\"]*\"|'[^']*')*)>")

@@ -14,13 +14,19 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
+from adserve.core.gate import PARTS
 from adserve.core.validate import pointer
 from adserve.errors import AdserveError, Invalid, Problem, TooLarge, TooMany, UnsupportedMedia
+from adserve.flows.content import MAX_SIZES, Parts
 
 MAX_DEPTH = 40
 MAX_TEXT_PART = 65_536
 MAX_FIELDS = 40
 NUMBERS = ("weight", "width", "height")
+LISTS = ("trackers",)
+SINGLE, SEVERAL = tuple(PARTS.values()), "sizes"
+"""Parts of a form that are pictures."""
+MAX_FILES = len(SINGLE) + MAX_SIZES
 UPLOADS_AT_ONCE, UPLOADS_OF_ONE = 12, 6
 """Uploads that a worker holds in memory together, and those of one key among them: a browser sends six."""
 AGAIN_S = 2
@@ -179,20 +185,25 @@ async def parse_parts(
         await form.close()
 
 
-async def as_form(request: Request, body: bytes) -> tuple[dict[str, Any], bytes | None]:
-    """`(fields, file)` of a multipart body. Members that are numbers become some; all else is text. BadBody
-    when it is torn or no form, Invalid for fields that are wrong by themselves."""
+async def as_form(request: Request, body: bytes) -> tuple[dict[str, Any], Parts]:
+    """`(fields, files)` of a multipart body. Members that are numbers become some, those that may come several times
+    a list; all else is text. BadBody when it is torn or no form, Invalid for fields that are wrong by themselves."""
     fields: dict[str, Any] = {}
-    data: bytes | None = None
-    async with aclosing(parse_parts(request, body, max_files=1, max_fields=MAX_FIELDS)) as parts:
+    files: dict[str, list[bytes]] = {}
+    async with aclosing(parse_parts(request, body, max_files=MAX_FILES, max_fields=MAX_FIELDS)) as parts:
         async for name, value in parts:
             if isinstance(value, UploadFile):
-                if name != "file":
+                if name not in (*SINGLE, SEVERAL):
                     raise Invalid([Problem(pointer(name), "is no file field: send the picture as file")])
-                data = await value.read()
+                if name in files and name != SEVERAL:
+                    raise Invalid([Problem(pointer(name), "is given twice")])
+                files.setdefault(name, []).append(await value.read())
+            elif name in LISTS:
+                fields.setdefault(name, []).append(value)
             elif name in fields:
                 raise Invalid([Problem(pointer(name), "is given twice")])
             else:
                 number = name in NUMBERS and len(value) < 10 and value.isascii() and value.isdigit()
                 fields[name] = int(value) if number else value
-    return fields, data
+    sizes = tuple(files.pop(SEVERAL, ()))
+    return fields, Parts(**{name: data for name, (data,) in files.items()}, sizes=sizes)

@@ -8,13 +8,21 @@ from typing import get_args, get_type_hints
 from adserve.core import members as m
 from adserve.core import validate as v
 from adserve.core.form import Field, body_schema
+from adserve.core.gate import PARTS
 from adserve.core.model import Creative
 from adserve.core.revisions import STATES
 from adserve.core.validate import Schema
 from adserve.web.api.shapes import COUNT, ID, MOMENT, NUMBER, TEXT, Schemas, list_of, or_null, shape, shown
 
 HASH: Schema = {**v.digest.schema, "description": "SHA-256 of a content: what an approval is of."}
-CONTENT = ("click_url", "width", "height", "alt", "title", "body", "html", "file", "hash")
+FILES = {
+    "file_2x": "The same picture with exactly twice the pixels a side, for dense screens.",
+    "file_dark": "The same picture for dark pages, of the same pixels.",
+    "file_dark_2x": "That for dense screens.",
+    "sizes": "Further sizes of the same creative, for narrower viewports.",
+}
+TEXTS = ("alt", "title", "body", "button", "html")
+CONTENT = ("click_url", "width", "height", *TEXTS, "trackers", "file", "files", "hash")
 """Members of a creative that its revisions have."""
 
 
@@ -26,7 +34,8 @@ def creative_bodies() -> Schemas:
         "contentMediaType": "application/octet-stream",
         "description": "The picture: PNG, JPEG, GIF, WebP or AVIF, told by its bytes.",
     }
-    form = {**_without_null(words["properties"]), "file": file}
+    form = {**_without_null(words["properties"]), **dict.fromkeys(PARTS.values(), file), "sizes": list_of(file)}
+    form |= {name: {**form[name], "description": about} for name, about in FILES.items()}
     free = _without_null(body_schema(m.FREE)["properties"])
     found: Schemas = {}
     found["CreativeBody"] = body_schema(
@@ -73,7 +82,19 @@ def creative_objects() -> Schemas:
         click_url=TEXT,
         width=COUNT,
         height=COUNT,
-        **dict.fromkeys(("alt", "title", "body", "html"), TEXT),
+        **dict.fromkeys(TEXTS, TEXT),
+        trackers=list_of(TEXT),
+        files=list_of(
+            shape(
+                path=TEXT,
+                type=TEXT,
+                bytes=COUNT,
+                width=COUNT,
+                height=COUNT,
+                density={"enum": [1, 2]},
+                scheme={"enum": ["any", "dark"]},
+            )
+        ),
         file={"type": ["string", "null"], "description": "Its address under `/m/`."},
         hash=HASH,
         approved={"anyOf": [shape(revision=NUMBER, hash=HASH, at=MOMENT, by=TEXT), {"type": "null"}]},
@@ -100,8 +121,11 @@ def creative_objects() -> Schemas:
         slots=list_of(shape(slot=TEXT, title=TEXT, sizes=list_of(TEXT), max_kb=NUMBER)),
         max_upload_bytes=NUMBER,
         max_file_bytes=NUMBER,
+        parts=list_of(TEXT),
+        max_sizes=NUMBER,
         types=list_of(TEXT),
         picture=shape(max_side=NUMBER, max_pixels=NUMBER),
+        text_picture=shape(max_side=NUMBER),
         animation=shape(max_frames=NUMBER, max_pixels=NUMBER, max_seconds=NUMBER),
         texts={**texts, "description": "Member to how many characters it takes."},
     )

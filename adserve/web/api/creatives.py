@@ -16,10 +16,12 @@ from adserve.core.revisions import Shown
 from adserve.core.schedule import utc_label
 from adserve.errors import Invalid, NotFound, Problem
 from adserve.flows import manage, review, revisions, submit
+from adserve.flows.content import Parts
 from adserve.web.api import body as bodies
 from adserve.web.api.endpoint import FORM, JSON, PATCH, Endpoint, answers
 from adserve.web.api.endpoints import Call, limit_of, next_link, reply, shown
 from adserve.web.api.once import Making, once
+from adserve.web.api.query import whole_from_one
 
 SAID: dict[str, tuple[str, Fields]] = {
     "approve": ("ApprovalBody", APPROVAL),
@@ -28,52 +30,60 @@ SAID: dict[str, tuple[str, Fields]] = {
 """What a move may say: the name of its schema, and its members."""
 
 
-@answers(201, gives={JSON: "Creative"}, takes={FORM: "CreativeForm", JSON: "CreativeBody"}, once=True)
+@answers(201, 200, gives={JSON: "Creative"}, takes={FORM: "CreativeForm", JSON: "CreativeBody"}, once=True)
 async def upload(call: Call) -> Response:
     """A creative: multipart with `file`, or JSON for kinds without one."""
-    if bodies.is_form(call.request):
-        fields, data = await bodies.as_form(call.request, call.body)
-    else:
-        fields, data = call.json(), None
+    fields, parts = await _sent(call)
     services, actor, root = call.services, call.account.id, call.request.scope.get("root_path", "")
+    trusted = call.account.role == "admin"
+    if call.query.get("check") == "true":
+        seen = await submit.submit(services, call.path["id"], fields, parts, actor=actor, check=True, trusted=trusted)
+        return reply(await manage.public(services, seen))
 
     async def make(making: Making) -> Response:
         made = await submit.find_creative(services, making.id) if making.again else None
         if made is None:
-            made = await submit.submit(services, call.path["id"], fields, data, actor=actor, id_=making.id)
+            made = await submit.submit(
+                services, call.path["id"], fields, parts, actor=actor, id_=making.id, trusted=trusted
+            )
         making.made = True
         if call.query.get("approve") == "true" and made.version == 1:
             seen = Match(etag(made.version))  # what came in after it is approved by nobody
             made = await review.move(services, made.id, "approve", actor=actor, match=seen)
         return await shown(call, made, 201, Location=f"{root}/api/v1/creatives/{made.id}")
 
-    said = [fields, None if data is None else hashlib.sha256(data).hexdigest()]
+    said = [fields, {name: hashlib.sha256(data).hexdigest() for name, data in parts.given().items()}]
     return await once(call.request, services, call.account, said, submit.creative_id(), make)
 
 
 @answers(200, gives={JSON: "Creative"}, takes=dict.fromkeys((PATCH, JSON), "CreativePatch"), if_match=True)
 async def patch_creative(call: Call) -> Response:
     made = await submit.patch_creative(
-        call.services, call.path["id"], call.json(), actor=call.account.id, match=call.match
-    )
+        call.services, call.path["id"], call.json(),
+        actor=call.account.id, match=call.match, trusted=call.account.role == "admin",
+    )  # fmt: skip
     return await shown(call, made)
 
 
 @answers(200, gives={JSON: "Creative"}, takes={FORM: "ContentForm", JSON: "ContentBody"}, if_match=True)
 async def put_content(call: Call) -> Response:
-    """New content: multipart with or without `file`, or JSON."""
-    data: bytes | None = None
-    if bodies.is_form(call.request):
-        fields, data = await bodies.as_form(call.request, call.body)
-    else:
-        fields = call.json()
+    """New content: multipart with or without files, or JSON."""
+    fields, parts = await _sent(call)
     strange = [name for name in v.members(fields) if name not in submit.WORDS]
     if strange:
         raise Invalid([Problem(v.pointer(name), "is no content", "unknown_field") for name in strange])
     made = await submit.patch_creative(
-        call.services, call.path["id"], fields, data, actor=call.account.id, match=call.match
-    )
+        call.services, call.path["id"], fields, parts,
+        actor=call.account.id, match=call.match, trusted=call.account.role == "admin",
+    )  # fmt: skip
     return await shown(call, made)
+
+
+async def _sent(call: Call) -> tuple[Any, Parts]:
+    """The members of a body, and its files where it is a form."""
+    if bodies.is_form(call.request):
+        return await bodies.as_form(call.request, call.body)
+    return call.json(), Parts()
 
 
 def move(action: str) -> Endpoint:
@@ -103,7 +113,7 @@ async def limits(call: Call) -> Response:
 @answers(200, gives={JSON: "Revisions"})
 async def list_revisions(call: Call) -> Response:
     """Newest first; `after` is the number of the last one of the page before."""
-    limit, after = limit_of(call), int(call.query.get("after", "0"))
+    limit, after = limit_of(call), whole_from_one(call.query["after"]) if "after" in call.query else 0
     creative = await submit.get_creative(call.services, call.path["id"])
     found = [
         one
@@ -125,7 +135,7 @@ async def get_revision(call: Call) -> Response:
     if int(number) not in found:
         raise NotFound("there is no revision with this number")
     one = found[int(number)]
-    against = int(call.query.get("against", one.revision - 1))
+    against = whole_from_one(call.query["against"]) if "against" in call.query else one.revision - 1
     body = _revision(creative, one) | {"against": None, "changes": []}
     if one.kept is not None:
         body |= {"content": manage.content_shown(creative.kind, one.kept.content)}

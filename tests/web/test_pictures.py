@@ -1,0 +1,254 @@
+"""Creatives of several files over the API: what is kept of them, what is served, and what an upload is told."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import html5lib
+import httpx2
+import msgspec
+import pytest
+from PIL import Image
+
+from adserve.core.model import Creative
+from tests.conftest import ADMIN, Api
+
+FIELDS = {"name": "One", "alt": "A shoe", "click_url": "https://shop.example/1"}
+
+
+def picture(width: int, height: int, kind: str = "PNG", noise: bool = False) -> bytes:
+    out = io.BytesIO()
+    image = Image.effect_noise((width, height), 100) if noise else Image.linear_gradient("L").resize((width, height))
+    image.convert("RGB").save(out, kind)
+    return out.getvalue()
+
+
+async def campaign(api: Api, *sizes: str, **slot: Any) -> None:
+    await api.world()
+    await api.make("PUT", "/sites/news/slots/top", {"sizes": list(sizes), **slot})
+    await api.make("PUT", "/campaigns/one", {"advertiser": "acme", "name": "one", "slots": ["news/*"]})
+
+
+async def send(api: Api, query: str = "", to: str = "", key: str = ADMIN, **parts: Any) -> httpx2.Response:
+    """An upload, or with `to` new content of a creative. `parts`: files, lists of them, or text; None: left out."""
+    files = [
+        (name, ("p.png", one, "image/png"))
+        for name, given in parts.items()
+        for one in (given if isinstance(given, list) else [given])
+        if isinstance(one, bytes)
+    ]
+    fields = FIELDS | {name: given for name, given in parts.items() if isinstance(given, str)}
+    fields = {name: given for name, given in fields.items() if parts.get(name, "") is not None}
+    method, path = ("PUT", f"/creatives/{to}/content") if to else ("POST", "/campaigns/one/creatives")
+    if to:
+        fields.pop("name")
+    return await api.http.request(
+        method, f"/api/v1{path}{query}", data=fields, files=files, headers={"Authorization": f"Bearer {key}"}
+    )
+
+
+def problems(got: httpx2.Response) -> dict[str, str]:
+    assert got.status_code == 422, got.text
+    return {one["pointer"]: one["detail"] for one in got.json()["errors"]}
+
+
+ALL: dict[str, Any] = {
+    "file": picture(728, 90), "file_2x": picture(1456, 180), "file_dark": picture(728, 90),
+    "file_dark_2x": picture(1456, 180), "sizes": [picture(320, 50), picture(468, 60)],
+}  # fmt: skip
+
+
+async def test_a_creative_of_several_files_is_a_picture_with_sources(api: Api) -> None:
+    """Every file is listed and can be fetched; the snippet is small, valid, has no script and the tag's `a img`."""
+    await campaign(api, "728x90", "468x60", "320x50")
+    made = (await send(api, "?approve=true", **ALL)).json()
+    plain = [one for one in made["files"] if one["type"] == "image/png"]
+    assert [(one["width"], one["height"], one["density"], one["scheme"]) for one in plain] == [
+        (728, 90, 1, "any"), (1456, 180, 2, "any"), (728, 90, 1, "dark"), (1456, 180, 2, "dark"),
+        (320, 50, 1, "any"), (468, 60, 1, "any"),
+    ]  # fmt: skip
+    assert {one["type"] for one in made["files"]} <= {"image/png", "image/webp", "image/avif"}
+    for one in made["files"]:
+        got = await api.http.get(one["path"])
+        assert (got.status_code, got.headers["content-type"], len(got.content)) == (200, one["type"], one["bytes"])
+    decision = await api.decide()
+    assert (decision["width"], decision["height"]) == (728, 90)
+    assert len(decision["html"].encode()) < 16_000
+    parser = html5lib.HTMLParser(namespaceHTMLElements=False)
+    found = parser.parseFragment(decision["html"])
+    assert not [error for error in parser.errors if "doctype" not in error[1]]
+    assert found.find(".//a/picture/img").get("alt") == "A shoe"
+    sources = found.findall(".//picture/source")
+    assert [one.get("media") for one in sources if not one.get("type")] == [
+        "(max-width:467px)", "(max-width:727px)", "(prefers-color-scheme:dark)",
+    ]  # fmt: skip
+    assert "script" not in {one.tag for one in found.iter()}
+    named = {one.get("src") for one in found.iter("img")} | {one.get("srcset") for one in sources}
+    assert all("/m/" in one for one in named)
+
+
+@pytest.mark.parametrize(("width", "size"), [("900", (728, 90)), ("727", (468, 60)), ("467", (320, 50)), ("319", None)])
+async def test_the_decision_has_the_widest_size_that_fits(api: Api, width: str, size: tuple[int, int] | None) -> None:
+    """Sizes that the slot does not take are no part of it; nothing serves where none is narrow enough."""
+    await campaign(api, "728x90", "468x60", "320x50")
+    await send(api, "?approve=true", **ALL)
+    decision = await api.decide(width=width)
+    assert decision["filled"] is (size is not None)
+    if size is not None:
+        assert (decision["width"], decision["height"]) == size
+        assert f'width="{size[0]}" height="{size[1]}" alt=' in decision["html"]
+
+
+async def test_alternatives_that_do_not_go_with_their_picture_are_all_told(api: Api) -> None:
+    """Each at its part, with the pixels that it should have."""
+    await campaign(api, "728x90", "320x50")
+    wrong: dict[str, Any] = {
+        "file_2x": picture(1456, 181), "file_dark": picture(727, 90), "file_dark_2x": picture(728, 90),
+        "sizes": [picture(728, 90), picture(320, 50), picture(320, 50)],
+    }  # fmt: skip
+    found = problems(await send(api, file=picture(728, 90), **wrong))
+    assert found == {
+        "/file_2x": "has 1456x181 pixels; it takes exactly twice those of file: 1456x180",
+        "/file_dark": "has 727x90 pixels; it takes exactly those of file: 728x90",
+        "/file_dark_2x": "has 728x90 pixels; it takes exactly twice those of file: 1456x180",
+        "/sizes/0": "has the same 728x90 pixels as file: leave one out",
+        "/sizes/2": "has the same 320x50 pixels as sizes/1: leave one out",
+    }
+    assert "is required" in problems(await send(api, file_2x=picture(1456, 180)))["/file"]
+    assert set(problems(await send(api, file=picture(728, 90), file_dark_2x=picture(1456, 180)))) == {"/file_dark_2x"}
+    many = [picture(8 + at, 8) for at in range(9)]
+    assert "at most 8" in problems(await send(api, file=picture(728, 90), sizes=many))["/sizes"]
+
+
+async def test_an_upload_is_told_everything_at_once(api: Api) -> None:
+    """Size, weight, kind of file, texts and landing: one answer has all in a designer's words, and nothing is kept."""
+    await campaign(api, "728x90", max_kb=20)
+    before = await api.contents()
+    found = problems(await send(api, file=picture(1200, 90), alt="", click_url="javascript:alert(1)", weight="x"))
+    assert found["/file"] == "1200x90 does not fit top; nearest slot: top 728x90"
+    assert set(found) == {"/file", "/alt", "/click_url", "/weight"}
+    noise = picture(728, 90, noise=True)
+    heavy = problems(await send(api, file=noise, file_2x=b"GIF89a but no picture", alt="x" * 301))
+    assert set(heavy) == {"/file_2x", "/alt"}
+    heavy = problems(await send(api, file=noise))
+    assert "kB; top takes at most 20 kB" in heavy["/file"]
+    both = problems(await send(api, file=picture(728, 90), file_dark=b"%PDF-1.7"))
+    assert both == {"/file_dark": "the file is no PNG, JPEG, GIF, WebP or AVIF picture"}
+    assert await api.contents() == before
+
+
+async def test_a_check_answers_as_an_upload_would_and_stores_nothing(api: Api) -> None:
+    """200 with what would be made, without an id; 422 with the same problems."""
+    await campaign(api, "728x90", "320x50", "468x60")
+    before = await api.contents()
+    seen = await send(api, "?check=true&approve=true", **ALL)
+    assert seen.status_code == 200, seen.text
+    assert "location" not in seen.headers
+    assert await api.contents() == before
+    made = (await send(api, **ALL)).json()
+    same = ("files", "hash", "width", "height", "alt", "click_url", "state", "kind", "revision")
+    assert {name: seen.json()[name] for name in same} == {name: made[name] for name in same}
+    assert (seen.json()["id"], seen.json()["version"]) == ("", 0)
+    assert set(problems(await send(api, "?check=true", file=picture(9, 9)))) == {"/file"}
+
+
+async def test_new_content_replaces_pictures_together(api: Api) -> None:
+    """Texts that are left out stay, alternatives of another picture do not."""
+    await campaign(api, "728x90", "320x50", "468x60")
+    id_ = (await send(api, **ALL)).json()["id"]
+    got = (await send(api, to=id_, file=picture(320, 50))).json()
+    assert {one["width"] for one in got["files"]} == {320}
+    assert (got["width"], got["alt"]) == (320, "A shoe")
+    assert problems(await send(api, to=id_, file_dark=picture(320, 50)))["/file"].startswith("is required")
+    changed = await api.make("GET", f"/creatives/{id_}/revisions/2")
+    assert {"files", "media", "width", "height"} <= {one["member"] for one in changed["changes"]}
+
+
+async def test_a_creative_from_before_there_were_files_serves_as_it_did(api: Api) -> None:
+    """Its one picture, in the size that it has; an altered file of a newer one does not serve."""
+    await campaign(api, "728x90", "320x50", "468x60")
+    id_ = (await send(api, "?approve=true", **ALL)).json()["id"]
+    services = api.held.services
+    now = await services.catalog.get("creative", id_)
+    assert isinstance(now, Creative)
+    assert now.live is not None
+    replace = msgspec.structs.replace
+
+    async def store(creative: Creative) -> Any:
+        name, version = f"creative:{id_}", await services.client.incr(services.keys.version)
+        await services.client.hset(services.keys.objects, name, msgspec.json.encode(creative).decode())
+        await services.client.zadd(services.keys.changed, {name: version})
+        await services.refresh()
+        return await api.decide()
+
+    old = replace(now.live, files=())
+    html = (await store(replace(now, live=old, content=old, pin=None)))["html"]
+    assert "<picture" not in html
+    assert "srcset" not in html
+    assert now.live.media is not None
+    assert f"/m/{now.live.media.file}" in html
+    swapped = replace(now.live, files=(*now.live.files[1:], now.live.files[0]))
+    assert not (await store(replace(now, live=swapped)))["filled"]
+
+
+async def test_a_text_has_a_button_and_a_small_picture(api: Api) -> None:
+    """They are content, like its words; the picture is no `img`, so the whole unit is what is measured."""
+    await campaign(api, "300x250")
+    text: dict[str, Any] = {"kind": "text", "title": "Tea", "button": "Shop now", "alt": None}
+    made = await send(api, "?approve=true", file=picture(100, 100), **text)
+    assert made.status_code == 201, made.text
+    assert (made.json()["button"], made.json()["width"], len(made.json()["files"])) == ("Shop now", 0, 1)
+    html = (await api.decide())["html"]
+    assert "Shop now</span>" in html
+    assert f"url(http://localhost:8000{made.json()['file']})" in html
+    assert "<img" not in html
+    assert "400 pixels a side" in problems(await send(api, file=picture(401, 100), **text))["/file"]
+    assert set(problems(await send(api, file=picture(9, 9), file_2x=picture(18, 18), **text))) == {"/file_2x"}
+    assert "25" in problems(await send(api, file=picture(9, 9), **{**text, "button": "x" * 26}))["/button"]
+
+
+HTML = {
+    "kind": "html", "name": "h", "width": 300, "height": 250, "html": "<p>{random}", "click_url": "https://shop.example/",
+}  # fmt: skip
+
+
+async def test_trackers_are_an_admins_and_are_called_from_within_the_frame(api: Api) -> None:
+    """Up to three addresses over https, part of the revision and its hash; others leave them as they are."""
+    await campaign(api, "300x250")
+    urls = ["https://count.example/i?r={random}&a=%22", "https://two.example/"]
+    made = await api.make("POST", "/campaigns/one/creatives?approve=true", HTML | {"trackers": urls})
+    assert made["trackers"] == urls
+    plain = await api.make("POST", "/campaigns/one/creatives?check=true", HTML)
+    assert plain["hash"] != made["hash"]
+    decision = await api.decide()
+    assert "count.example" not in decision["html"]
+    frame = await api.http.get(f"/f/{decision['click_url'].rpartition('/')[2]}")
+    page: Any = html5lib.parse(frame.text, namespaceHTMLElements=False)
+    first, second = (one.get("src") for one in page.findall(".//img"))
+    random = page.find(".//p").text
+    assert (first, second) == (f"https://count.example/i?r={random}&a=%22", "https://two.example/")
+    many = [f"https://{at}.example/" for at in range(4)]
+    for bad in (["http://count.example/"], ["https://127.0.0.1/"], ["javascript:x"], many):
+        assert (await api.call("POST", "/campaigns/one/creatives", HTML | {"trackers": bad})).status_code == 422, bad
+    key = (await api.make("POST", "/keys", {"role": "advertiser", "advertiser": "acme", "name": "a"}))["key"]
+    path = f"/creatives/{made['id']}"
+    for method, where, body in (
+        ("POST", "/campaigns/one/creatives", HTML | {"trackers": urls}),
+        ("PATCH", path, {"trackers": []}), ("PUT", f"{path}/content", {"trackers": None}),
+    ):  # fmt: skip
+        got = await api.call(method, where, body, Authorization=f"Bearer {key}")
+        assert {one["code"] for one in got.json()["errors"] if one["pointer"] == "/trackers"} == {"forbidden"}, where
+    kept = await api.call("PATCH", path, {"html": "<b>new"}, Authorization=f"Bearer {key}")
+    assert kept.json()["trackers"] == urls
+
+
+async def test_a_restored_revision_has_to_fit_the_slots_of_today(api: Api) -> None:
+    """422 that names the part, and no revision more."""
+    await campaign(api, "728x90", "320x50")
+    id_ = (await send(api, file=picture(728, 90))).json()["id"]
+    await send(api, to=id_, file=picture(320, 50))
+    await api.make("PUT", "/sites/news/slots/top", {"sizes": ["320x50"]})
+    found = problems(await api.call("POST", f"/creatives/{id_}/restore", {"revision": 1}))
+    assert found == {"/revision": "file: 728x90 does not fit top; nearest slot: top 320x50"}
+    assert len((await api.make("GET", f"/creatives/{id_}/revisions"))["items"]) == 2
