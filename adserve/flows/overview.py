@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-from adserve.core.access import Account, sees
+from adserve.core.access import Account, owns
 from adserve.core.curve import Learned, together
 from adserve.core.delivery import Standing, planned, stands
 from adserve.core.model import Campaign, Creative, Site, Slot, Thing
@@ -48,7 +48,8 @@ class Today(NamedTuple):
 
 class Overview(NamedTuple):
     """`pending` and `behind`: the first lines of each, and how many there are; `empty`: slot, reason and requests of
-    today that stayed empty, the most first; `sites` and `running`: how many there are, to say what to do first."""
+    today that stayed empty, the most first; `sites` (of all) and `running`: how many there are, to say what to do
+    first."""
 
     pending: list[Creative]
     waiting: int
@@ -60,21 +61,22 @@ class Overview(NamedTuple):
     running: int
 
 
-async def overview(services: Services, account: Account) -> Overview:
-    """Of what is the account's. Figures that cannot be had are left out: the page says what waits all the same."""
-    things = await services.catalog.all()
-    mine = [one for one in things.values() if sees(account, things, one)]
+async def overview(services: Services, account: Account, listed: int = LISTED) -> Overview:
+    """Of what is the account's, `listed` lines of each list. Figures that cannot be had are left out: the page says
+    what waits all the same."""
+    things, now = await services.catalog.all(), int(services.clock())
+    mine = [one for one in things.values() if isinstance(one, Campaign | Creative) and owns(account, things, one)]
     waiting = [one for one in mine if isinstance(one, Creative) and one.state == "pending"]
-    campaigns = [one for one in mine if isinstance(one, Campaign) and _runs(one, int(services.clock()))]
+    campaigns = [one for one in mine if isinstance(one, Campaign) and _runs(one, now)]
     behind = await _behind(services, things, campaigns[:JUDGED])
     return Overview(
-        sorted(waiting, key=lambda one: one.serial)[:LISTED],
+        sorted(waiting, key=lambda one: one.serial)[:listed],
         len(waiting),
-        behind[:LISTED],
+        behind[:listed],
         len(behind),
         await _today(services, account, things),
-        await _empty(services, account) if account.advertiser is None else [],
-        sum(isinstance(one, Site) and one.state != "archived" for one in mine),
+        (await _empty(services, account))[:listed] if account.advertiser is None else [],
+        sum(isinstance(one, Site) and one.state != "archived" for one in things.values()),
         len(campaigns),
     )
 
@@ -91,8 +93,9 @@ async def _behind(services: Services, things: Mapping[str, Thing], campaigns: It
         return []
     now = int(services.clock())
     totals = await read_totals(services.client, services.keys)
-    weeks = await CurveStore(services.client, services.keys).read()
     slots = _slots(things)
+    wanted = {serial for one in paced for place in one.slots for serial, _ in slots.get(place, ())}
+    weeks = await CurveStore(services.client, services.keys).read(wanted)
     found = []
     for campaign in paced:
         counts = counted(campaign)
@@ -136,7 +139,7 @@ def _slots(things: Mapping[str, Thing]) -> dict[str, list[tuple[int, str]]]:
 
 
 async def _today(services: Services, account: Account, things: Mapping[str, Thing]) -> Today | None:
-    tz = zone(Names(things.values(), lambda one: sees(account, things, one)).default_zone({}))
+    tz = zone(Names(things.values()).default_zone({}))
     now = int(services.clock())
     begin, until = day_bounds(local_day(now, tz), tz)[0], bucket_of(now)
     before = day_bounds(local_day(begin - 1, tz), tz)[0]
@@ -173,4 +176,4 @@ async def _empty(services: Services, account: Account) -> list[tuple[str, str, i
         return []
     rows = found["rows"] if isinstance(found, dict) else []
     lost = [(row["slot"], row["empty_reason"], row["empty"]) for row in rows if row["empty"] and row["empty_reason"]]
-    return sorted(lost, key=lambda one: -one[2])[:LISTED]
+    return sorted(lost, key=lambda one: -one[2])

@@ -179,6 +179,12 @@ async def test_an_advertiser_is_made_and_changed(api: Api, enter: Enter) -> None
     assert (await api.call("GET", "/advertisers/kettle-fern")).json()["categories"] == []
     shown = Reading(await person.get("/console/advertisers/acme"))
     assert shown.links["one"] == "/console/campaigns/one"
+    await enter("advertiser", "acme")
+    shown = Reading(await person.get("/console/advertisers/acme"))
+    assert any(href.startswith("/console/users/u-") for href in shown.links.values())
+    invited = Reading(await person.get(shown.links["Invite somebody"]))
+    assert (invited.field("role"), invited.field("advertiser")) == ("advertiser", "acme")
+    assert "People" not in Reading(await (await enter("reader")).get("/console/advertisers/acme")).words
     assert (await person.get("/console/advertisers?format=csv")).text.splitlines()[1] == "Acme,acme,,1,active"
 
 

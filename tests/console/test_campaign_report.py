@@ -154,3 +154,12 @@ async def test_a_reader_makes_no_links(world: Api, enter: Enter) -> None:
     assert "Share links" not in (await person.get(REPORT)).text
     reply = await person.post(f"{REPORT}/links", {"days": "1"}, token=await person.csrf("/console/"))
     assert reply.status_code == 403
+
+
+async def test_links_are_a_file_without_secrets(world: Api, enter: Enter) -> None:
+    """Who made which for whom, and until when it opens."""
+    owner = await enter("advertiser", "acme")
+    path = await made(owner, note="=Agency")
+    reply = await owner.get(f"{REPORT}?table=links&format=csv")
+    assert "'=Agency,2027-01-15,until 2027-04-15," in reply.text
+    assert path.rpartition("/")[2] not in reply.text

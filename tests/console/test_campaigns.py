@@ -206,7 +206,9 @@ async def test_an_advertiser_reads_its_own_and_uploads(api: Api, enter: Enter) -
     shown = Reading(await person.get("/console/campaigns/one"))
     assert shown.links["Upload a creative"] == "/console/campaigns/one/creatives/new"
     assert shown.actions == set()
-    assert not any("/sites" in href or "/advertisers" in href or "/edit" in href for href in shown.links.values())
+    assert not any("/sites" in href or "/edit" in href for href in shown.links.values())
+    assert (await person.get("/console/advertisers/acme")).status_code == 200
+    assert (await person.get("/console/advertisers/rival")).status_code == 404
     for path in ("theirs", "theirs?format=csv"):
         assert (await person.get(f"/console/campaigns/{path}")).status_code == 404
     assert "Their secret" not in (await person.get("/console/campaigns?format=csv")).text

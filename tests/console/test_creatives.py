@@ -67,6 +67,25 @@ async def test_a_creative_is_stopped_and_goes_on(api: Api, enter: Enter) -> None
     assert "cannot be moved" in again.text
 
 
+async def test_an_archive_is_undone_by_review(api: Api, enter: Enter) -> None:
+    """At once by a button beside the word, later by one on the page; nothing serves until somebody approves it, and
+    not under a campaign that is out of use."""
+    await world(api)
+    id_ = await make(api, TEXT, approve=True)
+    person = await enter("advertiser", "acme")
+    at = f"/console/creatives/{id_}"
+    done = (await person.post(f"{at}/archive")).headers["location"]
+    assert ">Undo</button>" in (await person.get(done)).text
+    assert ">Undo</button>" not in (await person.get(at)).text
+    await api.make("DELETE", "/campaigns/one")
+    assert (await person.post(f"{at}/unarchive")).status_code == 409
+    await api.make("PATCH", "/campaigns/one", {"state": "active"})
+    assert (await person.post(f"{at}/unarchive")).headers["location"] == f"{at}?done=sent"
+    assert await state(api, id_) == ("pending", 1, None)
+    assert not (await api.decide())["filled"]
+    assert (await person.post(f"{at}/unarchive")).status_code == 409
+
+
 async def test_a_change_of_content_waits_and_the_rest_does_not(api: Api, enter: Enter) -> None:
     """The old revision serves until the new one is approved, and the form says so beforehand."""
     await world(api)

@@ -111,3 +111,15 @@ async def test_the_system_page_shows_settings_and_no_secret(api: Api, enter: Ent
     assert (await (await enter("reviewer")).get("/console/system")).status_code == 403
     export = await (await enter()).get("/console/system?format=csv")
     assert ADMIN not in export.text
+
+
+async def test_each_table_of_the_start_page_is_a_file_too(world: Api, enter: Enter) -> None:
+    """Whole; an advertiser gets no file of what it does not see."""
+    person = await enter()
+    for name, first in (("today", "Figure"), ("behind", "Campaign"), ("waiting", "Creative"), ("empty", "Slot")):
+        reply = await person.get(f"/console/?table={name}&format=csv")
+        assert reply.headers["content-type"] == "text/csv; charset=utf-8"
+        assert reply.text.startswith(first)
+    assert "queued" in (await person.get("/console/?table=waiting&format=csv")).text
+    reply = await (await enter("advertiser", "acme")).get("/console/?table=empty&format=csv")
+    assert "html" in reply.headers["content-type"]

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from adserve.core.model import Advertiser, Campaign
 from adserve.flows import access, manage
 from adserve.flows.naming import propose_id
-from adserve.web.console.page import ADMIN, NEW, STAFF, Call, Page, shows_again
+from adserve.web.console.page import ADMIN, EVERYONE, NEW, STAFF, Call, Page, shows_again
 from adserve.web.console.sites import states_of
 from adserve.web.console.table import Cell, Column, Table, show_table
 
@@ -21,6 +21,7 @@ COLUMNS = (
     Column("Campaigns", "Those in use.", True),
     Column("State"),
 )
+PEOPLE = (Column("Name"), Column("State"), Column("Signed in", "Last, in UTC."))
 CAMPAIGNS = (Column("Campaign"), Column("Id"), Column("Tier"), Column("State"))
 
 
@@ -56,7 +57,25 @@ async def advertiser(call: Call) -> Response:
     ]
     in_use = sum(one.state != "archived" for one in every)
     table = Table(f"campaigns-{found.id}", f"Campaigns of {found.name}", CAMPAIGNS, rows, "No campaign yet: book one.")
-    return show_table(call, "advertiser.html.j2", table, title=found.name, advertiser=found, in_use=in_use)
+    shown = {"advertiser": found, "in_use": in_use, "people": await _people(call, found.id)}
+    return show_table(call, "advertiser.html.j2", table, title=found.name, **shown)
+
+
+async def _people(call: Call, advertiser: str) -> Table | None:
+    """Who may sign in for it, for those who may see people."""
+    if not call.may("admin"):
+        return None
+    rows = [
+        (
+            Cell(one["name"], call.url(f"/console/users/{one['id']}")),
+            Cell(one["state"], state=one["state"]),
+            one["signed_in"] or "never",
+        )
+        for one in (user.as_json() for user in await call.services.users.list())
+        if one["advertiser"] == advertiser
+    ]
+    empty = "Nobody signs in for it: invite somebody who uploads its creatives and reads its figures."
+    return Table(f"people-{advertiser}", "People who sign in for it", PEOPLE, rows, empty)
 
 
 async def new_advertiser(call: Call) -> Response:
@@ -91,7 +110,7 @@ PAGES = (
     Page("GET", ADVERTISERS, advertisers, STAFF, nav="Advertisers"),
     Page("GET", f"{ADVERTISERS}/new", new_advertiser, ADMIN),
     Page("POST", f"{ADVERTISERS}/new", make_advertiser, ADMIN),
-    Page("GET", ONE, advertiser, STAFF, "advertiser"),
+    Page("GET", ONE, advertiser, EVERYONE, "advertiser"),
     Page("GET", f"{ONE}/edit", edit_advertiser, ADMIN, "advertiser"),
     Page("POST", f"{ONE}/edit", save_advertiser, ADMIN, "advertiser"),
     *states_of(ONE, "advertiser", lambda call: f"{ADVERTISERS}/{call.path['id']}", pauses=False),

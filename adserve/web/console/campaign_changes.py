@@ -19,6 +19,7 @@ from adserve.web.console.campaign_words import TIERS as TIER_WORDS
 from adserve.web.console.campaigns import CAMPAIGNS, campaign_of
 from adserve.web.console.page import ADMIN, NEW, Call, Page, shows_again
 from adserve.web.console.sites import switch
+from adserve.web.console.slots import named
 
 PLACED = (
     *("id", "name", "advertiser", "slots", "starts", "ends", "timezone", "goal", "tier", "weight", "pacing", "caps"),
@@ -64,7 +65,7 @@ async def _sites(call: Call) -> list[tuple[Site, list[tuple[str, str]]]]:
         if isinstance(site, Site) and site.state != "archived":
             its = [one for one in slots if one.site == site.id and one.state != "archived"]
             its.sort(key=lambda one: one.rank)
-            options = [(one.id, f"{one.title or one.name}: {', '.join(one.sizes) or 'texts'}") for one in its]
+            options = [(one.id, f"{named(one)}: {', '.join(one.sizes) or 'texts'}") for one in its]
             found.append((site, [(f"{site.id}/*", "All of its slots, later ones too"), *options]))
     return found
 

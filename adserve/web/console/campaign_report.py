@@ -72,6 +72,8 @@ async def _shown(call: Call, made: str = "") -> Response:
     days = await days_of(call.services, told, campaign, call.account)
     may = call.account.role in MAY_SHARE
     links = await shares_of(call.services, call.account, id_) if may else []
+    if call.query.get("table") == "links" and call.query.get("format") == "csv":
+        return _links_table(id_, [_link(told, one) for one in links]).csv()
     return show_table(
         call,
         "campaign-report.html.j2",
@@ -87,6 +89,13 @@ async def _shown(call: Call, made: str = "") -> Response:
         made=f"{call.origin}/share/{made}" if made else "",
         usual=DAYS,
     )
+
+
+def _links_table(campaign: str, links: list[dict[str, str]]) -> Table:
+    """For the file; the page has a button in each row."""
+    columns = [Column(name) for name in ("Link", "For", "Made", "Opens", "By")]
+    rows = [[one["id"], one["note"], one["created"], one["until"], one["by"]] for one in links]
+    return Table(f"links-{campaign}", "Share links", columns, rows)
 
 
 def _link(told: Delivery, one: Share) -> dict[str, str]:

@@ -17,7 +17,7 @@ from adserve.flows.delivery import delivery
 from adserve.web.console.campaign_report import picture
 from adserve.web.console.campaign_words import facts, flight
 from adserve.web.console.page import EVERYONE, STAFF, Call, Page
-from adserve.web.console.slots import path_of
+from adserve.web.console.slots import named, path_of
 from adserve.web.console.table import Cell, Column, Table, Value, show_table
 
 CAMPAIGNS = "/console/campaigns"
@@ -42,7 +42,14 @@ CREATIVES = (
     Column("Serves", "Whether readers may see it now."),
     Column("State"),
 )
-SLOTS = (Column("Slot"), Column("Site"), Column("Takes"), Column("Heaviest picture"), Column("State"))
+SLOTS = (
+    Column("Slot"),
+    Column("Site"),
+    Column("Takes"),
+    Column("Heaviest picture"),
+    Column("State"),
+    Column("Its chance", "What the slot would show now, and what keeps this campaign from it."),
+)
 
 
 async def campaigns(call: Call) -> Response:
@@ -141,7 +148,7 @@ async def campaign(call: Call) -> Response:
     empty = "No creative yet: upload what readers are to see."
     table = Table(f"creatives-{found.id}", f"Creatives of {found.name}", CREATIVES, rows, empty)
     staff = call.account.role in STAFF
-    slots = [_booked(call, slot, site) for slot, site in one.around.slots]
+    slots = [_booked(call, found, slot, site) for slot, site in one.around.slots]
     nowhere = Table(f"slots-{found.id}", f"Slots that {found.name} books", SLOTS, slots, "It books no slot.")
     goal = found.goal is not None and found.goal.clicks is None and found.state == "active"
     told = await delivery(call.services, call.account, found.id)
@@ -166,12 +173,13 @@ async def campaign(call: Call) -> Response:
     )
 
 
-def _booked(call: Call, slot: Slot, site: Site) -> tuple[Value, ...]:
-    """Only staff has pages of slots to go to."""
+def _booked(call: Call, campaign: Campaign, slot: Slot, site: Site) -> tuple[Value, ...]:
+    """Only staff has pages of slots to go to. Titles may come twice on a site, names do not."""
     state = slot.state if site.state == "active" else site.state
     href = call.url(path_of(slot)) if call.account.role in STAFF else None
     sizes = ", ".join(slot.sizes) or "texts"
-    return Cell(slot.title or slot.name, href), site.name, sizes, f"{slot.max_kb} kB", Cell(state, state=state)
+    why = Cell("explain", call.url("/console/explain", place=slot.id, campaign=campaign.id))
+    return Cell(named(slot), href), site.name, sizes, f"{slot.max_kb} kB", Cell(state, state=state), why
 
 
 def _creative(call: Call, one: Creative, now: int) -> tuple[Value, ...]:

@@ -39,6 +39,7 @@ ACTIONS = {
     "pause": ("approved",),
     "resume": ("paused",),
     "archive": ("pending", "approved", "paused", "rejected"),
+    "unarchive": ("archived",),
 }
 """A button to the states in which it is there; as `core.lifecycle` moves."""
 

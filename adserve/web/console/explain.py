@@ -7,11 +7,11 @@ from typing import Any
 
 from starlette.responses import Response
 
-from adserve.core.access import sees
+from adserve.core.access import owns
 from adserve.core.asking import AMOUNT, CONTEXT, KV, PLACE, READER
 from adserve.core.explained import CATALOG, OTHER
 from adserve.core.explanation import PASSBACK
-from adserve.core.model import DEVICES, Creative, Slot, Thing
+from adserve.core.model import DEVICES, Campaign, Creative, Slot, Thing
 from adserve.errors import Invalid, NotFound, Problem
 from adserve.flows.explain import explain_live, explain_past
 from adserve.web.api.query import read_query
@@ -85,9 +85,13 @@ def _beside(problem: Problem) -> Problem:
 
 
 async def _slots(call: Call) -> list[str]:
-    things = await call.services.catalog.all()
+    things, account = await call.services.catalog.all(), call.account
     slots = [one for one in things.values() if isinstance(one, Slot) and one.state != "archived"]
-    return sorted(one.id for one in slots if sees(call.account, things, one))
+    if account.advertiser is None:
+        return sorted(one.id for one in slots)
+    own = (one for one in things.values() if isinstance(one, Campaign) and owns(account, things, one))
+    booked = {place for one in own for place in one.slots}
+    return sorted(one.id for one in slots if not booked.isdisjoint((one.id, f"{one.site}/*")))
 
 
 async def _show(call: Call, found: dict[str, Any] | None, **values: Any) -> Response:

@@ -8,11 +8,13 @@ from typing import Any
 from starlette.responses import Response
 
 from adserve.charts.sparkline import sparkline
-from adserve.flows.overview import Overview, Today, overview
+from adserve.flows.overview import LISTED, Overview, Today, overview
 from adserve.web.console.page import EVERYONE, HOME, Call, Page
 from adserve.web.console.table import Cell, Column, Table, Value
 from adserve.web.console.words import FIGURES, RATES, advice, rate, reason
 
+EXPORTED = 10_000
+"""Lines of a file."""
 COMPARED = ("requests", "impressions", "views", "clicks", "ctr", "fill_rate")
 _BEHIND = (Column("Campaign"), Column("Behind by", number=True), Column("In words"))
 _EMPTY = (Column("Slot"), Column("Why"), Column("Requests", number=True), Column("What to do"))
@@ -20,9 +22,19 @@ _WAITING = (Column("Creative"), Column("Campaign"), Column("Kind"))
 
 
 async def home(call: Call) -> Response:
-    """Its tables are too small for files: each links to the page that has all of it."""
-    found = await overview(call.services, call.account)
+    """With `format=csv` one of its tables, whole."""
+    whole = call.query.get("format") == "csv"
+    found = await overview(call.services, call.account, EXPORTED if whole else LISTED)
     staff = call.account.advertiser is None
+    tables = {
+        "today": _compared(found.today) if found.today else None,
+        "waiting": _waiting(call, found),
+        "behind": _behind(call, found),
+        "empty": _empty(call, found) if staff else None,
+    }
+    wanted = tables.get(call.query.get("table", ""))
+    if whole and wanted is not None:
+        return wanted.csv()
     return call.show(
         "home.html.j2",
         title="Overview",
@@ -30,11 +42,11 @@ async def home(call: Call) -> Response:
         staff=staff,
         steps=_steps(call, found),
         warnings=call.console.warnings() if staff else (),
-        today=_compared(found.today) if found.today else None,
+        today=tables["today"],
+        waiting=tables["waiting"],
+        behind=tables["behind"],
+        empty=tables["empty"],
         line=_line(found.today) if found.today else "",
-        waiting=_waiting(call, found),
-        behind=_behind(call, found),
-        empty=_empty(call, found) if staff else None,
     )
 
 

@@ -70,7 +70,7 @@ def _frames(preview: Preview, slot: Slot, size: Size) -> list[Frame]:
             scheme,
             size.width,
             height,
-            f"{creative.name}, revision {revision}, in {slot.title or slot.name}, {scheme}",
+            f"{creative.name}, revision {revision}, in {slot.title or slot.name} as {size}, {scheme}",
             sandbox_of(creative.kind),
         )
         for scheme in SCHEMES

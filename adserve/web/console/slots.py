@@ -51,6 +51,11 @@ def path_of(slot: Slot) -> str:
     return f"{SITES}/{slot.site}/slots/{slot.name}"
 
 
+def named(slot: Slot) -> str:
+    """`Top Post Ad (top)`: several slots of a site may have one title."""
+    return f"{slot.title} ({slot.name})" if slot.title else slot.name
+
+
 async def _slot(call: Call) -> Slot:
     found = await manage.get_thing(call.services, "slot", f"{call.path['site']}/{call.path['slot']}")
     assert isinstance(found, Slot)  # noqa: S101 - what the store holds under this kind
