@@ -53,10 +53,12 @@ SLOTS = (
 
 
 async def campaigns(call: Call) -> Response:
-    """Filtered by what its address says."""
-    query, every = call.query, await booked(call.services, call.account)
-    totals = await delivered(call.services)
+    """Filtered by what its address says. Only what is shown is looked at closely, unless all of it has to be."""
+    query = call.query
+    every = [one for one in await access.visible(call.services, call.account, "campaign") if isinstance(one, Campaign)]
     wanted = [one for one in every if _wanted(one, query)]
+    if query.get("state") == "todo":
+        wanted = [one.campaign async for one in booked(call.services, wanted) if one.remarks]
     first = max(0, int(query["from"])) if query.get("from", "").isdecimal() and len(query["from"]) < 7 else 0
     shown = wanted if query.get("format") == "csv" else wanted[first : first + PAGE]
     names = {
@@ -64,7 +66,8 @@ async def campaigns(call: Call) -> Response:
         for one in await access.visible(call.services, call.account, "advertiser")
         if isinstance(one, Advertiser)
     }
-    rows = [_row(call, one, names, totals) for one in shown]
+    totals = await delivered(call.services)
+    rows = [_row(call, one, names, totals) async for one in booked(call.services, shown)]
     empty = "No campaign is like that: take a filter away." if every else _nothing(call)
     table = Table("campaigns", "Campaigns", COLUMNS, rows, empty)
     more = {
@@ -84,13 +87,13 @@ def _nothing(call: Call) -> str:
     return "No campaign yet: it says which creatives of an advertiser run where, and how often. Book one."
 
 
-def _wanted(one: Booked, query: Mapping[str, str]) -> bool:
+def _wanted(campaign: Campaign, query: Mapping[str, str]) -> bool:
     """The list shows what is in use, unless a state is asked for."""
-    campaign, state = one.campaign, query.get("state", "")
+    state = query.get("state", "")
     if state in ("active", "paused", "archived"):
         fits_state = campaign.state == state
     elif state == "todo":
-        fits_state = campaign.state == "active" and bool(one.remarks)
+        fits_state = campaign.state == "active"
     else:
         fits_state = campaign.state != "archived" or state == "all"
     name = query.get("name", "").strip().casefold()
