@@ -1,6 +1,6 @@
 """What a creative looks like in the slots that it may appear in. Looking counts nothing and mints no token.
 
-The snippet is the one that would serve: compiled by the same function, its holes filled with what needs no serve. A
+The snippets are those that would serve: made by the same functions, their holes filled with what needs no serve. A
 click goes straight to the landing page, and the document of an `html` creative to an address that its caller gives.
 """
 
@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import NamedTuple
 from urllib.parse import quote
 
-from adserve.core.fit import fits
+from adserve.core.catalog import Snippet
+from adserve.core.entry import entry_of
+from adserve.core.fit import boxes_of, fits, forms_of
 from adserve.core.model import Campaign, Content, Creative, Size, Slot
 from adserve.core.urls import UrlError, check_landing_url, compile_landing_url, fill_macros
 from adserve.errors import Conflict, NotFound
@@ -70,20 +73,37 @@ def slot_of(preview: Preview, name: str) -> Slot:
     raise NotFound("it may not appear in a slot of this name")
 
 
-def sizes_of(preview: Preview, slot: Slot) -> list[Size]:
-    """The boxes in which a slot shows it: its own size, or for a text each that the slot has."""
-    if preview.content.width:
-        return [Size(preview.content.width, preview.content.height)]
-    return [Size.parse(one) for one in slot.sizes] or [BOX]
+class Form(NamedTuple):
+    """How it looks in a slot that is as wide as `size`."""
+
+    size: Size
+    snippet: Snippet
 
 
-def draw(preview: Preview, slot: Slot, *, base: str, frame: str) -> str:
+def forms_in(preview: Preview, slot: Slot) -> list[Form]:
+    """Each form that a slot may show it in, the widest first, as they are compiled for serving."""
+    creative = preview.creative
+    widest = entry_of(creative, forms_of(creative.kind, preview.content, slot), slot, compile_snippet)
+    entries = (widest, *widest.narrower)
+    if creative.kind == "text":
+        sizes = boxes_of(slot) or [BOX]
+    else:
+        sizes = [Size(one.content.width, one.content.height) for one in entries]
+    return [Form(size, one.snippet) for size, one in zip(sizes, entries, strict=True)]
+
+
+def form_for(preview: Preview, slot: Slot, width: int) -> Form:
+    """The widest one that a width has room for, else the narrowest."""
+    forms = forms_in(preview, slot)
+    return next((one for one in forms if one.size.width <= width), forms[-1])
+
+
+def draw(preview: Preview, slot: Slot, form: Form, *, base: str, frame: str) -> str:
     """The snippet of a slot. `base`: where `/m/` lies; `frame`: the address of the document of `html`. Both are ours
     and need no escaping."""
-    snippet = compile_snippet(preview.creative.kind, preview.content, slot)
     values = ("preview", "", escape(landing_of(preview, slot)), base, frame)
-    pieces = list(snippet.parts)
-    pieces[1::2] = [values[hole] for hole in snippet.holes]
+    pieces = list(form.snippet.parts)
+    pieces[1::2] = [values[hole] for hole in form.snippet.holes]
     return "".join(pieces)
 
 

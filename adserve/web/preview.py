@@ -8,6 +8,7 @@ sandboxed frame browsers send no cookie. Nothing is counted, no token is minted,
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -21,7 +22,7 @@ from adserve.core.model import Size, Slot
 from adserve.core.preview import Link
 from adserve.core.schedule import utc_label
 from adserve.errors import AdserveError, Conflict, NotFound
-from adserve.flows.preview import BOX, Preview, draw, landing_of, look
+from adserve.flows.preview import BOX, Form, Preview, draw, form_for, landing_of, look
 from adserve.flows.services import Services
 from adserve.flows.worker import Worker
 from adserve.store.client import REPLY_ERRORS
@@ -48,6 +49,9 @@ _HEADERS = {
 }
 _HOLE = "\ue000"
 """Where a snippet stands in the template of a document; no stored text has it."""
+_DARK = re.compile(r'(<source media="[^"]*)\(prefers-color-scheme:dark\)')
+_PHONE_PX, _DESK_PX = 360, 4096
+"""The room that a slot has on the page of a link, as delivery takes it when nothing else is known."""
 _HTML = "text/html; charset=utf-8"
 
 
@@ -79,15 +83,22 @@ def sandbox_of(kind: str) -> str:
     return SANDBOX if kind == "html" else SANDBOX.replace("allow-scripts ", "")
 
 
-def framed(preview: Preview, slot: Slot, scheme: str, root: str, worker: Worker) -> Response:
+def framed(preview: Preview, slot: Slot, form: Form, scheme: str, root: str, worker: Worker) -> Response:
     """One slot as a document for a frame of our own pages. `root`: the path under which the service is mounted."""
     link = Link(preview.creative.id, preview.content.revision, int(worker.clock()) + FRAME_S)
-    snippet = draw(preview, slot, base=root, frame=f"{root}/preview/{core.write(link, worker.keys[0])}/markup")
+    frame = f"{root}/preview/{core.write(link, worker.keys[0])}/markup"
+    snippet = _in_scheme(draw(preview, slot, form, base=root, frame=frame), scheme)
     page = templates.get_template("preview-slot.html.j2").render(scheme=scheme, snippet=_HOLE)
     before, _, after = page.partition(_HOLE)
     policy = _FRAMED.format(sandbox=f"sandbox {sandbox_of(preview.creative.kind)}")
     headers = {**_HEADERS, "Content-Security-Policy": policy, "X-Frame-Options": "SAMEORIGIN"}
     return Response(f"{before}{snippet}{after}", 200, headers, _HTML)
+
+
+def _in_scheme(snippet: str, scheme: str) -> str:
+    """With its sources for dark pages taken always, or never. Browsers ask the frame around a document which scheme it
+    is of, but not all of them do. No text of a creative has a quote in it that is not escaped."""
+    return _DARK.sub(rf"\1({'min' if scheme == 'dark' else 'max'}-width:0)", snippet)
 
 
 class Previews:
@@ -111,7 +122,11 @@ class Previews:
         root = request.scope.get("root_path", "")
         frame = f"{root}/preview/{request.path_params['token']}/markup"
         # a snippet is escaped where it is compiled
-        places = [Place(one, Markup(draw(preview, one, base=root, frame=frame))) for one in preview.slots]  # noqa: S704
+        width = _PHONE_PX if "Mobi" in request.headers.get("user-agent", "") else _DESK_PX
+        places = []
+        for slot in preview.slots:
+            html = draw(preview, slot, form_for(preview, slot, width), base=root, frame=frame)
+            places.append(Place(slot, Markup(html)))  # noqa: S704
         if not places:
             return _said("There is nothing to show: this creative fits no slot that its campaign books.", 200)
         said = (

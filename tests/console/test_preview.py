@@ -12,15 +12,21 @@ import pytest
 from adserve.core.model import Creative
 from adserve.core.preview import LIFETIME_S, Link, write
 from adserve.web.console.pages import PAGES
-from tests.conftest import Api, Clock
+from tests.conftest import ADMIN, Api, Clock
 from tests.console.conftest import Enter, page
-from tests.console.making import IMAGE, LANDING, MARKUP, TEXT, make, text_of, world
+from tests.console.making import IMAGE, LANDING, MARKUP, TEXT, make, png, text_of, world
 
 HOSTILE = "\"'><img src=x onerror=alert(1)>{{7*7}}</title></style>"
 
 
 def address(id_: str, **query: str) -> str:
     return f"/console/preview/{id_}?{urlencode({'slot': 'news/top', **query})}"
+
+
+def plain(served: str) -> str:
+    """What was served, with neither tokens nor origin."""
+    served = re.sub(r'data-decision="[^"]*" data-view="[^"]*"', 'data-decision="preview" data-view=""', served)
+    return re.sub(r'href="[^"]*/c/[^"]*"', f'href="{LANDING}"', served).replace("http://localhost:8000/m/", "/m/")
 
 
 def link(api: Api, id_: str, revision: int = 1, lasts_s: int = LIFETIME_S) -> str:
@@ -35,10 +41,7 @@ async def test_a_preview_is_what_serves_without_its_tokens(api: Api, enter: Ente
     id_ = await make(api, fields, approve=True)
     served = (await api.decide())["html"]
     shown = (await (await enter()).get(address(id_))).text
-    body = shown.partition("<body>")[2].partition("</body>")[0]
-    plain = re.sub(r'data-decision="[^"]*" data-view="[^"]*"', 'data-decision="preview" data-view=""', served)
-    plain = re.sub(r'href="[^"]*/c/[^"]*"', f'href="{LANDING}"', plain).replace("http://localhost:8000/m/", "/m/")
-    assert body == plain
+    assert shown.partition("<body>")[2].partition("</body>")[0] == plain(served)
 
 
 @pytest.mark.parametrize("fields", [IMAGE, TEXT, MARKUP], ids=["image", "text", "html"])
@@ -55,6 +58,52 @@ async def test_looking_changes_nothing(api: Api, enter: Enter, fields: dict[str,
     await api.settle()
     assert await api.contents() == before
     assert await api.totals() == figures
+
+
+async def several(api: Api) -> str:
+    """A picture of two sizes, one of them with another for dark pages."""
+    files = [
+        ("file", ("a.png", png(728, 90), "image/png")),
+        ("file_dark", ("b.png", png(728, 90, 5), "image/png")),
+        ("sizes", ("c.png", png(320, 50), "image/png")),
+    ]
+    path, headers = "/api/v1/campaigns/one/creatives?approve=true", {"Authorization": f"Bearer {ADMIN}"}
+    reply = await api.http.post(path, data=IMAGE, files=files, headers=headers)
+    assert reply.status_code == 201, reply.text
+    return str(reply.json()["id"])
+
+
+async def test_each_form_is_the_one_that_serves_at_its_width(api: Api, enter: Enter) -> None:
+    """Of a picture of several sizes, and of a text that is laid out for each room; frames are as wide as these."""
+    await world(api, sizes=["728x90", "320x50"])
+    person = await enter()
+    for fields in (IMAGE, TEXT):
+        id_ = await several(api) if fields is IMAGE else await make(api, fields, approve=True)
+        shown = await person.get(f"/console/creatives/{id_}")
+        assert set(re.findall(r'<iframe src="[^"]*" width="(\d+)"', shown.text)) == {"728", "320"}
+        bodies = set()
+        for width in ("728", "320"):
+            served = (await api.decide(width=width))["html"]
+            body = (await person.get(address(id_, width=width))).text.partition("<body>")[2].partition("</body>")[0]
+            assert re.sub(r"<source[^>]*>", "", plain(served)) == re.sub(r"<source[^>]*>", "", body)
+            bodies.add(body)
+        assert len(bodies) == 2
+        await api.make("DELETE", f"/creatives/{id_}")
+    phone = await api.http.get(link(api, await several(api)), headers={"User-Agent": "Mozilla/5.0 (Android) Mobile"})
+    assert "max-width:320px" in phone.text
+    assert "max-width:728px" not in phone.text.partition("<body>")[2]
+
+
+async def test_a_picture_for_dark_pages_stands_in_the_dark_frame_alone(api: Api, enter: Enter) -> None:
+    """Whatever scheme the reviewer's own browser is in."""
+    await world(api, sizes=["728x90", "320x50"])
+    id_ = await several(api)
+    person = await enter()
+    for scheme, taken in (("light", "(max-width:0)"), ("dark", "(min-width:0)")):
+        shown = (await person.get(address(id_, scheme=scheme))).text
+        assert f'<source media="{taken}"' in shown
+        assert "prefers-color-scheme" not in shown
+    assert '<source media="(prefers-color-scheme:dark)"' in (await api.http.get(link(api, id_))).text
 
 
 async def test_a_framed_preview_is_locked_up(api: Api, enter: Enter) -> None:

@@ -62,6 +62,68 @@ async def test_a_picture_without_a_name_has_that_of_its_file(api: Api, enter: En
     assert (await api.make("GET", f"/creatives/{id_}"))["name"] == "red-shoes.v2"
 
 
+async def test_a_picture_brings_more_of_its_kind(api: Api, enter: Enter) -> None:
+    """For dense screens, dark pages and other sizes; each is shown with its weight, and in each size."""
+    await world(api, sizes=["300x250", "320x50"])
+    person = await enter("advertiser", "acme")
+    sent = [
+        ("file", ("a.png", png(300, 250), "image/png")),
+        ("file_2x", ("b.png", png(600, 500), "image/png")),
+        ("file_dark", ("c.png", png(300, 250, 5), "image/png")),
+        ("sizes", ("d.png", png(320, 50), "image/png")),
+    ]
+    reply = await person.post(HERE, IMAGE, files=sent)
+    assert reply.status_code == 303, text_of(reply)
+    at = reply.headers["location"].partition("?")[0]
+    shown = await person.get(at)
+    page(shown)
+    said = text_of(shown)
+    for words in ("300x250, for dense screens", "300x250, for dark pages", "320x50 image/png"):
+        assert words in said, words
+    assert {width for width in ("300", "320") if f'width="{width}"' in shown.text} == {"300", "320"}
+    wrong = await person.post(HERE, IMAGE, files=[*sent[:1], ("file_2x", ("b.png", png(601, 500), "image/png"))])
+    assert wrong.status_code == 422
+    assert 'id="wrong-file_2x"' in wrong.text
+    assert "600x500" in text_of(wrong)
+
+
+async def test_an_edit_without_files_keeps_all_of_them(api: Api, enter: Enter) -> None:
+    """And one with a file replaces them together, as the form says."""
+    await world(api)
+    person = await enter("advertiser", "acme")
+    sent = {"file": ("a.png", png(), "image/png"), "file_2x": ("b.png", png(600, 500), "image/png")}
+    at = (await person.post(HERE, IMAGE, files=sent)).headers["location"].partition("?")[0]
+    id_ = at.rpartition("/")[2]
+    for files, count in ((None, 2), ({"file": ("c.png", png(shade=7), "image/png")}, 1)):
+        version = str((await api.make("GET", f"/creatives/{id_}"))["version"])
+        reply = await person.post(f"{at}/edit", IMAGE | {"weight": "2", "version": version}, files=files)
+        assert reply.status_code == 303, text_of(reply)
+        files_now = (await api.make("GET", f"/creatives/{id_}"))["files"]
+        assert len([one for one in files_now if one["type"] == "image/png"]) == count
+
+
+async def test_trackers_are_set_by_an_admin_alone(api: Api, enter: Enter) -> None:
+    """Others have no field for them, what they send all the same is left out, and their edits keep what is set."""
+    await world(api)
+    said = MARKUP | {"trackers": "https://count.example/a?x=1,2\nhttps://count.example/b"}
+    admin, advertiser = await enter(), await enter("advertiser", "acme")
+    assert 'name="trackers"' in (await admin.get(f"{HERE}?kind=html")).text
+    assert 'name="trackers"' not in (await advertiser.get(f"{HERE}?kind=html")).text
+    made = []
+    for person in (admin, advertiser):
+        at = (await person.post(HERE, said)).headers["location"].partition("?")[0]
+        made.append(at.rpartition("/")[2])
+    trackers = ["https://count.example/a?x=1,2", "https://count.example/b"]
+    assert [(await api.make("GET", f"/creatives/{id_}"))["trackers"] for id_ in made] == [trackers, []]
+    edit = f"/console/creatives/{made[0]}/edit"
+    reply = await advertiser.post(edit, said | {"html": "<b>New</b>", "weight": "1", "version": "1", "trackers": ""})
+    assert reply.status_code == 303, text_of(reply)
+    found = await api.make("GET", f"/creatives/{made[0]}")
+    assert (found["html"], found["trackers"]) == ("<b>New</b>", trackers)
+    wrong = await admin.post(HERE, said | {"trackers": "http://plain.example/"})
+    assert 'id="wrong-trackers"' in wrong.text
+
+
 async def test_all_problems_come_at_once_beside_their_fields(api: Api, enter: Enter) -> None:
     """In words that name the slots' sizes; what was typed stands there again, and the file's name with the wish to
     choose it again. Nothing is stored."""

@@ -69,7 +69,7 @@ ALLOWED = {
         r"""Markup(re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", words))""",
         r"""Markup("\n".join(rules))""",
     ],
-    "adserve/web/preview.py": ["Markup(draw(preview, one, base=root, frame=frame))"],
+    "adserve/web/preview.py": ["Markup(html)"],
     "adserve/snippet.py": [
         """f'<img src="{url}" width="1" height="1" alt="" aria-hidden="true" '"""
         """'style="position:absolute;width:1px;height:1px;border:0">'""",

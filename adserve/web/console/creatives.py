@@ -15,7 +15,7 @@ from adserve.core.schedule import utc_label
 from adserve.flows import access, archive, manage, review, revisions
 from adserve.flows.names import names_of
 from adserve.flows.preview import content_of, look
-from adserve.web.console.difference import differences
+from adserve.web.console.difference import about_file, differences
 from adserve.web.console.page import EVERYONE, Call, Endpoint, Page
 from adserve.web.console.preview import number_of, views_of
 from adserve.web.console.table import Cell, Column, Table, show_table
@@ -170,18 +170,28 @@ def actors_of(history: Sequence[Shown]) -> list[str]:
     return [by for by in (*made, *(one.verdict.by for one in history if one.verdict is not None)) if by]
 
 
-class File(NamedTuple):
-    """A file of a content. `about`: what it is for, in words."""
+class Shape(NamedTuple):
+    """A file of a content. `about`: what it is for, in words; `smaller`: type and bytes of the same picture as other
+    types."""
 
     file: str
     about: str
     type: str
     bytes: int
+    smaller: Sequence[tuple[str, int]]
 
 
-def files_of(content: Content) -> list[File]:
-    media = content.media
-    return [File(media.file, f"{content.width}x{content.height}", media.type, media.bytes)] if media is not None else []
+def files_of(content: Content) -> list[Shape]:
+    return [
+        Shape(
+            one.media.file,
+            about_file(str(one.size), one.density, one.scheme),
+            one.media.type,
+            one.media.bytes,
+            [(each.type, each.bytes) for each in one.variants],
+        )
+        for one in content.pictures
+    ]
 
 
 async def revision(call: Call) -> Response:

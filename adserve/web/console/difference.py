@@ -43,21 +43,37 @@ class Difference(NamedTuple):
 
 
 def differences(changes: Iterable[Change]) -> list[Difference]:
-    """What changed, member by member."""
-    return [Difference(WORDS.get(one.member, one.member), pieces(said(one.before), said(one.after))) for one in changes]
+    """What changed, member by member. The main picture and its size are among the files."""
+    found = list(changes)
+    if any(one.member == "files" for one in found):
+        found = [one for one in found if one.member not in ("media", "width", "height")]
+    return [Difference(WORDS.get(one.member, one.member), pieces(said(one.before), said(one.after))) for one in found]
 
 
 def said(value: Any) -> str:
-    """A value in a line, or for lists a line for each of theirs.
+    """A value in words, of lists a line for each.
 
-    >>> said({"file": "ab.png", "bytes": 1200}), said(["a", "b"])
-    ('file ab.png, bytes 1200', 'a\\nb')
+    >>> said({"file": "abcdefghijkl.png", "type": "image/png", "bytes": 1200}), said(["a", "b"])
+    ('image/png, 1.2 kB, abcdefgh', 'a\\nb')
     """
-    if isinstance(value, dict):
-        return ", ".join(f"{name} {said(one)}" for name, one in value.items() if one not in (None, "", [], ()))
     if isinstance(value, list | tuple):
         return "\n".join(map(said, value))
+    if isinstance(value, dict) and "media" in value:
+        size = f"{value['width'] // value.get('density', 1)}x{value['height'] // value.get('density', 1)}"
+        return f"{about_file(size, value.get('density', 1), value.get('scheme', ''))}: {said(value['media'])}"
+    if isinstance(value, dict):
+        return f"{value.get('type')}, {value.get('bytes', 0) / 1000:.1f} kB, {value.get('file', '')[:8]}"
     return "" if value is None else str(value)
+
+
+def about_file(size: str, density: int, scheme: str) -> str:
+    """What a file is for.
+
+    >>> about_file("728x90", 2, "dark")
+    '728x90, for dense screens, for dark pages'
+    """
+    dense, dark = ", for dense screens" if density > 1 else "", ", for dark pages" if scheme else ""
+    return f"{size}{dense}{dark}"
 
 
 def pieces(before: str, after: str) -> list[Piece]:

@@ -10,15 +10,14 @@ from starlette.responses import Response
 from adserve.core.catalog import Snippet
 from adserve.core.model import Size, Slot
 from adserve.errors import NotFound
-from adserve.flows.preview import Preview, look, sizes_of, slot_of
-from adserve.snippet import compile_snippet
+from adserve.flows.preview import Preview, form_for, forms_in, look, slot_of
 from adserve.web.console.page import EVERYONE, Call, Page
 from adserve.web.preview import SCHEMES, framed, sandbox_of
 
 PREVIEW = "/console/preview"
 LABEL_PX = 18
 """What the label below a creative takes."""
-NEAR = 6
+NEAR, WIDE = 6, 99_999
 
 
 class Frame(NamedTuple):
@@ -50,9 +49,8 @@ def views_of(preview: Preview) -> list[View]:
         return []
     same: dict[tuple[Size, Snippet], list[Slot]] = {}
     for slot in preview.slots:
-        snippet = compile_snippet(preview.creative.kind, preview.content, slot)
-        for size in sizes_of(preview, slot):
-            same.setdefault((size, snippet), []).append(slot)
+        for form in forms_in(preview, slot):
+            same.setdefault((form.size, form.snippet), []).append(slot)
     return [
         View(slots, size, _frames(preview, slots[0], size), at < NEAR)
         for at, ((size, _), slots) in enumerate(same.items())
@@ -91,7 +89,9 @@ async def document(call: Call) -> Response:
     scheme = call.query.get("scheme", "light")
     slot = slot_of(preview, call.query.get("slot", ""))
     root = call.request.scope.get("root_path", "")
-    return framed(preview, slot, scheme if scheme in SCHEMES else "light", root, call.console.worker)
+    width = call.query.get("width", "")
+    form = form_for(preview, slot, int(width) if width.isascii() and width.isdigit() and len(width) < 6 else WIDE)
+    return framed(preview, slot, form, scheme if scheme in SCHEMES else "light", root, call.console.worker)
 
 
 PAGES = (Page("GET", f"{PREVIEW}/{{id}}", document, EVERYONE, "creative"),)

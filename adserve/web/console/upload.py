@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from adserve.core.model import Campaign, Creative
 from adserve.flows import access, manage, submit
+from adserve.flows.content import TRACKERS, Parts
 from adserve.web.console.creatives import CREATIVES, OWN, UPLOADERS
 from adserve.web.console.form import Upload
 from adserve.web.console.page import Call, Page, shows_again
@@ -21,15 +22,15 @@ KINDS = (
 )
 FIELDS = {
     "image": ("alt", "click_url"),
-    "text": ("title", "body", "click_url"),
+    "text": ("title", "body", "button", "click_url"),
     "html": ("html", "width", "height", "click_url"),
     "passback": ("width", "height"),
 }
 """A kind to the texts of its content. What belongs to other kinds is not sent."""
-FILES = {"image": ("file",)}
+FILES = {"image": ("file", "file_2x", "file_dark", "file_dark_2x"), "text": ("file",)}
 FREE = ("name", "weight", "companions", "starts", "ends")
 NUMBERS = ("width", "height", "weight")
-NAMES = (*FREE, *{name: 1 for names in (*FIELDS.values(), *FILES.values()) for name in names})
+NAMES = (*FREE, *{name: 1 for names in (*FIELDS.values(), *FILES.values()) for name in names}, "sizes", TRACKERS)
 
 
 async def choose(call: Call) -> Response:
@@ -80,22 +81,37 @@ def body_of(call: Call, kind: str) -> dict[str, Any]:
         text = call.form.text(name)
         number = name in NUMBERS and text.isascii() and text.isdigit() and len(text) < 16
         found[name] = int(text) if number else text or None
+    if kind == "html" and call.may("admin"):
+        found[TRACKERS] = [one.strip() for one in call.form.text(TRACKERS).splitlines() if one.strip()] or None
     return found
 
 
-def _files(call: Call, kind: str) -> Upload | None:
-    return call.form.file("file") if "file" in FILES.get(kind, ()) else None
+def _files(call: Call, kind: str) -> dict[str, Upload]:
+    """What was chosen, by the name of its part."""
+    found = {name: call.form.file(name) for name in FILES.get(kind, ())}
+    return {name: one for name, one in found.items() if one is not None}
+
+
+def _parts(call: Call, kind: str, files: dict[str, Upload]) -> Parts:
+    sizes = call.form.files.get("sizes", ()) if kind == "image" else ()
+    return Parts(**{name: one.data for name, one in files.items()}, sizes=tuple(one.data for one in sizes if one.data))
 
 
 @shows_again(form)
 async def upload(call: Call) -> Response:
     kind = _kind(call)
-    body, file = body_of(call, kind), _files(call, kind)
-    if body["name"] is None and file is not None:
-        body["name"] = PurePath(file.name.replace("\\", "/")).stem[:200] or None
+    body, files = body_of(call, kind), _files(call, kind)
+    if body["name"] is None and kind == "image" and "file" in files:
+        body["name"] = PurePath(files["file"].name.replace("\\", "/")).stem[:200] or None
     sent = {name: value for name, value in body.items() if value is not None}
-    data = file.data if file is not None else None
-    made = await submit.submit(call.services, call.path["id"], {**sent, "kind": kind}, data, actor=call.actor)
+    made = await submit.submit(
+        call.services,
+        call.path["id"],
+        {**sent, "kind": kind},
+        _parts(call, kind, files),
+        actor=call.actor,
+        trusted=call.may("admin"),
+    )
     return call.go(f"{CREATIVES}/{made.id}", "sent")
 
 
@@ -103,14 +119,14 @@ async def upload(call: Call) -> Response:
 async def save(call: Call) -> Response:
     """Content becomes a new revision; the rest changes at once."""
     before = await submit.get_creative(call.services, call.path["id"])
-    file = _files(call, before.kind)
     after = await submit.patch_creative(
         call.services,
         before.id,
         body_of(call, before.kind),
-        file.data if file is not None else None,
+        _parts(call, before.kind, _files(call, before.kind)),
         actor=call.actor,
         match=call.match,
+        trusted=call.may("admin"),
     )
     new = after.content.revision != before.content.revision
     return call.go(f"{CREATIVES}/{after.id}", "sent" if new else "saved")
