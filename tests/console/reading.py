@@ -28,7 +28,11 @@ class Reading:
     @property
     def links(self) -> dict[str, str]:
         """Words to address, of the content."""
-        return {" ".join("".join(one.itertext()).split()): one.get("href") for one in self.main.iter("a")}
+        return dict(self.all_links)
+
+    @property
+    def all_links(self) -> list[tuple[str, str]]:
+        return [(" ".join("".join(one.itertext()).split()), one.get("href")) for one in self.main.iter("a")]
 
     @property
     def actions(self) -> set[str]:

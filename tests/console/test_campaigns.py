@@ -262,6 +262,10 @@ async def test_a_campaign_shows_what_it_delivered(api: Api, enter: Enter) -> Non
         assert "1 of 4 impressions" in shown.words
         assert [one.get("value") for one in shown.main.iter("progress")] == ["0.25"]
     assert any(one.get("role") == "img" for one in shown.main.iter("{http://www.w3.org/2000/svg}svg"))
+    exports = [href for words, href in shown.all_links if words == "Export as CSV"]
+    assert exports == ["?format=csv", "?format=csv&table=slots-one"]
+    of_creatives, of_slots = [(await person.get(f"/console/campaigns/one{one}")).text.splitlines() for one in exports]
+    assert (of_creatives[1], of_slots[1]) == ("t,text,any,1,yes,approved", "top,News,300x250,150 kB,active,explain")
     assert shown.links["Report and share links"] == "/console/campaigns/one/report"
 
 

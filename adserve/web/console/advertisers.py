@@ -57,8 +57,9 @@ async def advertiser(call: Call) -> Response:
     ]
     in_use = sum(one.state != "archived" for one in every)
     table = Table(f"campaigns-{found.id}", f"Campaigns of {found.name}", CAMPAIGNS, rows, "No campaign yet: book one.")
-    shown = {"advertiser": found, "in_use": in_use, "people": await _people(call, found.id)}
-    return show_table(call, "advertiser.html.j2", table, title=found.name, **shown)
+    people = await _people(call, found.id)
+    shown = {"advertiser": found, "in_use": in_use, "people": people}
+    return show_table(call, "advertiser.html.j2", table, *([people] if people else []), title=found.name, **shown)
 
 
 async def _people(call: Call, advertiser: str) -> Table | None:

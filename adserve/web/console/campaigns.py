@@ -152,20 +152,21 @@ async def campaign(call: Call) -> Response:
     table = Table(f"creatives-{found.id}", f"Creatives of {found.name}", CREATIVES, rows, empty)
     staff = call.account.role in STAFF
     slots = [_booked(call, found, slot, site) for slot, site in one.around.slots]
-    nowhere = Table(f"slots-{found.id}", f"Slots that {found.name} books", SLOTS, slots, "It books no slot.")
+    booked_slots = Table(f"slots-{found.id}", f"Slots that {found.name} books", SLOTS, slots, "It books no slot.")
     goal = found.goal is not None and found.goal.clicks is None and found.state == "active"
     told = await delivery(call.services, call.account, found.id)
     return show_table(
         call,
         "campaign.html.j2",
         table,
+        booked_slots,
         title=found.name,
         campaign=found,
         advertiser=one.around.advertiser,
         facts=facts(found),
         grave=[remark.detail for remark in one.remarks if remark.grave],
         notes=[remark.detail for remark in one.remarks if not remark.grave],
-        slots=nowhere,
+        slots=booked_slots,
         in_use=sum(its.state != "archived" for its in every),
         with_it=sum(its.with_campaign for its in every),
         gone=sum(its.state == "archived" for its in every) if not archived else 0,

@@ -65,9 +65,13 @@ def cell_of(value: Value) -> Cell:
     return value if isinstance(value, Cell) else Cell(value)
 
 
-def show_table(call: Call, template: str, table: Table, **values: Any) -> Response:
-    """A page around a table, or with `?format=csv` the table alone."""
+def show_table(call: Call, template: str, table: Table, *beside: Table, **values: Any) -> Response:
+    """A page around a table, or with `?format=csv` the table alone; `&table=NAME` of those `beside` it, whose addresses
+    the page has in `exports`, by name."""
     if call.query.get("format") == "csv":
-        return table.csv()
-    export = f"?{urlencode({**call.query, 'format': 'csv'})}"
-    return call.show(template, 200, table=table, export=export, **values)
+        named = call.query.get("table")
+        return next((one for one in beside if one.name == named), table).csv()
+    query = {name: value for name, value in call.query.items() if name != "done"}
+    export = f"?{urlencode({**query, 'format': 'csv'})}"
+    exports = {one.name: f"?{urlencode({**query, 'format': 'csv', 'table': one.name})}" for one in beside}
+    return call.show(template, 200, table=table, export=export, exports=exports, **values)
