@@ -14,7 +14,9 @@ from adserve.core.users import User
 from adserve.flows import own_account as own
 from adserve.flows import sign_in
 from adserve.flows import users as people
+from adserve.settings import Settings
 from adserve.web.console.cookies import DEVICE, SESSION, VISIT
+from adserve.wiring import running
 from tests.conftest import ADMIN, Api, Clock
 from tests.console.conftest import SAME, Person, page
 
@@ -241,3 +243,35 @@ async def test_keys_and_sessions_open_each_others_doors_for_nobody(api: Api) -> 
     for headers in ({"Authorization": f"Bearer {ADMIN}"}, {"Cookie": f"{SESSION}={ADMIN}"}):
         reply = await Person(api).call("GET", "/console/keys", headers={**SAME, **headers})
         assert (reply.status_code, reply.headers["location"].partition("?")[0]) == (303, SIGN_IN)
+
+
+async def test_without_the_store_nobody_is_in_and_it_is_said(settings: Settings, clock: Clock) -> None:
+    """The page of sign-in opens; whoever sends it is told of the store, and not of a wrong password."""
+    async with running(settings, "redis://127.0.0.1:1", clock=clock) as held:
+        api = Api(held)
+        who = Person(api)
+        asked = await who.get(SIGN_IN)
+        assert asked.status_code == 200
+        page(asked)
+        token = await who.csrf(SIGN_IN)
+        for path in (SIGN_IN, "/console/code", f"/console/link/{'x' * 43}", f"/console/reset/{'x' * 43}"):
+            who.cookies[SESSION] = "x" * 43 if path == "/console/code" else ""
+            reply = await who.post(path, {"name": "ann", "password": PASSWORD, "again": PASSWORD}, token=token)
+            assert (reply.status_code, "The store is away" in reply.text) == (503, True), path
+            assert sign_in.WRONG not in reply.text
+        await api.http.aclose()
+
+
+async def test_no_address_and_no_secret_of_who_signs_in_is_kept(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
+    """Not in the store, its keys and rates among them, and not in the log; neither are passwords."""
+    await person(api)
+    who = Person(api)
+    for password in (OTHER, PASSWORD):
+        await send(who, SIGN_IN, name="ann", password=password)
+    client: Any = api.held.services.client
+    names = [key async for key in client.scan_iter(f"{api.held.settings.key_prefix}*")]
+    kept = [await client.execute_command("DUMP", name, NEVER_DECODE=True) for name in names]
+    told = (str(names) + str(kept) + capsys.readouterr().out).encode()
+    assert b"sign_in_failed" in told
+    for secret in ("203.0.113.9", "203.0.113", PASSWORD, OTHER, who.cookies[SESSION]):
+        assert secret.encode() not in told, secret

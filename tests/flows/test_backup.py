@@ -4,6 +4,7 @@ agrees with its ledger, and every token counts there exactly once."""
 from __future__ import annotations
 
 import asyncio
+import gzip
 import io
 import os
 import time
@@ -15,8 +16,11 @@ from typing import Any
 import pytest
 
 from adserve.core.schedule import bucket_of
+from adserve.core.session import digest
 from adserve.core.token import Serve
 from adserve.errors import OtherSchema
+from adserve.flows import sign_in
+from adserve.flows import users as people
 from adserve.flows.audit import audit
 from adserve.flows.move import backup, restore
 from adserve.flows.report import roll_up_old
@@ -84,6 +88,28 @@ async def restored(api: Api, raw: Redis, store_url: str, clock: Clock, file: io.
         other = Api(held)
         yield other
         await other.http.aclose()
+
+
+async def test_people_are_in_a_backup_and_sessions_and_links_are_not(
+    api: Api, raw: Redis, store_url: str, clock: Clock
+) -> None:
+    """Who is restored signs in as before; what was open then is nothing there."""
+    services = api.held.services
+    ann, invitation = await people.invite(services, {"name": "ann", "role": "admin"}, actor="t")
+    entered = await sign_in.accept(services, invitation, "correct horse battery")
+    link = await services.sessions.make_link(ann, "sign_in")
+    made = await api.make("POST", "/keys", {"role": "reader", "name": "r", "expires": "9d"})
+    file = await saved(api, raw)
+    for secret in (entered.secret, link, digest(entered.secret, "session"), digest(link, "link")):
+        assert secret.encode() not in gzip.decompress(file.getvalue())
+    async with restored(api, raw, store_url, clock, file) as other:
+        there = other.held.services
+        assert await there.users.by_name("ANN") == await services.users.get(ann.id)
+        assert await sign_in.find(there, entered.secret) is None
+        assert await there.sessions.look(link) is None
+        assert await sign_in.sign_in(there, "ann", "correct horse battery", client="c", agent="", device=None)
+        assert [one.expires for one in await there.accounts.list()] == [int(clock.now) + 9 * DAY_S]
+        assert (await there.accounts.find(made["key"])) is not None
 
 
 async def verdict(api: Api) -> dict[str, Any]:

@@ -574,23 +574,3 @@ async def test_without_the_store_nobody_is_in(settings: Settings) -> None:
         for attempt in (come(services), find(services, "x" * 43), look(services, "x" * 43)):
             with pytest.raises(REPLY_ERRORS):
                 await attempt
-
-
-async def test_a_session_is_found_in_one_script(services: Services) -> None:
-    """User and session come together, for every page."""
-    await person(services)
-    entered = await come(services)
-    await find(services, entered.secret)
-    client: Any = services.client
-    calls: list[str] = []
-    execute = client.execute_command
-
-    async def counting(*command: Any, **options: Any) -> Any:
-        calls.append(str(command[0]))
-        return await execute(*command, **options)
-
-    client.execute_command = counting
-    for _ in range(10):
-        await find(services, entered.secret)
-    client.execute_command = execute
-    assert calls == ["EVALSHA"] * 10

@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from adserve.errors import BadToken, StoreUnavailable
-from adserve.store.client import Together, understood
+from adserve.store import client as clients
+from adserve.store.client import Redis, Script, Together, understood
 
 
 async def test_who_asks_during_a_call_shares_the_next_one() -> None:
@@ -65,3 +66,16 @@ async def test_a_reply_of_another_shape_is_a_store_that_does_not_answer(raised: 
         await read(BadToken())
     with pytest.raises(ConnectionError):
         await read(ConnectionError())
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_an_urgent_script_runs_on_a_store_that_knows_no_urgency(
+    client: Redis, monkeypatch: pytest.MonkeyPatch, known: bool
+) -> None:
+    """Stores before 7.0 refuse its first line; it is loaded without."""
+    if not known:
+        monkeypatch.setattr(clients, "URGENT", "#!lua flags=unheard-of\n")
+    script = Script("version", urgent=True)
+    sha = await script.load(client)
+    plain = await Script("version").load(client)
+    assert (sha == plain) is not known

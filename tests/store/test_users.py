@@ -143,6 +143,25 @@ async def test_a_session_is_found_by_its_secret_and_the_store_does_not_know_it(
         assert await sessions.find(wrong) is None
 
 
+async def test_a_session_is_found_by_one_call_of_the_store(
+    users: Users, sessions: Sessions, client: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """User and session come together, for every page."""
+    secret = await sessions.start(await make(users), agent="a")
+    await sessions.find(secret)
+    calls: list[str] = []
+    execute: Any = client.execute_command
+
+    async def counting(*command: Any, **options: Any) -> Any:
+        calls.append(str(command[0]))
+        return await execute(*command, **options)
+
+    monkeypatch.setattr(client, "execute_command", counting)
+    for _ in range(10):
+        assert await sessions.find(secret) is not None
+    assert calls == ["EVALSHA"] * 10
+
+
 @pytest.mark.parametrize("change", [{"epoch": 2}, {"state": "disabled"}, None], ids=["epoch", "disabled", "gone"])
 async def test_what_became_of_a_user_is_true_of_all_sessions_at_once(
     users: Users, sessions: Sessions, change: dict[str, Any] | None
