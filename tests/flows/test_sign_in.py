@@ -183,6 +183,32 @@ async def test_a_hash_of_older_parameters_is_renewed(services: Services) -> None
     await come(services)
 
 
+async def test_a_password_that_was_changed_while_it_was_compared_lets_nobody_in(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was right when it was read has to be right when the session begins; so with a user who was disabled."""
+    ann = await person(services)
+    matches = services.hashing.matches
+
+    async def meanwhile(stored: str, password: str) -> bool:
+        right = await matches(stored, password)
+        now = await people.get_user(services, ann.id)
+        if changed == "password":
+            other = people._with(now, password=await services.hashing.hash(OTHER))
+            await services.users.put(other, now, actor="t", action="x")
+        else:
+            await people.disable(services, ann.id, actor="command line")
+        return right
+
+    for changed in ("password", "disabled"):
+        monkeypatch.setattr(services.hashing, "matches", meanwhile)
+        with pytest.raises(Unauthenticated):
+            await come(services, client=changed)
+        monkeypatch.undo()
+        ann = await people.get_user(services, ann.id)
+        assert len(await services.sessions.of(ann)) == (1 if changed == "password" else 0)
+
+
 # ---- guessing
 
 
