@@ -140,7 +140,7 @@ def strings(value: Any) -> Iterator[str]:
 async def fill(world: World, text: str) -> None:
     """The text in every field of the spare objects that takes any, and in the creative that serves in its slot."""
     for (method, path), body in BODIES.items():
-        if path.endswith(("/approve", "/pause", "/resume", "/reject", "/content", "/keys")):
+        if path.endswith(("/approve", "/pause", "/resume", "/reject", "/content", "/keys", "/restore", "/rotate")):
             continue
         for address in addresses(world.app):
             if (address.method, address.path) == (method, path):
