@@ -63,6 +63,24 @@ def test_the_live_view_shows_what_is_decided_while_one_looks(browser: Browser, r
     page.context.close()
 
 
+def test_it_waits_while_the_focus_is_in_it(browser: Browser, running: Service) -> None:
+    """Whoever tabs through the decisions keeps the place; it goes on when the focus leaves."""
+    page = signed_in(browser, running)
+    decide(running)
+    page.clock.install()
+    asked: list[str] = []
+    page.goto(f"{running.origin}/console/live")
+    page.on("request", lambda request: asked.append(request.url))
+    page.focus("#live tbody a")
+    page.clock.run_for(10_000)
+    assert page.evaluate("document.querySelector('#live').contains(document.activeElement)")
+    assert asked == []
+    page.focus("#f-place")
+    with page.expect_request("**/console/live*"):
+        page.clock.run_for(2_100)
+    page.context.close()
+
+
 def test_without_script_a_reload_does_the_same(browser: Browser, running: Service) -> None:
     """And filters, reports and explanations are plain forms."""
     page = signed_in(browser, running, script=False)

@@ -60,3 +60,11 @@ document.addEventListener("change", async (event) => {
     place.textContent += `${file.name}: ${size}${Math.ceil(file.size / 1000)} kB. `;
   }
 });
+
+// A part that is asked for again and again waits while the focus is in it, and while nobody sees it.
+document.addEventListener("htmx:before:request", (event) => {
+  const part = event.target;
+  const again = part.getAttribute?.("hx-trigger")?.startsWith("every");
+  if (again && (document.hidden || part.contains(document.activeElement))) event.preventDefault();
+});
+
