@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, NamedTuple
 
@@ -23,7 +23,7 @@ from adserve.store.totals import read_totals
 LISTED = 8
 """Lines of each list."""
 JUDGED = 1_000
-"""Campaigns that are compared with their plans: each takes some tenths of a millisecond."""
+"""Campaigns that are compared with their plans: each takes up to a millisecond, and the loop has its turn after it."""
 
 
 class Behind(NamedTuple):
@@ -49,7 +49,7 @@ class Today(NamedTuple):
 class Overview(NamedTuple):
     """`pending` and `behind`: the first lines of each, and how many there are; `empty`: slot, reason and requests of
     today that stayed empty, the most first; `sites` (of all) and `running`: how many there are, to say what to do
-    first."""
+    first; `unjudged`: paced campaigns too many to compare."""
 
     pending: list[Creative]
     waiting: int
@@ -59,6 +59,7 @@ class Overview(NamedTuple):
     empty: list[tuple[str, str, int]]
     sites: int
     running: int
+    unjudged: int
 
 
 async def overview(services: Services, account: Account, listed: int = LISTED) -> Overview:
@@ -68,7 +69,8 @@ async def overview(services: Services, account: Account, listed: int = LISTED) -
     mine = [one for one in things.values() if isinstance(one, Campaign | Creative) and owns(account, things, one)]
     waiting = [one for one in mine if isinstance(one, Creative) and one.state == "pending"]
     campaigns = [one for one in mine if isinstance(one, Campaign) and _runs(one, now)]
-    behind = await _behind(services, things, campaigns[:JUDGED])
+    paced = [one for one in campaigns if one.starts_at is not None and one.paces == "even"]
+    behind = await _behind(services, things, paced[:JUDGED])
     return Overview(
         sorted(waiting, key=lambda one: one.serial)[:listed],
         len(waiting),
@@ -78,6 +80,7 @@ async def overview(services: Services, account: Account, listed: int = LISTED) -
         (await _empty(services, account))[:listed] if account.advertiser is None else [],
         sum(isinstance(one, Site) and one.state != "archived" for one in things.values()),
         len(campaigns),
+        max(0, len(paced) - JUDGED),
     )
 
 
@@ -86,9 +89,8 @@ def _runs(campaign: Campaign, now: int) -> bool:
     return campaign.state == "active" and begun and (campaign.ends_at is None or now < campaign.ends_at)
 
 
-async def _behind(services: Services, things: Mapping[str, Thing], campaigns: Iterable[Campaign]) -> list[Behind]:
+async def _behind(services: Services, things: Mapping[str, Thing], paced: list[Campaign]) -> list[Behind]:
     """Those whose flights have both ends; the worst first."""
-    paced = [one for one in campaigns if one.starts_at is not None and one.paces == "even"]
     if not paced:
         return []
     now = int(services.clock())

@@ -123,3 +123,12 @@ async def test_each_table_of_the_start_page_is_a_file_too(world: Api, enter: Ent
     assert "queued" in (await person.get("/console/?table=waiting&format=csv")).text
     reply = await (await enter("advertiser", "acme")).get("/console/?table=empty&format=csv")
     assert "html" in reply.headers["content-type"]
+
+
+async def test_campaigns_too_many_to_compare_are_said(
+    world: Api, enter: Enter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody takes a short list for the whole."""
+    monkeypatch.setattr("adserve.flows.overview.JUDGED", 1)
+    reply = await (await enter()).get("/console/")
+    assert "2 more campaigns with a plan are not compared here" in reply.text
