@@ -12,7 +12,7 @@ from starlette.routing import Route
 from adserve.core.model import Thing
 from adserve.flows.access import read_audit
 from adserve.web.console.form import asked as shown_again
-from adserve.web.console.page import EVERYONE, Call, Page
+from adserve.web.console.page import EVERYONE, STAFF, Call, Page
 from adserve.web.console.table import Cell, Column, Table, Value, show_table
 
 AUDIT = "/console/audit"
@@ -109,7 +109,8 @@ def _object(call: Call, what: str, known: _Known) -> Value:
     name = getattr(thing, "title", "") or thing.name
     site, _, slot = id_.partition("/")
     place = f"/console/sites/{site}/slots/{slot}" if kind == "slot" else f"/console/{PLACES[kind]}/{id_}"
-    return Cell(f"{kind} {name}", call.url(place) if _is_page(call, place) else None, note=id_)
+    open_ = call.account.role in STAFF or kind in ("campaign", "creative")
+    return Cell(f"{kind} {name}", call.url(place) if open_ and _is_page(call, place) else None, note=id_)
 
 
 def _is_page(call: Call, path: str) -> bool:

@@ -1,0 +1,109 @@
+"""Markup, templates and formulas in every parameter and every field of the console, and what all pages make of them."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+import pytest
+
+from adserve.core.access import ROLES
+from adserve.web.console.page import ANYONE
+from adserve.web.console.pages import PAGES
+from tests.console.conftest import Person
+from tests.console.forms import GOOD, IN_AND_OUT
+from tests.console.town import Town, crawl
+from tests.security.pages import (
+    FRAMED,
+    MARKS,
+    MARKUP,
+    check,
+    dangers,
+    fields_of,
+    good_fields,
+    heard,
+    parameters,
+    texts_of,
+)
+
+READ = [one for one in PAGES if one.method == "GET"]
+__all__ = ["heard"]
+
+
+async def test_nothing_of_a_query_lives_in_an_answer(town: Town, heard: set[str]) -> None:
+    """Of every parameter that any page reads, and of one that none does, alone and all together."""
+    asked: set[str] = set()
+    for one in READ:
+        person = Person(town.api) if one.roles is ANYONE else town.people["admin"]
+        for path in town.paths(one)[:1]:
+            names = await parameters(person, path, heard)
+            asked |= names
+            for name in (*sorted(names), "unknown", "csrf"):
+                check(await person.call("GET", path, params={name: MARKS[0]}), (path, name))
+            everything = dict.fromkeys(names, MARKS[0])
+            check(await person.call("GET", path, params=everything), path)
+    assert {"done", "next", "state", "format"} <= asked
+
+
+async def test_nothing_of_a_path_lives_in_an_answer(town: Town) -> None:
+    """In place of every id, and where there is no page at all."""
+    person = town.people["admin"]
+    for one in READ:
+        if "{" in one.path:
+            path = "/".join("\0" if "{" in piece else piece for piece in one.path.split("/"))
+            check(await person.get(path.replace("\0", _quoted(MARKS[0]))), one.path)
+    for mark in MARKS:
+        check(await person.get(f"/console/{_quoted(mark)}"), mark)
+        check(await person.get(f"/console/static/{_quoted(mark)}"), mark)
+
+
+def _quoted(text: str) -> str:
+    return "".join(f"%{byte:02x}" for byte in text.encode())
+
+
+@pytest.mark.parametrize("mark", MARKS)
+async def test_nothing_that_was_typed_lives_on_any_page(town: Town, mark: str) -> None:
+    """Every field of every form with the mark, one at a time and as many together as are taken; then every page as
+    everybody sees it, and every export."""
+    person = town.people["admin"]
+    token = await person.csrf()
+    kept = 0
+    for path, (line, form) in (await fields_of(town, person)).items():
+        names = texts_of(form)
+        good, files = good_fields(line, form), _files(town, line.path)
+        taken: dict[str, Any] = {}
+        for name in names:
+            reply = await person.post(path, {**good, name: mark}, files=files, token=token)
+            check(reply, (path, name))
+            if reply.status_code == GOOD[line.path].status:
+                taken[name] = mark
+        if taken:
+            kept += len(taken)
+            check(await person.post(path, {**good, **taken}, files=files, token=token), path)
+    assert kept, "no field takes any text"
+    found = 0
+    for role in ROLES:
+        for path, reply in (await crawl(town, town.people[role])).items():
+            if FRAMED.match(path):
+                continue
+            check(reply, (role, path))
+            found += "XSS1" in reply.text
+            if "text/csv" in reply.headers.get("content-type", ""):
+                for row in csv.reader(io.StringIO(reply.text)):
+                    assert not [cell for cell in row if cell.startswith(("=", "+", "@", "\t", "\r"))], (path, row)
+    assert found, "what was typed is shown nowhere"
+
+
+def _files(town: Town, path: str) -> Any:
+    file = GOOD[path].file
+    return {file: ("p.png", town.picture, "image/png")} if file else None
+
+
+def test_the_look_for_dangers_sees_them() -> None:
+    """Each of the marks that is markup, where it was not escaped."""
+    for mark in MARKUP:
+        assert dangers(f"<p>{mark}</p>") or dangers(f"<title>{mark}</title>") or dangers(f"<p title='{mark}'>"), mark
+    assert dangers(f"<a href='{MARKS[2]}'>x</a>")
+    assert dangers("<p>fine <a href='/console/'>x</a></p>") == []
+    assert IN_AND_OUT
