@@ -15,15 +15,17 @@ from typing import Any
 
 import pytest
 
+from adserve.core.access import Account
 from adserve.core.schedule import bucket_of
 from adserve.core.session import digest
 from adserve.core.token import Serve
-from adserve.errors import OtherSchema
+from adserve.errors import NotFound, OtherSchema
 from adserve.flows import sign_in
 from adserve.flows import users as people
 from adserve.flows.audit import audit
 from adserve.flows.move import backup, restore
 from adserve.flows.report import roll_up_old
+from adserve.flows.share import make_share, open_share, revoke_share
 from adserve.store.archive import check
 from adserve.store.batch import Item
 from adserve.store.client import Redis, connect
@@ -412,3 +414,17 @@ async def test_revisions_of_creatives_are_taken_along(api: Api, raw: Redis, stor
     async with restored(api, raw, store_url, clock, await saved(api, raw)) as other:
         assert await other.make("GET", path) == before
         assert (await other.make("GET", f"{path}/1"))["content"]["title"] == "Tea"
+
+
+async def test_share_links_go_on_opening(api: Api, raw: Redis, store_url: str, clock: Clock) -> None:
+    """What somebody was given works on the restored store too, and what was revoked does not."""
+    await api.world()
+    await api.creative("one")
+    owner = Account("k", "advertiser", "n", advertiser="acme")
+    (_, kept), (gone, ended) = [await make_share(api.held.services, owner, "one") for _ in range(2)]
+    await revoke_share(api.held.services, owner, "one", gone.id)
+    file = await saved(api, raw)
+    async with restored(api, raw, store_url, clock, file) as there:
+        assert (await open_share(there.held.services, kept)).campaign.id == "one"
+        with pytest.raises(NotFound):
+            await open_share(there.held.services, ended)
