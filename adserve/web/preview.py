@@ -22,7 +22,7 @@ from adserve.core.model import Size, Slot
 from adserve.core.preview import Link
 from adserve.core.schedule import utc_label
 from adserve.errors import AdserveError, Conflict, NotFound
-from adserve.flows.preview import BOX, Form, Preview, draw, form_for, landing_of, look
+from adserve.flows.preview import Form, Preview, draw, form_for, landing_of, look
 from adserve.flows.services import Services
 from adserve.flows.worker import Worker
 from adserve.store.client import REPLY_ERRORS
@@ -64,8 +64,9 @@ class Place(NamedTuple):
     @property
     def where(self) -> str:
         """Where a page would have a slot of its sizes: `head`, `side`, or in the `text`."""
-        sizes = [Size.parse(one) for one in self.slot.sizes] or [BOX]
-        widest, tallest = max(one.width for one in sizes), max(one.height for one in sizes)
+        sizes = [Size.parse(one) for one in self.slot.sizes]
+        widest = max((one.width for one in sizes), default=0)
+        tallest = max((one.height for one in sizes), default=0)
         return "side" if widest <= 336 and tallest >= 200 else "head" if widest > 752 else "text"
 
 
@@ -131,7 +132,7 @@ class Previews:
             return _said("There is nothing to show: this creative fits no slot that its campaign books.", 200)
         said = (
             f"{preview.creative.name}, revision {link.revision}, {_state_of(preview)}. Nothing here is counted. "
-            f"This link ends {utc_label(link.expires)}."
+            f"This link ends on {utc_label(link.expires)[:10]}."
         )
         return Response(self._draw(places, said), 200, {**_HEADERS, "Content-Security-Policy": _PAGE}, _HTML)
 

@@ -160,3 +160,33 @@ def test_pages_are_read_by_everybody(console: Console, width: int, scheme: Any) 
         assert found.violations_count == 0, (path, found.generate_report())
     page.set_viewport_size({"width": 1280, "height": 900})
     page.emulate_media(color_scheme="light")
+
+
+def test_the_page_behind_a_link_needs_no_account_and_runs_nothing(browser: Browser, console: Console) -> None:
+    """It shows the creative in its slots, on the demo's page and on that of no paper; no script runs and nothing is
+    reported."""
+    console.call("PUT", "/sites/blog", {"name": "Blog"})
+    console.call("PUT", "/sites/blog/slots/side", {"sizes": ["300x250"]})
+    console.call("PUT", "/campaigns/blog", {"advertiser": "kettle", "name": "Blog", "slots": ["blog/*"]})
+    body = {"kind": "text", "name": "Theta", "title": "Theta", "click_url": LANDING}
+    ids = [console.text("Theta"), str(console.call("POST", "/campaigns/blog/creatives", body)["id"])]
+    for id_, words in zip(ids, ("The Neem Street Courier", "A page of news"), strict=True):
+        console.go(f"/console/creatives/{id_}")
+        link = console.page.locator("#preview-link").inner_text()
+        asked = open_link(browser, link, words)
+        assert not [url for url in asked if not url.startswith((link, f"{console.origin}/demo/pictures/", "data:"))]
+
+
+def open_link(browser: Browser, link: str, words: str) -> list[str]:
+    """Looks at the page of a link on a phone without an account; the addresses that it asked for."""
+    context = browser.new_context(user_agent=AGENT, viewport={"width": 360, "height": 900})
+    page = context.new_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(link)
+    assert page.locator(".name").inner_text() == words
+    assert page.locator(".preview").is_visible()
+    assert page.locator(".slot-unit a").first.get_attribute("href") == LANDING
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    context.close()
+    return asked

@@ -160,7 +160,7 @@ async def creative(call: Call) -> Response:
         names=await names_of(call.services, call.account, actors_of(history)),
         actions=[name for name, states in ACTIONS.items() if one.state in states] if call.may(*OWN) else [],
         token=links.write(links.Link(one.id, content.revision, expires), worker.keys[0]),
-        ends=utc_label(expires),
+        ends=utc_label(expires)[:10],
     )
 
 
