@@ -184,7 +184,7 @@ class Service:
     def strange_files(self) -> list[str]:
         """What lies in the data directory and belongs to nothing: a file half written, one that nobody took away."""
         known = re.compile(
-            r"secret|(store|owner|users)\.lock|media/[0-9a-f]{40}\.png|spool/[0-9a-f]+-[0-9]+\.events|store/.*"
+            r"secret|(store|owner|users)\.lock|media/[0-9a-f]{40}\.\w+|spool/[0-9a-f]+-[0-9]+\.events|store/.*"
         )
         names = [str(path.relative_to(self.data)) for path in self.data.rglob("*") if path.is_file()]
         return [name for name in names if not known.fullmatch(name)]
