@@ -278,14 +278,16 @@ async def test_too_much_that_is_booked_is_told(api: Api, enter: Enter, monkeypat
     async def full(_: Any, slot: str, days: int) -> dict[str, Any]:
         asked.append((slot, days))
         return {
+            "totals": {"forecast": 100},
             "warnings": [
                 {"campaigns": ["one", "two"], "detail": "900 requests are missing"},
                 {"campaigns": ["two"], "detail": "another matter"},
             ]
         }
 
-    monkeypatch.setattr("adserve.web.console.campaigns.available", full)
     person = await enter("reader")
+    assert "Not known yet" in Reading(await person.get("/console/campaigns/one/room")).words
+    monkeypatch.setattr("adserve.web.console.campaigns.available", full)
     page = Reading(await person.get("/console/campaigns/one"))
     (asks,) = [one.get("hx-get") for one in page.main.iter("div") if one.get("hx-get")]
     part = (await person.get(asks, **{"HX-Request": "true"})).text
@@ -294,6 +296,9 @@ async def test_too_much_that_is_booked_is_told(api: Api, enter: Enter, monkeypat
     assert "another matter" not in part
     assert "900 requests are missing" in Reading(await person.get(asks)).words
     assert set(asked) == {("news/top", 28)}
+    await api.make("PUT", "/campaigns/three", {"advertiser": "acme", "name": "three", "slots": ["news/*"]})
+    shown = Reading(await person.get("/console/campaigns/three/room"))
+    assert "Nothing in the 2 slots that were looked at" in shown.words
 
 
 async def test_a_campaign_is_told_in_words(api: Api, enter: Enter) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlencode
 
 from starlette.responses import Response
@@ -202,15 +203,19 @@ async def room(call: Call) -> Response:
     """Whether its slots have what their campaigns are to get; a part of its page for whoever asks by script."""
     found = await campaign_of(call)
     one = await one_booked(call.services, found)
-    warnings = {}
+    warnings, unknown = {}, []
     for slot, _ in one.around.slots[:MOST_SLOTS]:
-        for each in (await available(call.services, slot.id, 28))["warnings"]:
+        answer = await available(call.services, slot.id, 28)
+        if answer["totals"]["forecast"] is None:
+            unknown.append(slot.id)
+        for each in answer["warnings"]:
             if found.id in each["campaigns"]:
                 warnings[each["detail"]] = slot.id
     part = call.request.headers.get("hx-request") == "true"
     template = "campaign-room-part.html.j2" if part else "campaign-room.html.j2"
     looked = min(len(one.around.slots), MOST_SLOTS)
-    return call.show(template, title=f"Room for {found.name}", campaign=found, warnings=warnings, looked=looked)
+    shown: dict[str, Any] = {"campaign": found, "warnings": warnings, "looked": looked, "unknown": unknown}
+    return call.show(template, title=f"Room for {found.name}", **shown)
 
 
 PAGES = (
