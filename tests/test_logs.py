@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import secrets
 from collections.abc import Iterator
 from typing import Any
 
@@ -159,3 +160,12 @@ def test_what_comes_too_often_is_counted_and_not_written() -> None:
     ]
     clock.now += logs.WINDOW_S
     assert written("store_failed", 1) == [{"event": "store_failed"}]
+
+
+def test_the_path_of_a_link_is_logged_without_what_opens_it() -> None:
+    """Whoever reads the log of requests signs in by none of its lines; other words of its length stay readable."""
+    secret = secrets.token_urlsafe(32)
+    for path in ("link", "invitation", "reset"):
+        assert logs.masked(f"GET /console/{path}/{secret} 200") == f"GET /console/{path}/... 200"
+    for readable in ("a" * 42, "a" * 44, f"{'a' * 40}.png", "/api/v1/campaigns/spring-2027"):
+        assert logs.masked(readable) == readable
