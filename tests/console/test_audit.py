@@ -103,3 +103,12 @@ async def test_stored_text_and_the_address_are_text(world: Api, enter: Enter) ->
         assert "<img" not in reply.text
     export = await person.call("GET", "/console/audit", params={"format": "csv"})
     assert "XSS1" in export.text
+
+
+async def test_people_and_keys_lead_to_their_pages(world: Api, enter: Enter) -> None:
+    """For administrators, who have these pages; others read the names."""
+    made = await world.make("POST", "/keys", {"role": "admin", "name": "Deploy"})
+    for role, linked in (("admin", True), ("reader", False)):
+        document = page(await (await enter(role)).get("/console/audit?kind=key"))
+        assert [row[3] for row in rows(document)] == ["key Deploy"]
+        assert (f"/console/keys/{made['id']}" in {link.get("href") for link in document.iter("a")}) is linked

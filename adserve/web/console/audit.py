@@ -22,7 +22,10 @@ KINDS = (
     ("", "everything"), ("site", "sites"), ("slot", "slots"), ("advertiser", "advertisers"), ("campaign", "campaigns"),
     ("creative", "creatives"), ("user", "people"), ("key", "API keys"),
 )  # fmt: skip
-PLACES = {"site": "sites", "advertiser": "advertisers", "campaign": "campaigns", "creative": "creatives"}
+PLACES = {
+    "site": "sites", "advertiser": "advertisers", "campaign": "campaigns", "creative": "creatives", "user": "users",
+    "key": "keys",
+}  # fmt: skip
 """Kind to where the pages of its objects lie; a slot's lies below its site's."""
 COLUMNS = (
     Column("Time (UTC)"),
@@ -104,8 +107,10 @@ def _object(call: Call, what: str, known: _Known) -> Value:
     kind, _, id_ = what.partition(":")
     thing = known.things.get(what)
     if thing is None:
-        people = known.people.get(id_)
-        return Cell(f"{kind} {people}", note=id_) if people else what
+        named, place = known.people.get(id_), f"/console/{PLACES.get(kind, 'none')}/{id_}"
+        linked = call.may("admin") and _is_page(call, place)
+        words = named if kind == "key" else f"{kind} {named}"  # the name of a key says that it is one
+        return Cell(words, call.url(place) if linked else None, note=id_) if named else what
     name = getattr(thing, "title", "") or thing.name
     site, _, slot = id_.partition("/")
     place = f"/console/sites/{site}/slots/{slot}" if kind == "slot" else f"/console/{PLACES[kind]}/{id_}"
