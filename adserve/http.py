@@ -21,7 +21,9 @@ from adserve.errors import AdserveError
 from adserve.web.protocol import BoundedProtocol
 
 log = structlog.get_logger("adserve")
-TOKEN = re.compile(r"^(/e/[iv]/|/c/)([A-Za-z0-9_-]{36}).*")
+TOKEN = re.compile(r"^(/e/[iv]/|/[cf]/)([A-Za-z0-9_-]{36}).*")
+LINK = re.compile(r"^(/preview/|/share/|/console/(?:invitation|reset|link)/)[^/]+")
+"""Links that open something to whoever has them."""
 DRAIN_S = 20
 FILES = 65_536
 
@@ -100,12 +102,21 @@ def http_options() -> dict[str, Any]:
 
 
 class _AccessLog(logging.Handler):
-    """A line a request: method, path, status. No address, no query, of a token the public part alone."""
+    """A line a request: method, path, status. No address, no query, of a token the public part alone, of a link that
+    opens something nothing."""
 
     def emit(self, record: logging.LogRecord) -> None:
         _, method, target, _, status = record.args  # type: ignore[misc]  # uvicorn's five
-        path = TOKEN.sub(r"\1\2", str(target).partition("?")[0])
-        log.info("request", method=method, path=path, status=status)
+        log.info("request", method=method, path=told(str(target)), status=status)
+
+
+def told(target: str) -> str:
+    """What a line may say of an address.
+
+    >>> told("/share/fk3n?x=1"), told("/console/sites?q=secret")
+    ('/share/...', '/console/sites')
+    """
+    return LINK.sub(r"\1...", TOKEN.sub(r"\1\2", target.partition("?")[0]))
 
 
 def log_requests() -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from adserve.core.access import ROLES
+from adserve.http import told
 from adserve.web.console.cookies import SESSION, own_path
 from adserve.web.console.gate import HEADERS
 from adserve.web.console.page import ANYONE, Page
 from adserve.web.console.pages import PAGES
+from adserve.web.console.shared import SHARED
 from tests.conftest import ADMIN, Api
 from tests.console.conftest import SAME, Enter, Person, page
 
@@ -145,3 +147,15 @@ def test_next_leads_nowhere_else(text: str) -> None:
 def test_next_leads_back() -> None:
     """A page of the console, with its query."""
     assert own_path("/console/review?state=pending") == "/console/review?state=pending"
+
+
+def test_the_access_log_holds_no_secret_of_an_address() -> None:
+    """Of every route that has one in its path, the console's and those that need no session; nor what comes behind."""
+    known = [one.path for one in PAGES if "secret}" in one.path or "token}" in one.path]
+    others = [SHARED, "/preview/{token}", "/preview/{token}/markup", "/f/{token}", "/c/{token}", "/e/i/{token}"]
+    for path in {*known, *others}:
+        secret = "cr-a.1.1800000000." + "5ec2e7" * 8 if path.startswith("/preview") else "p" * 36 + "5ec2e7" * 8
+        line = told(path.format_map({"secret": secret, "token": secret}) + "?q=5ec2e7")
+        assert "5ec2e7" not in line, path
+        assert line.startswith(path.partition("{")[0])
+    assert told("/console/creatives/cr-a?q=1") == "/console/creatives/cr-a"

@@ -16,6 +16,7 @@ from tests.conftest import ADMIN, Api, Clock
 from tests.console.conftest import Enter, page
 from tests.console.making import IMAGE, LANDING, MARKUP, TEXT, make, png, text_of, world
 
+CREATIVES = ("/console/creatives/{id}", "/console/preview/{id}", "/console/review/{id}")
 HOSTILE = "\"'><img src=x onerror=alert(1)>{{7*7}}</title></style>"
 
 
@@ -181,8 +182,9 @@ async def test_what_is_anothers_is_not_there(api: Api, enter: Enter) -> None:
     token = await person.csrf()
     before = await api.contents()
     for one in PAGES:
-        if one.about in ("creative", "campaign") and "advertiser" in one.roles:
-            for id_, nobodys in ((theirs, "cr-nobody"), ("two", "nobody")):
+        campaign = one.path.startswith("/console/campaigns/{id}")
+        if "advertiser" in one.roles and (campaign or one.path.startswith(CREATIVES)):
+            for id_, nobodys in (("two", "nobody") if campaign else (theirs, "cr-nobody"),):
                 got = []
                 for each in (id_, nobodys):
                     path = one.path.format_map(defaultdict(lambda: "1", id=each))
@@ -190,6 +192,7 @@ async def test_what_is_anothers_is_not_there(api: Api, enter: Enter) -> None:
                     got.append(await person.post(path, token=token) if post else await person.get(path))
                 assert [reply.status_code for reply in got] == [404, 404], one.path
                 assert got[0].text == got[1].text
+    assert (await person.get(address(theirs))).status_code == 404
     assert await api.contents() == before
     assert theirs not in (await person.get("/console/creatives")).text
 
