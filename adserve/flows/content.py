@@ -120,7 +120,7 @@ async def _with_pictures(
             pictures[name] = one
         elif isinstance(one, Invalid):
             form.problems += [Problem(f"/{name}", problem.detail, problem.code) for problem in one.problems]
-        elif isinstance(one, AdserveError) and (form.problems or len(given) > 1):
+        elif isinstance(one, AdserveError) and (kind == "text" or form.problems or len(given) > 1):
             form.problem(name, str(one))
         else:
             raise one

@@ -205,6 +205,7 @@ async def test_a_text_has_a_button_and_a_small_picture(api: Api) -> None:
     assert "<img" not in html
     assert "400 pixels a side" in problems(await send(api, file=picture(401, 100), **text))["/file"]
     assert set(problems(await send(api, file=picture(9, 9), file_2x=picture(18, 18), **text))) == {"/file_2x"}
+    assert set(problems(await send(api, file=b"%PDF-1.7", **text))) == {"/file"}
     assert "25" in problems(await send(api, file=picture(9, 9), **{**text, "button": "x" * 26}))["/button"]
 
 

@@ -12,6 +12,7 @@ from adserve.core.gate import PARTS
 from adserve.core.model import Creative
 from adserve.core.revisions import STATES
 from adserve.core.validate import Schema
+from adserve.flows.content import MAX_SIZES
 from adserve.web.api.shapes import COUNT, ID, MOMENT, NUMBER, TEXT, Schemas, list_of, or_null, shape, shown
 
 HASH: Schema = {**v.digest.schema, "description": "SHA-256 of a content: what an approval is of."}
@@ -34,7 +35,8 @@ def creative_bodies() -> Schemas:
         "contentMediaType": "application/octet-stream",
         "description": "The picture: PNG, JPEG, GIF, WebP or AVIF, told by its bytes.",
     }
-    form = {**_without_null(words["properties"]), **dict.fromkeys(PARTS.values(), file), "sizes": list_of(file)}
+    form = {**_without_null(words["properties"]), **dict.fromkeys(PARTS.values(), file)}
+    form["sizes"] = {**list_of(file), "maxItems": MAX_SIZES}
     form |= {name: {**form[name], "description": about} for name, about in FILES.items()}
     free = _without_null(body_schema(m.FREE)["properties"])
     found: Schemas = {}
