@@ -87,6 +87,8 @@ class Office:
             id_ = made["id"]
             for action in {"pause": ("approve",), "resume": ("approve", "pause")}.get(path.rpartition("/")[2], ()):
                 await self.api.make("POST", f"/creatives/{id_}/{action}")
+            if path.endswith("/restore"):  # what has no other revision has nothing to restore
+                await self.api.make("PUT", f"/creatives/{id_}/content", {"title": "Another"})
             return path.replace("{id}", id_)
         return path.replace("{site}", "spare").replace("{slot}", "top").replace("{id}", "spare")
 
