@@ -18,6 +18,7 @@ TEXT = {"kind": "text", "name": "t", "title": "Tea", "click_url": "https://shop.
 KEYED = [route for route in ROUTES if route.roles]
 ROUTE_IDS = [f"{route.method} {route.path}" for route in KEYED]
 BODIES: dict[tuple[str, str], Any] = {
+    ("POST", "/api/v1/creatives/{id}/restore"): {"revision": 1},
     ("POST", "/api/v1/campaigns/{id}/creatives"): TEXT,
     ("PUT", "/api/v1/creatives/{id}/content"): {"title": "Coffee"},
     ("PATCH", "/api/v1/creatives/{id}"): {"weight": 2},
@@ -51,7 +52,7 @@ class World:
             "creative": self.creatives.get(owner or "", "cr-none"),
             "key": "k-none",
         }
-        path = route.path.removeprefix("/api/v1").replace("{slot}", slot)
+        path = route.path.removeprefix("/api/v1").replace("{slot}", slot).replace("{revision}", "1")
         return path.replace("{site}", "news" if owner else "none").replace("{id}", names[route.about])
 
 
