@@ -308,15 +308,15 @@ def _field(one: Any) -> Field:
     return Field(kind, value)
 
 
-def links_of(html: str, at: str) -> Iterator[str]:
+def links_of(html: str, at: str, origin: str = "http://localhost:8000") -> Iterator[str]:
     """Addresses of ours that a document leads to or loads, without those of files."""
     for one in tree_of(html).iter():
         for attribute in ("href", "src", "hx-get"):
             target = one.get(attribute)
             if target is None or target.startswith(("#", "data:")):
                 continue
-            found = urlsplit(urljoin(f"http://localhost:8000{at}", target))
-            if found.netloc == "localhost:8000" and not found.path.startswith("/console/static/"):
+            found = urlsplit(urljoin(f"{origin}{at}", target))
+            if f"{found.scheme}://{found.netloc}" == origin and not found.path.startswith("/console/static/"):
                 yield found.path + (f"?{found.query}" if found.query else "")
 
 
