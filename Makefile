@@ -10,7 +10,7 @@ HOSTILE := tests/security tests/e2e/test_interface.py
 STORES := tests/e2e/test_moving.py tests/e2e/test_outages.py tests/e2e/test_unfit_store.py tests/simulation/test_flights.py \
 	tests/flows/test_store_faults.py tests/flows/test_unwilling_store.py tests/store/test_load.py tests/store/test_slow_sync.py
 PAGES := tests/browser/test_demo_pages.py tests/browser/test_demo_looks.py tests/browser/test_examples.py \
-	tests/browser/test_frames.py tests/bench/test_tag.py tests/e2e/test_demo.py tests/e2e/test_embed.py tests/e2e/test_examples.py tests/proxies
+	tests/browser/test_frames.py $(wildcard tests/browser/test_console_*.py) tests/bench/test_tag.py tests/e2e/test_demo.py tests/e2e/test_embed.py tests/e2e/test_examples.py tests/proxies
 KILLS := tests/chaos tests/e2e/test_workers.py
 
 .PHONY: install demo test lint tag pages security stores chaos soak
