@@ -25,7 +25,7 @@ from adserve.flows import sign_in
 from adserve.flows.access import require
 from adserve.flows.guesses import failed
 from adserve.store.client import REPLY_ERRORS
-from adserve.web.api.body import Room, read
+from adserve.web.api.body import BadBody, Room, read
 from adserve.web.api.endpoints import id_of
 from adserve.web.console.cookies import SESSION, VISIT, begin_visit, cookie, new_visit, token_of
 from adserve.web.console.form import EMPTY, LIMIT, parse
@@ -172,7 +172,8 @@ def _to_sign_in(call: Call) -> Response:
 
 def failure_page(call: Call, failure: AdserveError) -> Response:
     """The page that says what went wrong, and what to do."""
-    status = next((number for kind, number in STATUS.items() if isinstance(failure, kind)), 500)
+    known = {**STATUS, BadBody: 400}
+    status = next((number for kind, number in known.items() if isinstance(failure, kind)), 500)
     problems = getattr(failure, "problems", ())
     away = status == 503
     response = call.show(
