@@ -13,7 +13,7 @@ PAGES := tests/browser/test_demo_pages.py tests/browser/test_demo_looks.py tests
 	tests/browser/test_frames.py $(wildcard tests/browser/test_console_*.py) tests/bench/test_tag.py tests/e2e/test_demo.py tests/e2e/test_embed.py tests/e2e/test_examples.py tests/proxies
 KILLS := tests/chaos tests/e2e/test_workers.py
 
-.PHONY: install demo test lint tag pages security stores chaos soak
+.PHONY: install demo test lint tag pictures pages security stores chaos soak
 install: $(STAMP)
 	@:
 
@@ -64,6 +64,10 @@ soak: install
 # The files of the browser tag that are served, out of their sources. A test builds them again and compares.
 tag: install
 	.venv/bin/python -m scripts.build_tag
+
+# Those of docs/console.md, of a demo in a real browser.
+pictures: install
+	.venv/bin/python -m scripts.console_pictures
 
 lint: install
 	.venv/bin/ruff check

@@ -505,6 +505,19 @@ def test_every_member_of_a_report_is_documented() -> None:
     assert {name for name in members if f"`{name}`" not in text} == set()
 
 
+def test_every_picture_that_a_document_shows_is_there_and_small() -> None:
+    """Nobody who clones the project for its code waits for pictures; none lies there that no document shows."""
+    shown = {
+        path.parent / name
+        for path in (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"))
+        for name in re.findall(r"!\[[^\]]+\]\(([^):]+)\)", path.read_text("utf-8"))
+    }
+    assert len(shown) >= 10
+    assert [path for path in shown if not path.is_file()] == []
+    assert [path for path in shown if path.suffix == ".png" and path.stat().st_size > 60_000] == []
+    assert {path.resolve() for path in (ROOT / "docs" / "pictures").iterdir()} == {path.resolve() for path in shown}
+
+
 async def test_every_metric_that_a_document_names_is_printed(api: Api) -> None:
     """An operator who copies a name into a query or an alarm finds figures under it."""
     printed = kinds((await api.http.get("/metrics")).text)

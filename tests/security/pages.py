@@ -33,7 +33,7 @@ TEXT_KINDS = ("text", "textarea", "search", "url", "email", "number", "date", "d
 FRAMED = re.compile(r"/console/preview|/preview/")
 """Documents of their own in frames that run nothing: what they may hold says their policy, and tests of theirs."""
 TOLD = re.compile(
-    rb"Traceback|File \"|/usr/|/tmp/|site-packages|EVALSHA|NOSCRIPT |WRONGTYPE|CROSSSLOT|\bERR |object at 0x"
+    rb"Traceback|File \"|/usr/|site-packages|EVALSHA|NOSCRIPT |WRONGTYPE|CROSSSLOT|\bERR |object at 0x"
 )
 """Words of what stands behind the service; a page may name the server or the language in a sentence for people."""
 OWN_SCRIPTS = re.compile(r"/console/static/[a-z.]+\.js\?v=[0-9a-f]+")
