@@ -96,6 +96,8 @@ class Town:
     """Ids by kind that it may not."""
     inner: dict[str, dict[str, str]] = field(default_factory=dict)
     """By id, what else a path of it names: a link that was made to it, say."""
+    shared: list[str] = field(default_factory=list)
+    """Addresses of reports that somebody without an account reads."""
     secrets: set[str] = field(default_factory=set)
     picture: bytes = b""
 
@@ -183,6 +185,7 @@ async def built(api: Api) -> Town:
     for campaign in ("of-acme", "of-zeta"):
         share, secret = await make_share(town.services, OPERATOR, campaign, note="for the tests")
         town.inner[campaign] = {"share": share.id}
+        town.shared.append(f"/share/{secret}")
         town.secrets.add(secret)
     for role, advertiser in PEOPLE.items():
         town.people[role] = await town.person(role, advertiser)

@@ -15,7 +15,6 @@ from tests.console.conftest import Person
 from tests.console.forms import GOOD, IN_AND_OUT
 from tests.console.town import Town, crawl
 from tests.security.pages import (
-    FRAMED,
     MARKS,
     MARKUP,
     check,
@@ -58,6 +57,42 @@ async def test_nothing_of_a_path_lives_in_an_answer(town: Town) -> None:
         check(await person.get(f"/console/static/{_quoted(mark)}"), mark)
 
 
+async def test_pages_without_an_account_hold_nothing_of_their_address(town: Town) -> None:
+    """Of links that are altered, and with words behind good ones."""
+    for mark in MARKS:
+        for path in ("/share/", "/preview/", "/console/link/", "/console/invitation/", "/console/reset/"):
+            reply = await town.api.http.get(path + _quoted(mark), follow_redirects=False)
+            check(reply, (path, mark))
+            if "/" not in mark:  # else it is no address of ours at all
+                assert reply.headers["x-robots-tag"].startswith("noindex"), path
+        for path in town.shared:
+            check(await town.api.http.get(path, params={"format": mark, "done": mark, mark: "1"}), (path, mark))
+
+
+HOSTS = {"Host": "evil.example", "X-Forwarded-Host": "evil.example", "Forwarded": "host=evil.example",
+         "X-Forwarded-Proto": "javascript", "X-Forwarded-Prefix": '/x"'}  # fmt: skip
+
+
+async def test_the_host_of_a_request_stands_on_no_page(town: Town) -> None:
+    """Nor in a link that a page makes: those name the address that was set, or this machine."""
+    person = town.people["admin"]
+    token = await person.csrf()
+    for line in PAGES:
+        path = town.paths(line)[0]
+        if line.method == "GET":
+            reply = await person.call("GET", path, headers=HOSTS)
+        elif GOOD[line.path].status == 200:
+            form = {**GOOD[line.path].fields, "csrf": token}
+            sent = {**HOSTS, "Origin": "http://evil.example", "Sec-Fetch-Site": "same-origin"}
+            reply = await person.call("POST", path, data=form, headers=sent)
+            assert reply.status_code == 200, path
+        else:
+            continue
+        said = reply.text + str(reply.headers)
+        assert "evil.example" not in said, path
+        assert "javascript:" not in said, path
+
+
 def _quoted(text: str) -> str:
     return "".join(f"%{byte:02x}" for byte in text.encode())
 
@@ -85,13 +120,14 @@ async def test_nothing_that_was_typed_lives_on_any_page(town: Town, mark: str) -
     found = 0
     for role in ROLES:
         for path, reply in (await crawl(town, town.people[role])).items():
-            if FRAMED.match(path):
-                continue
             check(reply, (role, path))
             found += "XSS1" in reply.text
             if "text/csv" in reply.headers.get("content-type", ""):
                 for row in csv.reader(io.StringIO(reply.text)):
                     assert not [cell for cell in row if cell.startswith(("=", "+", "@", "\t", "\r"))], (path, row)
+    for path in town.shared:
+        check(await town.api.http.get(path), path)
+        check(await town.api.http.get(f"{path}?format=csv"), path)
     assert found, "what was typed is shown nowhere"
 
 
