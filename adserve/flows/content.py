@@ -123,7 +123,10 @@ async def _with_pictures(
         elif isinstance(one, AdserveError) and (kind == "text" or form.problems or len(given) > 1):
             form.problem(name, str(one))
         else:
-            raise one
+            try:
+                raise one
+            finally:
+                del one, found  # its traceback holds this frame, whose pictures would wait for the garbage collector
     if len(pictures) < len(given):
         return Made(content)
     before = len(form.problems)

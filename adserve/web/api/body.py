@@ -70,11 +70,12 @@ async def read(request: Request, limit: int) -> bytes:
         raise UnsupportedMedia("send the body without Content-Encoding")
     parts: list[bytes] = []
     size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > limit:
-            raise TooLarge(f"the body is over {limit} bytes")
-        parts.append(chunk)
+    async with aclosing(request.stream()) as chunks:
+        async for chunk in chunks:
+            size += len(chunk)
+            if size > limit:
+                raise TooLarge(f"the body is over {limit} bytes")
+            parts.append(chunk)
     return b"".join(parts)
 
 
@@ -151,6 +152,11 @@ class _Form(MultiPartParser):
     def on_end(self) -> None:
         self.ended = True
 
+    def close(self) -> None:
+        """Lets go of all files, also of one that broke off."""
+        for file in self._files_to_close_on_error:
+            file.close()
+
 
 async def parse_parts(
     request: Request, body: bytes, *, max_files: int, max_fields: int
@@ -163,15 +169,16 @@ async def parse_parts(
     if options.get(b"charset", b"utf-8").lower() != b"utf-8":  # the parser would read text as any that it is told
         raise UnsupportedMedia("send the text of the form in UTF-8, without a charset")
 
-    async def stream() -> Any:
+    async def stream() -> AsyncGenerator[bytes, None]:
         yield body
 
     try:
-        parser = _Form(
-            request.headers, stream(), max_files=max_files, max_fields=max_fields, max_part_size=MAX_TEXT_PART
-        )
-        parser.spool_max_size = len(body) + 1  # stays in memory: the body is bounded already
-        form = await parser.parse()
+        async with aclosing(stream()) as pieces:
+            parser = _Form(
+                request.headers, pieces, max_files=max_files, max_fields=max_fields, max_part_size=MAX_TEXT_PART
+            )
+            parser.spool_max_size = len(body) + 1  # stays in memory: the body is bounded already
+            form = await parser.parse()
     except (MultiPartException, KeyError, UnicodeError, ValueError) as problem:
         raise BadBody("the body is no valid multipart/form-data") from problem
     try:
@@ -182,7 +189,7 @@ async def parse_parts(
         for part in form.multi_items():
             yield part
     finally:
-        await form.close()
+        parser.close()
 
 
 async def as_form(request: Request, body: bytes) -> tuple[dict[str, Any], Parts]:

@@ -98,6 +98,8 @@ async def _reply(console: Console, room: Room, methods: dict[str, Page], request
         return failure_page(call, StoreUnavailable("the store does not answer"))
     except AdserveError as failure:
         return failure_page(call, failure)
+    finally:
+        call.form = EMPTY  # a template's macros hold its values until the garbage collector comes: not somebody's files
 
 
 async def _answer(call: Call, room: Room, methods: dict[str, Page], visit: str | None) -> Response:
