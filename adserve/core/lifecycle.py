@@ -55,7 +55,8 @@ def archive_with(creative: Creative) -> Creative:
 
 def restore(creative: Creative) -> Creative:
     """Out of the archive, which is no move of the table: whatever it was, it waits for review, save that a rejection
-    stays one."""
+    stays one in what was archived with its campaign. Archived by itself it comes back to a review that is shown what
+    the one before said."""
     if creative.state != "archived":
         raise Conflict("it is not archived")
     state = "rejected" if creative.reason else "pending"

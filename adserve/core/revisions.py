@@ -11,6 +11,7 @@ once. So a pin finds what was altered, and not who can write to the store and al
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -41,13 +42,27 @@ class Verdict(Struct, frozen=True):
 
 
 class Shown(NamedTuple):
-    """One revision of a creative. `kept` is None for one that was replaced before contents were kept."""
+    """One revision of a creative. `kept` is None for one that was replaced before contents were kept; `verdicts`: what
+    reviews of it came to, the newest first."""
 
     revision: int
     state: str
     kept: Kept | None
     hash: str | None
-    verdict: Verdict | None
+    verdicts: Sequence[Verdict] = ()
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """The newest."""
+        return self.verdicts[0] if self.verdicts else None
+
+
+class Rejected(NamedTuple):
+    """A rejection that stands no more. `same`: of the very content that is the newest now."""
+
+    revision: int
+    verdict: Verdict
+    same: bool
 
 
 class Change(NamedTuple):
@@ -88,6 +103,15 @@ def state_of(creative: Creative, revision: int) -> str:
 
 
 STATES = ("live", "waiting", "past", "approved", "rejected", "paused", "archived")
+
+
+def rejections(creative: Creative, history: Sequence[Shown]) -> list[Rejected]:
+    """Those of before, the newest first; not the one that its state says already. `history`: all revisions, the newest
+    first."""
+    now = content_hash(creative.kind, creative.content)
+    reviews = [(one, verdict) for one in history for verdict in one.verdicts]
+    past = reviews[1:] if creative.state == "rejected" else reviews
+    return [Rejected(one.revision, said, one.hash == now) for one, said in past if said.state == "rejected"]
 
 
 def changes(before: Content, after: Content) -> tuple[Change, ...]:

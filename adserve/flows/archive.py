@@ -43,7 +43,7 @@ async def unarchive_campaign(services: Services, id_: str, state: str, *, actor:
 
 
 async def unarchive_creative(services: Services, id_: str, *, actor: str) -> Creative:
-    """Back from the archive, to wait for review."""
+    """Back from the archive, to wait for review whatever it was; its revisions keep what was said against it."""
     return await _change(services, id_, lifecycle.restore, actor, "unarchive")
 
 

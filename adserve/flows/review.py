@@ -48,7 +48,7 @@ async def move(
         raise Conflict("it was changed meanwhile: look at it again") from None
     if action in ("approve", "reject"):
         verdict = Verdict(str(done.state), now, actor, reason)
-        await services.revisions.judge(done.serial, content.serial, verdict)
+        await services.revisions.judge(done.serial, content.serial, done.version, verdict)
     await refresh(services)
     assert isinstance(done, Creative)  # noqa: S101 - it was one
     return done

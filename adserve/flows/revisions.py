@@ -87,7 +87,7 @@ async def _shown(services: Services, creative: Creative) -> list[Shown]:
             known = own.get(one.serial)
         hashed = None if known is None else core.content_hash(creative.kind, known.content)
         state = core.state_of(creative, one.revision)
-        found.append(Shown(one.revision, state, known, hashed, verdicts.get(one.serial)))
+        found.append(Shown(one.revision, state, known, hashed, verdicts.get(one.serial, ())))
     return found
 
 

@@ -28,7 +28,7 @@ keys, never text from outside; names stand in hash *fields* at most.
 | `{cat}:curves:at` | epoch second up to which they were learned | never | store.curves | every worker |
 | `{cat}:curves:claim` | who learns just now | 60 s | store.curves | store.curves |
 | `{cat}:salt:WEEK` | 16 random bytes in hex, of visitors' digests | with the week after | store.salts | store.salts |
-| `{r:CREATIVE}:revisions` | hash, serial of a revision to its content | never | store.revisions | store.revisions |
+| `{r:CREATIVE}:revisions` | hash, revision to its content and to verdicts | never | store.revisions | store.revisions |
 | `{o:DIGEST}:once` | hash: fingerprint, id, claim, answer of a call | 24 h | once.lua, once_end.lua | once.lua |
 | `{ask}:alive:WORKER` | `1`: this worker lives | 5 s | questions.lua | question.lua |
 | `{ask}:workers` | hash, WORKERs that live, and some that did, to `1` | 5 s | questions.lua | store.questions |

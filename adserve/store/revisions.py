@@ -1,15 +1,17 @@
 """The contents of a creative's revisions and what reviews came to, kept for good beside the catalog.
 
 DESIGN. Workers load the whole catalog, and nobody serves an old revision, so these lie in a hash a creative: `SERIAL`
-(of the revision) to a `Kept`, `SERIAL:verdict` to a `Verdict`, both JSON. A content is written before the object
-that names it, and only if nothing stands there: a serial is given once, so two writers never share a field. Who
-loses a race leaves a field that no creative names, which is never shown. Not chosen: one script with the
-catalog's (another hash slot, and the catalog's is read by every backup in one go).
+(of the revision) to a `Kept`, `SERIAL:verdict:VERSION` to a `Verdict`, both JSON. VERSION is
+that of the creative which the review made, so that no verdict goes over another; `SERIAL:verdict`, which was written
+before there were several, counts as the oldest. A content is written before the object that names it, and only if
+nothing stands there: a serial is given once, so two writers never share a field. Who loses a race leaves a field
+that no creative names, which is never shown. Not chosen: one script with the catalog's (another hash slot, and the
+catalog's is read by every backup in one go).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -19,6 +21,7 @@ from adserve.store.client import Redis, understood
 from adserve.store.keys import Keys
 
 _VERDICT = b":verdict"
+"""Between the serial of a revision and the version of its creative."""
 
 
 class RevisionStore:
@@ -37,26 +40,30 @@ class RevisionStore:
             await pipe.execute()
 
     @understood
-    async def judge(self, creative: int, revision: int, verdict: Verdict) -> None:
-        """Notes what the newest review of a revision came to; both are serials."""
+    async def judge(self, creative: int, revision: int, version: int, verdict: Verdict) -> None:
+        """Notes what a review of a revision came to, and which version of the creative it made; the others are
+        serials."""
         text = msgspec.json.encode(verdict).decode()
-        field = f"{revision}{_VERDICT.decode()}"
+        field = f"{revision}{_VERDICT.decode()}:{version}"
         await self._client.hset(self._keys.revisions(creative), field, text)
 
     @understood
-    async def all(self, creative: int) -> tuple[Mapping[int, Kept], Mapping[int, Verdict]]:
-        """Everything of a creative, by the serials of revisions. What cannot be read is left out."""
+    async def all(self, creative: int) -> tuple[Mapping[int, Kept], Mapping[int, Sequence[Verdict]]]:
+        """Everything of a creative, by the serials of revisions; verdicts the newest first. What cannot be read is left
+        out."""
         execute: Any = self._client.execute_command
         found = await execute("HGETALL", self._keys.revisions(creative), NEVER_DECODE=True)
         pairs = found.items() if isinstance(found, dict) else zip(found[::2], found[1::2], strict=True)
         kept: dict[int, Kept] = {}
-        verdicts: dict[int, Verdict] = {}
+        verdicts: dict[int, dict[int, Verdict]] = {}
         for field, text in pairs:
             try:
-                if field.endswith(_VERDICT):
-                    verdicts[int(field.removesuffix(_VERDICT))] = msgspec.json.decode(text, type=Verdict)
+                serial, judged, version = field.partition(_VERDICT)
+                if judged:
+                    verdict = msgspec.json.decode(text, type=Verdict)
+                    verdicts.setdefault(int(serial), {})[int(version[1:] or 0)] = verdict
                 else:
-                    kept[int(field)] = msgspec.json.decode(text, type=Kept)
+                    kept[int(serial)] = msgspec.json.decode(text, type=Kept)
             except (msgspec.MsgspecError, ValueError):
                 continue
-        return kept, verdicts
+        return kept, {serial: [each[at] for at in sorted(each, reverse=True)] for serial, each in verdicts.items()}

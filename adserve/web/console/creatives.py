@@ -10,7 +10,7 @@ from starlette.responses import Response
 from adserve.core import preview as links
 from adserve.core.landing import describe_landing
 from adserve.core.model import Advertiser, Campaign, Content, Creative
-from adserve.core.revisions import Shown, changes
+from adserve.core.revisions import Shown, changes, rejections
 from adserve.core.schedule import utc_label
 from adserve.flows import access, archive, manage, review, revisions
 from adserve.flows.names import names_of
@@ -157,6 +157,7 @@ async def creative(call: Call) -> Response:
         landing=describe_landing(content.click_url) if content.click_url else None,
         files=files_of(content),
         history=history,
+        rejected=rejections(one, history)[:1],
         names=await names_of(call.services, call.account, actors_of(history)),
         actions=[name for name, states in ACTIONS.items() if one.state in states] if call.may(*OWN) else [],
         token=links.write(links.Link(one.id, content.revision, expires), worker.keys[0]),
@@ -167,7 +168,7 @@ async def creative(call: Call) -> Response:
 def actors_of(history: Sequence[Shown]) -> list[str]:
     """Who made and who reviewed revisions."""
     made = [one.kept.by for one in history if one.kept is not None]
-    return [by for by in (*made, *(one.verdict.by for one in history if one.verdict is not None)) if by]
+    return [by for by in (*made, *(verdict.by for one in history for verdict in one.verdicts)) if by]
 
 
 class Shape(NamedTuple):

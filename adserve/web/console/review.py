@@ -12,8 +12,8 @@ from adserve.core.lifecycle import MOVES
 from adserve.core.model import Advertiser, Campaign, Creative
 from adserve.core.preview import LIFETIME_S, Link, write
 from adserve.core.rejections import REJECTIONS
-from adserve.core.revisions import changes, content_hash
-from adserve.errors import Conflict, Invalid, Problem
+from adserve.core.revisions import changes, content_hash, rejections
+from adserve.errors import Conflict, Invalid, Problem, Stale
 from adserve.flows import access, manage, revisions
 from adserve.flows import review as flow
 from adserve.flows.names import names_of
@@ -26,6 +26,7 @@ from adserve.web.console.preview import views_of
 from adserve.web.console.table import Cell, Column, Table, show_table
 
 QUEUE = "/console/review"
+REJECTIONS_SHOWN = 5
 COLUMNS = (
     Column("Creative"), Column("Kind"), Column("Size"), Column("Campaign"), Column("Advertiser"),
     Column("Revision", number=True), Column("Meanwhile"),
@@ -35,7 +36,9 @@ CHANGED = (
     "It was changed after you looked at it, so nothing was decided. "
     "Below is what it is now: look at it again, and decide."
 )
-DECIDED = "Somebody else decided about it meanwhile: this is how it is now."
+DECIDED = "Somebody else decided about it meanwhile, so you did not: it is {words}. This is how it is now."
+MEANWHILE = "meanwhile"
+"""The code of a problem that is nobody's fault."""
 
 
 def waiting(catalog: Catalog | None) -> int:
@@ -87,7 +90,7 @@ async def one(call: Call) -> Response:
     expires = int(worker.clock()) + LIFETIME_S
     return call.show(
         "review.html.j2",
-        409 if any(problem.detail in (CHANGED, DECIDED) for problem in call.problems) else 200,
+        409 if any(problem.code == MEANWHILE for problem in call.problems) else 200,
         title=creative.name,
         one=creative,
         content=content,
@@ -95,6 +98,7 @@ async def one(call: Call) -> Response:
         campaign=preview.campaign,
         words=state_words(creative),
         hash=content_hash(creative.kind, content),
+        rejected=rejections(creative, history)[:REJECTIONS_SHOWN],
         sent=next((each.kept for each in history if each.revision == content.revision and each.kept), None),
         names=await names_of(call.services, call.account, actors_of(history)),
         landing=describe_landing(content.click_url) if content.click_url else None,
@@ -128,23 +132,32 @@ def _reason(call: Call) -> str:
 
 
 async def _decide(call: Call, action: str, done: str, reason: str = "") -> Response:
-    """Decides about what was looked at, and shows the next one. What came in meanwhile is shown instead."""
-    hash_ = call.form.text("hash")
+    """Decides about what was looked at, its content and what had been decided about it, and shows the next one. What
+    came in meanwhile is shown instead: a decision never goes over one that its maker has not seen."""
+    hash_, match = call.form.text("hash"), call.match
     ids = [each.id for each in await _waiting(call)]
     following = _beside(ids, call.path["id"], 1) or next((id_ for id_ in ids if id_ != call.path["id"]), None)
     try:
-        if not hash_:
-            raise Conflict("a decision says which content it is about")
-        await flow.move(call.services, call.path["id"], action, actor=call.actor, reason=reason, hash=hash_)
-    except Conflict:
-        now = await get_creative(call.services, call.path["id"])
-        decided = content_hash(now.kind, now.content) == hash_
-        call.problems = [Problem("", DECIDED if decided else CHANGED)]
+        if not hash_ or match.must is None:
+            raise Conflict("a decision says which content it is about, and which version of the creative")
+        await flow.move(
+            call.services, call.path["id"], action, actor=call.actor, reason=reason, hash=hash_, match=match
+        )
+    except (Conflict, Stale):
+        call.problems = [Problem("", _meanwhile(await get_creative(call.services, call.path["id"]), call), MEANWHILE)]
         return await one(call)
     except Invalid as refused:
         call.problems = refused.problems
         return await one(call)
     return call.go(f"{QUEUE}/{following}" if following else QUEUE, done)
+
+
+def _meanwhile(now: Creative, call: Call) -> str:
+    """What came between the look and the decision."""
+    seen = (call.form.text("hash"), call.form.text("state"))
+    if seen[0] != content_hash(now.kind, now.content) or seen[1] in ("", now.state):
+        return CHANGED
+    return DECIDED.format(words=f"{now.state}, because: {now.reason}" if now.reason else now.state)
 
 
 async def approve(call: Call) -> Response:
