@@ -10,7 +10,8 @@ HOSTILE := tests/security tests/e2e/test_interface.py
 STORES := tests/e2e/test_moving.py tests/e2e/test_outages.py tests/e2e/test_unfit_store.py tests/simulation/test_flights.py \
 	tests/flows/test_store_faults.py tests/flows/test_unwilling_store.py tests/store/test_load.py tests/store/test_slow_sync.py
 PAGES := tests/browser/test_demo_pages.py tests/browser/test_demo_looks.py tests/browser/test_examples.py \
-	tests/browser/test_frames.py $(wildcard tests/browser/test_console_*.py) tests/bench/test_tag.py tests/e2e/test_demo.py tests/e2e/test_embed.py tests/e2e/test_examples.py tests/proxies
+	tests/browser/test_frames.py $(wildcard tests/browser/test_console_*.py) tests/browser/test_creative_looks.py tests/browser/test_charts.py \
+	tests/bench/test_tag.py tests/e2e/test_demo.py tests/e2e/test_embed.py tests/e2e/test_examples.py tests/proxies
 KILLS := tests/chaos tests/e2e/test_workers.py
 
 .PHONY: install demo test lint tag pictures pages security stores chaos soak
@@ -21,7 +22,7 @@ $(STAMP): pyproject.toml uv.lock requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "adserve needs Python 3.11 or newer, and '$(PYTHON)' is not: install one (Debian: apt install python3 python3-venv)" >&2; \
 	  echo "or name the one to use, as in: make $(or $(MAKECMDGOALS),install) PYTHON=python3.12" >&2; exit 1; }
-	@echo 'Installing the locked dependencies into .venv'
+	@echo 'Installing the locked dependencies into .venv: a minute or two'
 	@if command -v uv >/dev/null; then \
 	  UV_PROJECT_ENVIRONMENT=.venv uv sync --frozen --all-groups --extra embedded --python "$$(command -v $(PYTHON))"; \
 	else \

@@ -31,7 +31,7 @@ from adserve.flows import manage, review, submit
 from adserve.flows import users as people
 from adserve.flows.report import report
 from adserve.http import listen
-from adserve.serving import serve, store_of
+from adserve.serving import say, serve, store_of
 from adserve.settings import Settings, load
 from adserve.store.embedded import alone
 from adserve.web.preview import Previews
@@ -74,15 +74,16 @@ def _demo(flags: Mapping[str, Any], environment: Mapping[str, str], data_dir: Pa
         (data_dir / MARK).touch()
 
     async def prepare(held: Running) -> tuple[Sequence[BaseRoute], Sequence[str]]:
+        say("making pictures, a catalog and a week of figures: some seconds, the first time")
         await seed(held)
         origin = settings.own_origin
         lines = [
+            f"console    {await console_link(held)}  (signs in once, within an hour)",
             f"page       {origin}/demo/          filled by the server's template",
             f"page       {origin}/demo/blogger/  filled by the tag alone",
             f"report     {origin}/demo/report.csv by creative, {origin}/demo/slots.csv by slot",
             f"kept       {'for the next start; --reset forgets it' if kept else 'until the demo stops'}",
         ]
-        lines.append(f"console    {await console_link(held)}  (signs in once, within an hour)")
         if not given_key:
             lines.append(f"api key    {admin_key}  (admin, for this run)")
         return pages(held, origin), lines

@@ -9,6 +9,7 @@ cost what changed. Serials are taken before the object is stored: a lost race le
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import time
 from collections.abc import Callable, Mapping
@@ -105,10 +106,12 @@ class CatalogStore:
 
     @understood
     async def get(self, kind: str, id_: str) -> Thing | None:
-        """One object; None when there is none (or it cannot be read)."""
-        name = f"{kind}:{id_}"
-        text = await self._raw("HGET", self._keys.objects, name)
-        return self._decode({name.encode(): text}).get(name) if text else None
+        """One object; None when there is none (or it cannot be read, which is no reason to take it off pages: the
+        load decides that)."""
+        text = await self._raw("HGET", self._keys.objects, f"{kind}:{id_}")
+        with contextlib.suppress(msgspec.MsgspecError, UnicodeError):
+            return msgspec.json.decode(text, type=TYPES[kind]) if text else None
+        return None
 
     async def list(self, kind: str) -> list[Thing]:
         """All objects of a kind, by id."""

@@ -137,7 +137,10 @@ class Previews:
         return Response(self._draw(places, said), 200, {**_HEADERS, "Content-Security-Policy": _PAGE}, _HTML)
 
     async def markup(self, request: Request) -> Response:
-        """`GET /preview/{token}/markup`: the document of an `html` creative, as where it serves, without trackers."""
+        """`GET /preview/{token}/markup`: the document of an `html` creative, as where it serves, without trackers. For
+        frames alone: nobody approved it, and opened by itself it would be a page under our name."""
+        if request.headers.get("sec-fetch-dest") != "iframe":
+            return _said("This is shown within a preview: open the link to that.", 404)
         found = await self._look(request)
         if isinstance(found, Response):
             return found

@@ -53,7 +53,7 @@ async def test_looking_changes_nothing(api: Api, enter: Enter, fields: dict[str,
     person = await enter()
     before, figures = await api.contents(), await api.totals()
     for path in (address(id_), address(id_, scheme="dark"), link(api, id_), f"{link(api, id_)}/markup"):
-        reply = await person.get(path)
+        reply = await person.get(path, **{"Sec-Fetch-Dest": "iframe"})
         assert reply.status_code == (200 if fields is MARKUP or not path.endswith("/markup") else 404)
         assert not re.search(r"/(c|e|f)/", reply.text.replace("https://shop.example", ""))
     await api.settle()
@@ -133,7 +133,9 @@ async def test_markup_stands_in_a_document_of_its_own(api: Api, enter: Enter) ->
     assert "<script" not in shown
     frame = re.search(r'<iframe src="([^"]+)"', shown)
     assert frame is not None
-    reply = await api.http.get(frame[1])
+    alone = await api.http.get(frame[1], headers={"Sec-Fetch-Dest": "document"})
+    assert (alone.status_code, "<script" in alone.text) == (404, False)
+    reply = await api.http.get(frame[1], headers={"Sec-Fetch-Dest": "iframe"})
     assert reply.status_code == 200
     assert f'<a href="{LANDING}">Tea</a><script>1</script>' in reply.text
     assert reply.headers["content-security-policy"].startswith("sandbox allow-scripts allow-popups")

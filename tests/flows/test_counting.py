@@ -230,7 +230,7 @@ async def test_every_key_is_declared_and_expires(api: Api, served: Any) -> None:
     await api.held.worker.ledger.counts.flush()
     client, prefix = api.held.services.client, api.held.settings.key_prefix
     for key in [key async for key in client.scan_iter(f"{prefix}*")]:
-        parts = ("{cat}", ":media", ":c:", ":buckets", ":days", ":d:")
+        parts = ("{cat}", ":media", ":c:", ":buckets", ":days", ":d:", ":revisions")
         lasting = any(part in key for part in parts) or key.endswith("}:t")
         assert (await client.ttl(key) == -1) == (lasting and ":salt:" not in key), key
     serve: Serve = api.held.worker.signer.verify(path(served["impression_url"])[5:], "i")

@@ -26,6 +26,7 @@ FULL: dict[str, Any] = {
     "/creatives/{id}": {"name": "N"},
     "/creatives/{id}/content": {"title": "Coffee"},
     "/creatives/{id}/reject": {"reason": "Blurred"},
+    "/creatives/{id}/restore": {"revision": 1},
 }
 CHANGES = [one for one in ROUTES if one.method != "GET" and one.about and one.about != "key" and not one.endpoint.once]
 READS = [one for one in ROUTES if one.method == "GET" and one.path.endswith(("{id}", "slot}"))]
@@ -55,6 +56,8 @@ async def prepare(api: Api, route: Route, path: str) -> str:
         await api.make("POST", f"{one}/approve")
     if path.endswith("/resume"):
         await api.make("POST", f"{one}/pause")
+    if path.endswith("/restore"):
+        await api.make("PUT", f"{one}/content", {"title": "Coffee"})
     if route.method == "DELETE" and route.about in ("site", "advertiser", "campaign"):
         for child in (await api.call("GET", "/creatives")).json()["items"]:
             await api.make("DELETE", f"/creatives/{child['id']}")
@@ -66,7 +69,7 @@ async def prepare(api: Api, route: Route, path: str) -> str:
 
 def test_every_route_that_changes_one_object_looks_at_its_version() -> None:
     """And says so to those who describe it; what makes something takes an Idempotency-Key instead."""
-    assert len(CHANGES) == 3 * 4 + 7
+    assert len(CHANGES) == 3 * 4 + 8
     assert [name_of(one) for one in CHANGES if not one.endpoint.if_match] == []
     made = [name_of(one) for one in ROUTES if one.endpoint.once]
     assert made == ["POST /api/v1/campaigns/{id}/creatives", "POST /api/v1/keys"]

@@ -1,5 +1,6 @@
 // What pages of the console do beyond links and forms. All of them work without it.
 "use strict";
+document.documentElement.classList.add("scripted");
 const said = (words) => {
   const place = document.createElement("div");
   place.className = "unseen";
