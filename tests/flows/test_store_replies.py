@@ -23,7 +23,8 @@ PART = 9 if os.environ.get("ADSERVE_CHAOS_RUNS", "1") == "1" else 1
 
 KINDS = (
     "GET", "SET", "HSET", "HSETNX", "HGET", "HGETALL", "HSCAN", "HMGET", "HINCRBY", "HLEN", "ZRANGEBYSCORE",
-    "XREVRANGE", "ZREVRANGEBYSCORE", "EVALSHA", "SCRIPT", "CLIENT", "INFO", "EXISTS", "MGET", "HKEYS", "MULTI", "EXEC", "DEL",
+    "XREVRANGE", "ZREVRANGEBYSCORE", "EVALSHA", "SCRIPT", "CLIENT", "INFO", "EXISTS", "MGET", "HKEYS", "MULTI", "EXEC",
+    "DEL",
 )  # fmt: skip
 """What a worker sends while the calls below are made; a new kind fails a test until it stands here."""
 
