@@ -80,16 +80,26 @@ def _of_slots(campaign: Campaign, around: Around) -> list[Remark]:
     return []
 
 
+def _rejected(creatives: Sequence[Creative]) -> list[Remark]:
+    """What reviews asked of the owner, the newest content first: it waits for nobody else. Grave is only what it leaves
+    without a creative, which is said beside it."""
+    them = sorted((one for one in creatives if one.state == "rejected"), key=lambda one: -one.content.serial)
+    if not them:
+        return []
+    more = f" And {len(them) - 1} more of its creatives." if len(them) > 1 else ""
+    return [Remark("rejected", f"“{them[0].name}” was rejected: {them[0].reason}{more}", grave=False)]
+
+
 def _of_creatives(around: Around, now: int) -> list[Remark]:
     waiting = sum(one.state == "pending" for one in around.creatives)
     wait = f"{waiting} {'waits' if waiting == 1 else 'wait'} for review"
     live = [one for one in around.creatives if serving(one, now)]
     if not around.creatives:
         return [Remark("no_creative", "It has no creative: upload one.")]
+    found = _rejected(around.creatives)
     if not live:
         more = f": {wait}" if waiting else ""
-        return [Remark("none_approved", f"It has no approved creative that serves now{more}.")]
-    found = []
+        return [*found, Remark("none_approved", f"It has no approved creative that serves now{more}.")]
     if waiting:
         found.append(Remark("waiting", f"Of its creatives {wait}.", grave=False))
     bare = [slot.id for slot, _ in around.slots if not any(one.live and fits(one, one.live, slot) for one in live)]

@@ -47,12 +47,14 @@ class Today(NamedTuple):
 
 
 class Overview(NamedTuple):
-    """`pending` and `behind`: the first lines of each, and how many there are; `empty`: slot, reason and requests of
-    today that stayed empty, the most first; `sites` (of all) and `running`: how many there are, to say what to do
-    first; `unjudged`: paced campaigns too many to compare."""
+    """`pending`, `rejected` and `behind`: the first lines of each, and how many there are; `empty`: slot, reason and
+    requests of today that stayed empty, the most first; `sites` (of all) and `running`: how many there are, to say what
+    to do first; `unjudged`: paced campaigns too many to compare."""
 
     pending: list[Creative]
     waiting: int
+    rejected: list[Creative]
+    denied: int
     behind: list[Behind]
     late: int
     today: Today | None
@@ -68,12 +70,15 @@ async def overview(services: Services, account: Account, listed: int = LISTED) -
     things, now = await services.catalog.all(), int(services.clock())
     mine = [one for one in things.values() if isinstance(one, Campaign | Creative) and owns(account, things, one)]
     waiting = [one for one in mine if isinstance(one, Creative) and one.state == "pending"]
+    denied = [one for one in mine if isinstance(one, Creative) and one.state == "rejected"]
     campaigns = [one for one in mine if isinstance(one, Campaign) and _runs(one, now)]
     paced = [one for one in campaigns if one.starts_at is not None and one.paces == "even"]
     behind = await _behind(services, things, paced[:JUDGED])
     return Overview(
         sorted(waiting, key=lambda one: one.serial)[:listed],
         len(waiting),
+        sorted(denied, key=lambda one: -one.content.serial)[:listed],
+        len(denied),
         behind[:listed],
         len(behind),
         await _today(services, account, things),

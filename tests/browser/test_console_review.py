@@ -23,6 +23,20 @@ MARKUP = (
     "try { top.document.title = 'taken'; parent.document.title = 'taken' } catch { }"
     "try { top.location = 'https://evil.example/' } catch { }</script>"
 )
+TWICE = """() => {
+    let went = 0;
+    addEventListener('submit', (event) => { went += !event.defaultPrevented; event.preventDefault(); });
+    const button = document.querySelector('.approve button');
+    button.form.requestSubmit();
+    button.form.requestSubmit();
+    return new Promise((done) => setTimeout(() => {
+        const stopped = button.disabled;
+        dispatchEvent(new Event('pageshow'));
+        done([went, stopped, button.disabled]);
+    }));
+}"""
+"""How often a form went off that is sent twice, whether its button stopped, and whether it still does when the page is
+shown again."""
 
 
 class Console:
@@ -94,6 +108,23 @@ def test_the_queue_is_worked_through_by_keyboard(console: Console) -> None:
         page.keyboard.press("Enter")
     assert console.heading == "Gamma"
     assert console.call("GET", f"/creatives/{ids[1]}")["reason"] == "a jar of ajar"
+
+
+def test_a_key_that_is_held_and_a_button_that_is_pressed_twice_decide_once(console: Console) -> None:
+    """On each page the key has to go down anew; a form that is on its way is not sent again, until its page is shown
+    again."""
+    ids = [console.text(name) for name in ("Iota", "Kappa", "Lambda")]
+    page = console.page
+    console.go(f"/console/review/{ids[0]}")
+    page.keyboard.down("a")
+    page.wait_for_url("**/review/*done=approved")
+    for _ in range(5):
+        page.keyboard.down("a")  # held: the browser says it again
+    page.evaluate("new Promise(done => setTimeout(done))")
+    assert console.heading == "Kappa"
+    page.keyboard.up("a")
+    assert [console.state(id_) for id_ in ids] == ["approved", "pending", "pending"]
+    assert page.evaluate(TWICE) == [1, True, False]
 
 
 def test_without_script_the_same_is_done_by_buttons(browser: Browser, console: Console) -> None:

@@ -77,6 +77,34 @@ async def test_an_advertiser_sees_its_own_alone(world: Api, enter: Enter) -> Non
     assert not {"late", "good", "queued", "100", "600"} & {*text}
 
 
+async def test_an_advertiser_is_told_what_was_rejected_and_why(world: Api, enter: Enter) -> None:
+    """On its start page and in its list of campaigns, with a link, until the creative is changed or archived; not
+    another's."""
+    person = await enter("advertiser", "acme")
+    before = page(await person.get("/console/"))
+    assert "Yours to change" not in "".join(before.itertext())
+    found = (await world.call("GET", "/creatives")).json()["items"]
+    ids = {one["campaign"]: one["id"] for one in found}
+    for campaign in ("late", "queued", "theirs"):
+        await world.make("POST", f"/creatives/{ids[campaign]}/reject", {"reason": f"Too loud for {campaign}"})
+    document = page(await person.get("/console/"))
+    told = [["t", campaign, f"rejected: Too loud for {campaign}"] for campaign in ("queued", "late")]
+    assert rows(document, -1) == told
+    links = {link.get("href") for link in document.iter("a")}
+    assert {f"/console/creatives/{ids[campaign]}" for campaign in ("late", "queued")} <= links
+    assert "Too loud for late" in (await person.get("/console/?table=rejected&format=csv")).text
+    listed = page(await person.get("/console/campaigns"))
+    todo = {row[0]: row[2] for row in rows(listed)}
+    assert todo["late"] == "“t” was rejected: Too loud for late"
+    assert todo["good"] == ""
+    assert "/console/creatives?state=rejected&campaign=late" in {link.get("href") for link in listed.iter("a")}
+    assert "Too loud for late" in (await person.get("/console/campaigns/late")).text
+    assert "Too loud for theirs" not in "".join([*document.itertext(), *listed.itertext()])
+    await world.make("PATCH", f"/creatives/{ids['late']}", {"title": "Softer"})
+    assert rows(page(await person.get("/console/")), -1) == told[:1]
+    assert "Too loud" not in (await (await enter()).get("/console/")).text
+
+
 @pytest.mark.parametrize(("role", "words"), [("admin", "Add a site"), ("advertiser", "ask the publisher")])
 async def test_an_empty_service_says_what_to_do_first(api: Api, enter: Enter, role: str, words: str) -> None:
     """Whoever it is."""

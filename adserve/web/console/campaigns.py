@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from adserve.core.booking import serving
+from adserve.core.booking import Remark, serving
 from adserve.core.model import TIERS, Advertiser, Campaign, Creative, Site, Slot
 from adserve.flows import access, manage
 from adserve.flows.archive import creatives_of
@@ -59,7 +59,7 @@ async def campaigns(call: Call) -> Response:
     every = [one for one in await access.visible(call.services, call.account, "campaign") if isinstance(one, Campaign)]
     wanted = [one for one in every if _wanted(one, query)]
     if query.get("state") == "todo":
-        wanted = [one.campaign async for one in booked(call.services, wanted) if one.remarks]
+        wanted = [one.campaign async for one in booked(call.services, wanted) if _remarks(call, one)]
     first = max(0, int(query["from"])) if query.get("from", "").isdecimal() and len(query["from"]) < 7 else 0
     shown = wanted if query.get("format") == "csv" else wanted[first : first + PAGE]
     names = {
@@ -106,12 +106,23 @@ def _wanted(campaign: Campaign, query: Mapping[str, str]) -> bool:
     )
 
 
+def _remarks(call: Call, one: Booked) -> list[Remark]:
+    """A rejection is its advertiser's to mend: others read of it where nothing serves because of it."""
+    tells = call.may("advertiser") or any(remark.code == "none_approved" for remark in one.remarks)
+    return [remark for remark in one.remarks if tells or remark.code != "rejected"]
+
+
 def _row(
     call: Call, one: Booked, names: Mapping[str, str], totals: Mapping[tuple[int, str], int]
 ) -> tuple[Value, ...]:
     campaign = one.campaign
-    first = one.remarks[0] if one.remarks else None
+    remarks = _remarks(call, one)
+    first = remarks[0] if remarks else None
     todo: Value = Cell(first.detail, state="grave" if first.grave else None) if first else ""
+    denied = next((remark.detail for remark in remarks if remark.code == "rejected"), None)
+    if denied and first and (not first.grave or first.code == "none_approved"):
+        href = call.url("/console/creatives", state="rejected", campaign=campaign.id)
+        todo = Cell(denied, href, "grave" if first.grave else None)
     return (
         Cell(campaign.name, call.url(f"{CAMPAIGNS}/{campaign.id}")),
         Cell(campaign.state, state=campaign.state),
@@ -155,6 +166,7 @@ async def campaign(call: Call) -> Response:
     slots = [_booked(call, found, slot, site) for slot, site in one.around.slots]
     booked_slots = Table(f"slots-{found.id}", f"Slots that {found.name} books", SLOTS, slots, "It books no slot.")
     goal = found.goal is not None and found.goal.clicks is None and found.state == "active"
+    said = _remarks(call, one)
     told = await delivery(call.services, call.account, found.id)
     return show_table(
         call,
@@ -165,8 +177,8 @@ async def campaign(call: Call) -> Response:
         campaign=found,
         advertiser=one.around.advertiser,
         facts=facts(found),
-        grave=[remark.detail for remark in one.remarks if remark.grave],
-        notes=[remark.detail for remark in one.remarks if not remark.grave],
+        grave=[remark.detail for remark in said if remark.grave],
+        notes=[remark.detail for remark in said if not remark.grave],
         slots=booked_slots,
         in_use=sum(its.state != "archived" for its in every),
         with_it=sum(its.with_campaign for its in every),

@@ -19,6 +19,7 @@ COMPARED = ("requests", "impressions", "views", "clicks", "ctr", "fill_rate")
 _BEHIND = (Column("Campaign"), Column("Behind by", number=True), Column("In words"))
 _EMPTY = (Column("Slot"), Column("Why"), Column("Requests", number=True), Column("What to do"))
 _WAITING = (Column("Creative"), Column("Campaign"), Column("Kind"))
+_REJECTED = (Column("Creative"), Column("Campaign"), Column("Why"))
 
 
 async def home(call: Call) -> Response:
@@ -29,6 +30,7 @@ async def home(call: Call) -> Response:
     tables = {
         "today": _compared(found.today) if found.today else None,
         "waiting": _waiting(call, found),
+        "rejected": None if staff else _rejected(call, found),
         "behind": _behind(call, found),
         "empty": _empty(call, found) if staff else None,
     }
@@ -44,6 +46,7 @@ async def home(call: Call) -> Response:
         warnings=call.console.warnings() if staff else (),
         today=tables["today"],
         waiting=tables["waiting"],
+        rejected=tables["rejected"],
         behind=tables["behind"],
         empty=tables["empty"],
         line=_line(found.today) if found.today else "",
@@ -97,6 +100,14 @@ def _waiting(call: Call, found: Overview) -> Table:
         [Cell(one.name, call.url(f"/console/creatives/{one.id}")), one.campaign, one.kind] for one in found.pending
     ]
     return Table("waiting", "Creatives that wait for review", _WAITING, rows, "Nothing waits for review.")
+
+
+def _rejected(call: Call, found: Overview) -> Table:
+    rows: list[list[Value]] = [
+        [Cell(one.name, call.url(f"/console/creatives/{one.id}")), one.campaign, f"rejected: {one.reason}"]
+        for one in found.rejected
+    ]
+    return Table("rejected", "Creatives that were rejected", _REJECTED, rows, "Nothing of yours was rejected.")
 
 
 def _behind(call: Call, found: Overview) -> Table:

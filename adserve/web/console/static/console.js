@@ -32,9 +32,26 @@ document.addEventListener("submit", (event) => {
   if (ask && !confirm(ask)) event.preventDefault();
 });
 
-// Keys for a button, link or field, several parted by blanks; not while something is being typed, which Escape ends.
+// What changes something is sent once. Its buttons stop after the browser took what they say, and are there again when
+// the page is shown again, as by going back.
+const sent = new Set();
+const stop = (form, still) => [...form.elements].forEach((one) => { if (one.matches("button")) one.disabled = still; });
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (event.defaultPrevented || form.method !== "post") return;
+  if (sent.has(form)) { event.preventDefault(); return; }
+  sent.add(form);
+  setTimeout(() => stop(form, true));
+});
+addEventListener("pageshow", () => {
+  sent.forEach((form) => stop(form, false));
+  sent.clear();
+});
+
+// Keys for a button, link or field, several parted by blanks; not while something is being typed, which Escape ends. A
+// key that is held counts once: the page after next has been looked at by nobody.
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
   const field = event.target.closest("input, select, textarea, [contenteditable]");
   if (field && event.key === "Escape") field.blur();
   if (field) return;
