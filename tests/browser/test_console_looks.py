@@ -16,8 +16,11 @@ from tests.console.forms import IN_AND_OUT
 from tests.console.town import named
 from tests.service import BROWSER, command, service
 
-HIDDEN = {"GET /console/preview/{id}", "GET /console/campaigns/{id}/room", "GET /console/explain/{decision}"}
-"""The document of a frame, which has tests of its own; what some campaigns, and decisions of a while, have."""
+HIDDEN = {
+    "GET /console/preview/{id}", "GET /console/campaigns/{id}/room", "GET /console/explain/{decision}",
+    "GET /console/keys/{id}", "GET /console/account/second-factor",
+}  # fmt: skip
+"""The document of a frame, which has tests of its own; pages of what a demo has only at times, or none of."""
 CONTRAST = {"runOnly": ["color-contrast"], "resultTypes": ["violations"]}
 """What another scheme may change."""
 
