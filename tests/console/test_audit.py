@@ -112,3 +112,14 @@ async def test_people_and_keys_lead_to_their_pages(world: Api, enter: Enter) -> 
         document = page(await (await enter(role)).get("/console/audit?kind=key"))
         assert [row[3] for row in rows(document)] == ["key Deploy"]
         assert (f"/console/keys/{made['id']}" in {link.get("href") for link in document.iter("a")}) is linked
+
+
+@pytest.mark.parametrize("before", ["99999999999999999999-0", "0-0", "9" * 5_000 + "-0", "1-99999999999999999999", "x"])
+async def test_a_place_that_is_none_shows_the_newest(world: Api, enter: Enter, before: str) -> None:
+    """And says so; the API refuses it."""
+    person = await enter()
+    reply = await person.get(f"/console/audit?before={before}")
+    assert reply.status_code == 200
+    assert len(rows(page(reply))) == len(rows(page(await person.get("/console/audit"))))
+    assert "names no line of the audit" in reply.text
+    assert (await world.call("GET", f"/audit?after={before}")).status_code == 422

@@ -322,3 +322,14 @@ async def test_a_campaign_is_told_in_words(api: Api, enter: Enter) -> None:
         "on one page: advertiser rival, category bikes",
     ):
         assert one in words, one
+
+
+async def test_more_slots_than_a_campaign_books_are_told_beside_them(api: Api, enter: Enter) -> None:
+    """1,100 boxes that were ticked arrive, and what was typed stands there again."""
+    await api.world()
+    slots = [f"news/a-slot-with-a-long-name-{at}" for at in range(1_100)]
+    fields = {"name": "Spring sale", "advertiser": "acme", "slots": slots}
+    reply = await (await enter()).post("/console/campaigns/new", fields)
+    assert reply.status_code == 422
+    assert "takes a list of at most 500" in reply.text
+    assert "Spring sale" in reply.text

@@ -159,3 +159,43 @@ def test_the_access_log_holds_no_secret_of_an_address() -> None:
         assert "5ec2e7" not in line, path
         assert line.startswith(path.partition("{")[0])
     assert told("/console/creatives/cr-a?q=1") == "/console/creatives/cr-a"
+
+
+URL, PARTS = "application/x-www-form-urlencoded", "multipart/form-data; boundary=edge"
+PART = '--edge\r\nContent-Disposition: form-data; name="x"{}\r\n\r\n1\r\n'
+FILE = PART.format('; filename="x"')
+TOO_MUCH = {
+    "too many fields": (URL, "x=1&" * 4_000, "over 4,000 fields"),
+    "no text": (URL, "x=%ff", "no UTF-8"),
+    "too many parts": (PARTS, PART.format("") * 4_001, "over 4,000 fields"),
+    "too many files": (PARTS, FILE * 41, "over 40 files"),
+    "a long name": (PARTS, PART.format(f'; filename="{"x" * 5_000}"'), "over 4,000 characters"),
+    "a torn form": (PARTS, PART.format("")[:-3], "before its last boundary"),
+    "a long text": (PARTS, PART.format("").replace("1", "1" * 257_000), "over 256,384 bytes"),
+}
+
+
+@pytest.mark.parametrize("what", TOO_MUCH)
+async def test_a_form_that_cannot_be_read_says_why(api: Api, enter: Enter, what: str) -> None:
+    """400 with words, before anybody has signed in and after."""
+    kind, body, words = TOO_MUCH[what]
+    for person, path in ((Person(api), "/console/sign-in"), (await enter(), "/console/sites/new")):
+        await person.get("/console/sign-in")
+        reply = await person.call("POST", path, content=body, headers={**SAME, "Content-Type": kind})
+        assert reply.status_code == 400, path
+        page(reply)
+        assert words in reply.text
+
+
+LONG = "9" * 5_000
+
+
+async def test_numbers_without_end_are_no_failure(api: Api, enter: Enter) -> None:
+    """In a form's version and in the numbers of addresses."""
+    await api.world()
+    person = await enter()
+    reply = await person.post("/console/advertisers/acme/edit", {"name": "Acme", "version": LONG})
+    assert reply.status_code in (303, 422)
+    for path in ("creatives?page=", "campaigns?from=", "campaigns?page=", "live?limit=", "reports?days="):
+        for number in (LONG, "\u0661", "\u00b2", "-1"):
+            assert (await person.get(f"/console/{path}{number}")).status_code in (200, 422), path

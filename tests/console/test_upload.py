@@ -185,3 +185,33 @@ async def test_a_campaign_without_slots_and_one_that_ended_say_so(api: Api, ente
     reply = await person.post(HERE, TEXT)
     assert reply.status_code == 422
     assert "archived" in text_of(reply)
+
+
+async def test_markup_may_have_60000_characters_and_more_of_it_is_kept(api: Api, enter: Enter) -> None:
+    """The page says so before; a bit too long, in letters of four bytes and with a browser's line ends, it is told
+    beside its field and stands there again."""
+    await world(api, max_kb=1000)
+    person = await enter("advertiser", "acme")
+    assert "At most 60,000 characters" in text_of(await person.get(f"{HERE}?kind=html"))
+    token = await person.csrf()
+    plain = {"": ("", b"", "application/octet-stream")}
+    for letter, more in (("x", 0), ("\U0001f375", 0), ("\U0001f375", 1_000)):
+        markup = letter * (60_000 + more)
+        reply = await person.post(HERE, MARKUP | {"html": markup}, files=plain, token=token)
+        assert reply.status_code == (422 if more else 303), text_of(reply)[:300]
+        if more:
+            page(reply)
+            assert "takes at most 60000 characters" in reply.text
+            assert markup in reply.text
+    assert (await person.post(HERE, MARKUP | {"html": "x" * 300_000}, files=plain, token=token)).status_code == 400
+
+
+@pytest.mark.parametrize("count", [17, 30])
+async def test_too_many_sizes_are_told_beside_their_field(api: Api, enter: Enter, count: int) -> None:
+    """And what was typed stands there again."""
+    await world(api)
+    sent = [("file", ("a.png", png(), "image/png")), *[("sizes", ("b.png", b"x", "image/png"))] * count]
+    reply = await (await enter()).post(HERE, IMAGE | {"alt": "Tea in tins"}, files=sent)
+    assert reply.status_code == 422
+    assert "takes at most 8 pictures" in text_of(reply)
+    assert "Tea in tins" in reply.text

@@ -22,6 +22,7 @@ from adserve.flows.content import MAX_SIZES, Parts
 MAX_DEPTH = 40
 MAX_TEXT_PART = 65_536
 MAX_FIELDS = 40
+TORN = "the body is no valid multipart/form-data, or the name of a file is over 4,000 characters"
 NUMBERS = ("weight", "width", "height")
 LISTS = ("trackers",)
 SINGLE, SEVERAL = tuple(PARTS.values()), "sizes"
@@ -64,7 +65,7 @@ class Room:
 async def read(request: Request, limit: int) -> bytes:
     """The whole body. TooLarge as soon as it is over `limit` bytes, whatever its headers say."""
     declared = request.headers.get("content-length", "0")
-    if declared.isdigit() and int(declared) > limit:
+    if declared.isascii() and declared.isdigit() and (len(declared) > 15 or int(declared) > limit):
         raise TooLarge(f"the body is over {limit} bytes")
     if request.headers.get("content-encoding", "identity") != "identity":
         raise UnsupportedMedia("send the body without Content-Encoding")
@@ -141,6 +142,12 @@ class _Form(MultiPartParser):
         super().__init__(*given, **options)
         self.problems: list[Problem] = []
 
+    def on_part_data(self, data: bytes, start: int, end: int) -> None:
+        part = self._current_part
+        if part.file is None and len(part.data) + end - start > self.max_part_size:
+            raise BadBody(f"a text of the form is over {self.max_part_size:,} bytes: make it shorter")
+        super().on_part_data(data, start, end)
+
     def on_part_end(self) -> None:
         super().on_part_end()
         part = self._current_part
@@ -152,6 +159,15 @@ class _Form(MultiPartParser):
     def on_end(self) -> None:
         self.ended = True
 
+    @property
+    def excess(self) -> str:
+        """What there is too much of, in a form that could not be read whole."""
+        if self._current_files > self.max_files:
+            return f"the form has over {self.max_files:,} files: send fewer at once"
+        if self._current_fields > self.max_fields:
+            return f"the form has over {self.max_fields:,} fields: send fewer at once"
+        return ""
+
     def close(self) -> None:
         """Lets go of all files, also of one that broke off."""
         for file in self._files_to_close_on_error:
@@ -159,7 +175,7 @@ class _Form(MultiPartParser):
 
 
 async def parse_parts(
-    request: Request, body: bytes, *, max_files: int, max_fields: int
+    request: Request, body: bytes, *, max_files: int, max_fields: int, max_text: int = MAX_TEXT_PART
 ) -> AsyncGenerator[tuple[str, UploadFile | str], None]:
     """The parts of a multipart body, in order: `(name, file or text)`. BadBody when it is torn or no form, Invalid for
     text that is none."""
@@ -172,15 +188,13 @@ async def parse_parts(
     async def stream() -> AsyncGenerator[bytes, None]:
         yield body
 
-    try:
-        async with aclosing(stream()) as pieces:
-            parser = _Form(
-                request.headers, pieces, max_files=max_files, max_fields=max_fields, max_part_size=MAX_TEXT_PART
-            )
-            parser.spool_max_size = len(body) + 1  # stays in memory: the body is bounded already
+    async with aclosing(stream()) as pieces:
+        parser = _Form(request.headers, pieces, max_files=max_files, max_fields=max_fields, max_part_size=max_text)
+        parser.spool_max_size = len(body) + 1  # stays in memory: the body is bounded already
+        try:
             form = await parser.parse()
-    except (MultiPartException, KeyError, UnicodeError, ValueError) as problem:
-        raise BadBody("the body is no valid multipart/form-data") from problem
+        except (MultiPartException, KeyError, UnicodeError, ValueError):
+            raise BadBody(parser.excess or TORN) from None
     try:
         if not parser.ended:
             raise BadBody("the form ends before its last boundary")

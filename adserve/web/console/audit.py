@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -11,6 +10,7 @@ from starlette.routing import Route
 
 from adserve.core.model import Thing
 from adserve.flows.access import read_audit
+from adserve.web.api.endpoints import audit_id
 from adserve.web.console.form import asked as shown_again
 from adserve.web.console.page import EVERYONE, STAFF, Call, Page
 from adserve.web.console.table import Cell, Column, Table, Value, show_table
@@ -35,7 +35,6 @@ COLUMNS = (
     Column("Before", "Fingerprint of the object before, or an id."),
     Column("After", "Fingerprint of the object after, or an id."),
 )
-_CURSOR = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
 
 
 class _Known(NamedTuple):
@@ -49,12 +48,12 @@ async def audit(call: Call) -> Response:
     asked = call.query
     call.form = shown_again(asked)
     known = _Known(await _people(call), await call.services.catalog.all())
-    before = asked.get("before", "")
+    before = _cursor(asked.get("before", ""))
     whole = asked.get("format") == "csv"
     lines, after = await read_audit(
         call.services,
         call.account,
-        before=before if _CURSOR.fullmatch(before) else "+",
+        before=before or "+",
         limit=EXPORTED if whole else AT_ONCE,
         actor=_actor(asked.get("actor", "").strip(), known.people),
         what=asked.get("what", "").strip() or asked.get("kind", ""),
@@ -71,7 +70,16 @@ async def audit(call: Call) -> Response:
         people=sorted(known.people.items(), key=lambda one: one[1]) if call.account.advertiser is None else [],
         after=after,
         rest=rest,
+        lost=bool(asked.get("before")) and before is None,
     )
+
+
+def _cursor(text: str) -> str | None:
+    """The line that a page begins after; None for what is none, which the store would refuse."""
+    try:
+        return audit_id(text)
+    except ValueError:
+        return None
 
 
 async def _people(call: Call) -> dict[str, str]:

@@ -17,6 +17,7 @@ from adserve.flows.booking import Booked, booked, delivered, one_booked
 from adserve.flows.delivery import delivery
 from adserve.web.console.campaign_report import picture
 from adserve.web.console.campaign_words import facts, flight
+from adserve.web.console.form import whole
 from adserve.web.console.page import EVERYONE, STAFF, Call, Page
 from adserve.web.console.slots import named, path_of
 from adserve.web.console.table import Cell, Column, Table, Value, show_table
@@ -60,7 +61,7 @@ async def campaigns(call: Call) -> Response:
     wanted = [one for one in every if _wanted(one, query)]
     if query.get("state") == "todo":
         wanted = [one.campaign async for one in booked(call.services, wanted) if _remarks(call, one)]
-    first = max(0, int(query["from"])) if query.get("from", "").isdecimal() and len(query["from"]) < 7 else 0
+    first = whole(query.get("from", ""), 6) or 0
     shown = wanted if query.get("format") == "csv" else wanted[first : first + PAGE]
     names = {
         one.id: one.name

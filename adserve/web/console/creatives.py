@@ -16,6 +16,7 @@ from adserve.flows import access, archive, manage, review, revisions
 from adserve.flows.names import names_of
 from adserve.flows.preview import content_of, look
 from adserve.web.console.difference import about_file, differences
+from adserve.web.console.form import whole
 from adserve.web.console.page import EVERYONE, Call, Endpoint, Page
 from adserve.web.console.preview import number_of, views_of
 from adserve.web.console.table import Cell, Column, Table, show_table
@@ -102,7 +103,7 @@ async def creatives(call: Call) -> Response:
         for one in found
     ]
     table = Table("creatives", "Creatives", COLUMNS, rows)
-    at = int(query["page"]) if query.get("page", "").isdecimal() and len(query["page"]) < 6 else 1
+    at = whole(query.get("page", ""), 5) or 1
     return show_table(
         call,
         "creatives.html.j2",

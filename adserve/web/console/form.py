@@ -12,13 +12,16 @@ from urllib.parse import parse_qsl
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
 
+from adserve.core.model import MAX_MARKUP
 from adserve.errors import UnsupportedMedia
 from adserve.web.api.body import BadBody, parse_parts
 
 T = TypeVar("T")
-MAX_FIELDS, MAX_FILES = 1000, 20
-"""A campaign may book 500 slots, each with a box of its own."""
-LIMIT = 131_072
+MAX_FIELDS, MAX_FILES = 4_000, 40
+"""Each slot that there is has a box of its own; whoever ticks or chooses too much is told so beside it."""
+MAX_TEXT = 4 * MAX_MARKUP + 16_384
+"""Bytes of one text: markup that is a bit too long is shown again, whatever it is written in."""
+LIMIT = 262_144
 """Bytes of a form without a file."""
 
 
@@ -60,6 +63,16 @@ class Form:
 
 
 EMPTY = Form()
+
+
+def whole(text: str, digits: int = 15) -> int | None:
+    """A text that is a whole number of at most so many digits, else None: what is longer is slow to read, or fails.
+
+    >>> whole("12"), whole("-1"), whole("1" * 16)
+    (12, None, None)
+    """
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= digits else None
+
 _UNSEEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]")
 """Characters that no document may hold."""
 
@@ -73,18 +86,19 @@ async def parse(request: Request, body: bytes) -> Form:
     """A form as browsers send it. BadBody when it is torn, UnsupportedMedia when it is none."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/x-www-form-urlencoded":
+        if body.count(b"&") >= MAX_FIELDS:
+            raise BadBody(f"the form has over {MAX_FIELDS:,} fields: send fewer at once")
         try:
-            pairs = parse_qsl(
-                body.decode("utf-8"), keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict", separator="&"
-            )
+            pairs = parse_qsl(body.decode("utf-8"), keep_blank_values=True, errors="strict", separator="&")
         except ValueError:
-            raise BadBody("the form is no UTF-8, or has too many members") from None
+            raise BadBody("the form is no UTF-8") from None
         return Form(_gathered(pairs))
     if kind != "multipart/form-data":
         raise UnsupportedMedia("send a form")
     texts: list[tuple[str, str]] = []
     files: list[tuple[str, Upload]] = []
-    async with aclosing(parse_parts(request, body, max_files=MAX_FILES, max_fields=MAX_FIELDS)) as parts:
+    found = parse_parts(request, body, max_files=MAX_FILES, max_fields=MAX_FIELDS, max_text=MAX_TEXT)
+    async with aclosing(found) as parts:
         async for name, value in parts:
             if isinstance(value, UploadFile):
                 files.append((name, Upload(value.filename or "", await value.read())))
@@ -94,7 +108,7 @@ async def parse(request: Request, body: bytes) -> Form:
 
 
 def _gathered(pairs: list[tuple[str, T]]) -> dict[str, tuple[T, ...]]:
-    found: dict[str, tuple[T, ...]] = {}
+    found: dict[str, list[T]] = {}
     for name, value in pairs:
-        found[name] = (*found.get(name, ()), value)
-    return found
+        found.setdefault(name, []).append(value)
+    return {name: tuple(values) for name, values in found.items()}

@@ -32,7 +32,6 @@ from adserve.web.console.form import EMPTY, LIMIT, parse
 from adserve.web.console.page import ANYONE, HOME, NOBODY, SIGN_IN, Call, Console, Page
 from adserve.web.console.static import static
 from adserve.web.problems import STATUS, TITLES
-from adserve.web.routes import FORM_OVERHEAD
 
 log = structlog.get_logger("adserve")
 SAFE = frozenset({"GET", "HEAD"})
@@ -136,7 +135,7 @@ async def _answer(call: Call, room: Room, methods: dict[str, Page], visit: str |
 async def _take_form(call: Call, room: Room, page: Page) -> None:
     """Reads the form of an unsafe call. Forbidden when no page of ours sent it."""
     await _check_sender(call)
-    limit = call.services.max_upload_bytes * 4 + FORM_OVERHEAD if page.takes_file else LIMIT
+    limit = call.services.max_upload_bytes * 4 + 2 * LIMIT if page.takes_file else LIMIT
     with room.of(call.account.id) if page.takes_file else nullcontext():
         body = await read(call.request, limit)
         call.form = await parse(call.request, body) if body else EMPTY

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from adserve.core.access import DELIVERY, Account
 from adserve.errors import NotFound
 from adserve.flows import keys
+from adserve.web.console.form import whole
 from adserve.web.console.page import ADMIN, Call, Page, shows_again
 from adserve.web.console.table import Cell, Column, Table, show_table
 from adserve.web.console.users import advertisers, body_of, roles
@@ -100,8 +101,9 @@ async def show_key(call: Call) -> Response:
 
 @shows_again(show_key)
 async def rotate_key(call: Call) -> Response:
-    hours = call.form.text("grace_hours")
-    body = {"grace_hours": int(hours) if hours.isascii() and hours.isdigit() and len(hours) < 5 else hours}
+    text = call.form.text("grace_hours")
+    hours = whole(text, 4)
+    body = {"grace_hours": text if hours is None else hours}
     return _secret(call, *await keys.rotate_key(call.services, call.path["id"], body, actor=call.actor))
 
 

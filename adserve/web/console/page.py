@@ -19,7 +19,7 @@ from adserve.flows.sign_in import Signed
 from adserve.flows.worker import Worker
 from adserve.web.api.throttle import Throttle
 from adserve.web.client import Ask, base_url
-from adserve.web.console.form import EMPTY, Form
+from adserve.web.console.form import EMPTY, Form, whole
 from adserve.web.console.view import render
 
 HOME, SIGN_IN = "/console/", "/console/sign-in"
@@ -92,8 +92,8 @@ class Call:
     @property
     def match(self) -> Match:
         """The version that the form was made of, its hidden member `version`: what came since is not overwritten."""
-        version = self.form.text("version")
-        return Match(etag(int(version))) if version.isascii() and version.isdigit() else Match()
+        version = whole(self.form.text("version"))
+        return Match() if version is None else Match(etag(version))
 
     @property
     def origin(self) -> str:

@@ -11,6 +11,7 @@ from adserve.core.catalog import Snippet
 from adserve.core.model import Size, Slot
 from adserve.errors import NotFound
 from adserve.flows.preview import Preview, form_for, forms_in, look, slot_of
+from adserve.web.console.form import whole
 from adserve.web.console.page import EVERYONE, Call, Page
 from adserve.web.preview import SCHEMES, framed, sandbox_of
 
@@ -77,9 +78,10 @@ def _frames(preview: Preview, slot: Slot, size: Size) -> list[Frame]:
 
 def number_of(text: str) -> int:
     """A revision that an address names. NotFound for what is no number."""
-    if not (text.isascii() and text.isdigit() and 0 < len(text) <= 7):
+    number = whole(text, 7)
+    if number is None:
         raise NotFound("there is no revision with this number")
-    return int(text)
+    return number
 
 
 async def document(call: Call) -> Response:
@@ -89,8 +91,8 @@ async def document(call: Call) -> Response:
     scheme = call.query.get("scheme", "light")
     slot = slot_of(preview, call.query.get("slot", ""))
     root = call.request.scope.get("root_path", "")
-    width = call.query.get("width", "")
-    form = form_for(preview, slot, int(width) if width.isascii() and width.isdigit() and len(width) < 6 else WIDE)
+    width = whole(call.query.get("width", ""), 5)
+    form = form_for(preview, slot, WIDE if width is None else width)
     return framed(preview, slot, form, scheme if scheme in SCHEMES else "light", root, call.console.worker)
 
 

@@ -12,6 +12,7 @@ from adserve.flows import access, manage
 from adserve.flows.availability import available
 from adserve.flows.naming import propose_id
 from adserve.web.console.figures import Today, today_of
+from adserve.web.console.form import whole
 from adserve.web.console.page import ADMIN, NEW, STAFF, Call, Page, shows_again
 from adserve.web.console.sites import SITES, states_of
 from adserve.web.console.table import Cell, Column, Table, show_table
@@ -113,7 +114,8 @@ async def edit_slot(call: Call) -> Response:
 def whole_of(text: str) -> int | str | None:
     """A number as people write it, `10,000` too; what is none stays text, for the check to refuse."""
     plain = text.replace(",", "").replace(" ", "").replace("\u202f", "").replace("\u00a0", "")
-    return (int(plain) if plain.isascii() and plain.isdigit() and len(plain) < 18 else text) if text else None
+    number = whole(plain, 17)
+    return text or None if number is None else number
 
 
 def _body(call: Call) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from adserve.core.model import Campaign, Creative
 from adserve.flows import access, manage, submit
 from adserve.flows.content import TRACKERS, Parts
 from adserve.web.console.creatives import CREATIVES, OWN, UPLOADERS
-from adserve.web.console.form import Upload
+from adserve.web.console.form import Upload, whole
 from adserve.web.console.page import Call, Page, shows_again
 
 KINDS = (
@@ -79,8 +79,8 @@ def body_of(call: Call, kind: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in (*FREE, *FIELDS[kind]):
         text = call.form.text(name)
-        number = name in NUMBERS and text.isascii() and text.isdigit() and len(text) < 16
-        found[name] = int(text) if number else text or None
+        number = whole(text) if name in NUMBERS else None
+        found[name] = text or None if number is None else number
     if kind == "html" and call.may("admin"):
         found[TRACKERS] = [one.strip() for one in call.form.text(TRACKERS).splitlines() if one.strip()] or None
     return found
