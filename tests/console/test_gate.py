@@ -199,3 +199,12 @@ async def test_numbers_without_end_are_no_failure(api: Api, enter: Enter) -> Non
     for path in ("creatives?page=", "campaigns?from=", "campaigns?page=", "live?limit=", "reports?days="):
         for number in (LONG, "\u0661", "\u00b2", "-1"):
             assert (await person.get(f"/console/{path}{number}")).status_code in (200, 422), path
+
+
+async def test_what_stands_beside_no_field_names_its_member(api: Api, enter: Enter) -> None:
+    """In words, on the page that says why a form could not be read."""
+    body = b'--edge\r\nContent-Disposition: form-data; name="more_sizes"\r\n\r\n' + b"\xff\r\n--edge--\r\n"
+    headers = {**SAME, "Content-Type": PARTS}
+    reply = await (await enter()).call("POST", "/console/sites/new", content=body, headers=headers)
+    assert reply.status_code == 422
+    assert "more sizes: is no UTF-8" in reply.text

@@ -31,6 +31,7 @@ from adserve.web.console.cookies import SESSION, VISIT, begin_visit, cookie, new
 from adserve.web.console.form import EMPTY, LIMIT, parse
 from adserve.web.console.page import ANYONE, HOME, NOBODY, SIGN_IN, Call, Console, Page
 from adserve.web.console.static import static
+from adserve.web.console.view import told
 from adserve.web.problems import STATUS, TITLES
 
 log = structlog.get_logger("adserve")
@@ -175,7 +176,7 @@ def failure_page(call: Call, failure: AdserveError) -> Response:
     """The page that says what went wrong, and what to do."""
     known = {**STATUS, BadBody: 400}
     status = next((number for kind, number in known.items() if isinstance(failure, kind)), 500)
-    problems = getattr(failure, "problems", ())
+    problems = [told(one) for one in getattr(failure, "problems", ())]
     away = status == 503
     response = call.show(
         "problem.html.j2",

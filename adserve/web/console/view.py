@@ -46,7 +46,18 @@ def problem_of(problems: Sequence[Problem], name: str) -> str:
 
 def others(problems: Sequence[Problem], names: Sequence[str]) -> list[str]:
     """What is wrong with anything that the form has no field for."""
-    return [str(one) for one in problems if one.pointer.strip("/").partition("/")[0] not in names]
+    return [told(one) for one in problems if one.pointer.strip("/").partition("/")[0] not in names]
+
+
+def told(problem: Problem) -> str:
+    """What a list says: the words of the member, and what is wrong with it.
+
+    >>> told(Problem("/click_url", "is required")), told(Problem("/trackers/0", "takes https"))
+    ('click url: is required', 'trackers, 0: takes https')
+    """
+    member, *inside = (one.replace("~1", "/").replace("~0", "~") for one in problem.pointer.split("/")[1:] or [""])
+    about = ", ".join((member.replace("_", " "), *inside))
+    return f"{about}: {problem.detail}" if about else problem.detail
 
 
 def static_url(name: str) -> str:
