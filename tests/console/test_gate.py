@@ -208,3 +208,11 @@ async def test_what_stands_beside_no_field_names_its_member(api: Api, enter: Ent
     reply = await (await enter()).call("POST", "/console/sites/new", content=body, headers=headers)
     assert reply.status_code == 422
     assert "more sizes: is no UTF-8" in reply.text
+
+
+async def test_a_form_that_is_too_large_says_what_to_do(enter: Enter) -> None:
+    """With the limit, on a page as all others."""
+    reply = await (await enter()).post("/console/sites/new", {"name": "x" * 300_000})
+    assert reply.status_code == 413
+    page(reply)
+    assert "over 262,144 bytes: send less of it at once" in reply.text

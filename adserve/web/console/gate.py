@@ -20,7 +20,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from adserve.errors import AdserveError, Forbidden, NotFound, StoreUnavailable
+from adserve.errors import AdserveError, Forbidden, NotFound, StoreUnavailable, TooLarge
 from adserve.flows import sign_in
 from adserve.flows.access import require
 from adserve.flows.guesses import failed
@@ -138,7 +138,10 @@ async def _take_form(call: Call, room: Room, page: Page) -> None:
     await _check_sender(call)
     limit = call.services.max_upload_bytes * 4 + 2 * LIMIT if page.takes_file else LIMIT
     with room.of(call.account.id) if page.takes_file else nullcontext():
-        body = await read(call.request, limit)
+        try:
+            body = await read(call.request, limit)
+        except TooLarge:
+            raise TooLarge(f"the form is over {limit:,} bytes: send less of it at once, or smaller files") from None
         call.form = await parse(call.request, body) if body else EMPTY
     sent = call.form.text("csrf") or call.request.headers.get("x-csrf-token", "")
     if not call.csrf or not hmac.compare_digest(sent.encode(), call.csrf.encode()):
