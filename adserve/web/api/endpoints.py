@@ -188,7 +188,7 @@ async def list_keys(call: Call) -> Response:
     return reply({"items": [one.as_json(used.get(one.id)) for one in page]}, headers=headers)
 
 
-@answers(200, gives={JSON: "NewKey"}, takes={JSON: "RotationBody"})
+@answers(200, gives={JSON: "NewKey"}, takes={JSON: "RotationBody"}, bare=True)
 async def rotate_key(call: Call) -> Response:
     """The secret is in this one answer; sent again, it makes another one."""
     body = call.json() if call.body.strip() else {}
