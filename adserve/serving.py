@@ -74,6 +74,7 @@ def banner(settings: Settings, store: EmbeddedStore | None, lines: Sequence[str]
     rows = [
         ("serving", settings.public_url or f"http://{listening}"),
         ("listening", listening),
+        ("console", f"{settings.public_url or f'http://{listening}'}/console/"),
         ("data", str(settings.data_dir.resolve())),
         ("store", kept),
         ("workers", str(settings.workers)),

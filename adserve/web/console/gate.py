@@ -110,6 +110,8 @@ async def _answer(call: Call, room: Room, methods: dict[str, Page], visit: str |
         refused.headers["Allow"] = ", ".join(sorted({*methods, *(("HEAD",) if "GET" in methods else ())}))
         return refused
     secret = cookie(request, SESSION)
+    if secret is not None and not console.store_up():  # who waits for it would wait for seconds
+        raise StoreUnavailable("the store does not answer")
     signed = await sign_in.find(console.services, secret) if secret is not None else None
     if signed is not None:
         call.signed, call.account, call.csrf = signed, signed.account, signed.session.csrf
