@@ -9,7 +9,7 @@ STAMP := .venv/.installed
 HOSTILE := tests/security tests/e2e/test_interface.py
 STORES := tests/e2e/test_moving.py tests/e2e/test_outages.py tests/e2e/test_unfit_store.py tests/simulation/test_flights.py \
 	tests/flows/test_store_faults.py tests/flows/test_unwilling_store.py tests/store/test_load.py tests/store/test_slow_sync.py
-PAGES := tests/browser/test_demo_pages.py tests/browser/test_demo_looks.py tests/browser/test_examples.py \
+PAGES := tests/console tests/browser/test_demo_pages.py tests/browser/test_demo_looks.py tests/browser/test_examples.py \
 	tests/browser/test_frames.py $(wildcard tests/browser/test_console_*.py) tests/browser/test_creative_looks.py tests/browser/test_charts.py \
 	tests/bench/test_tag.py tests/e2e/test_demo.py tests/e2e/test_embed.py tests/e2e/test_examples.py tests/proxies
 KILLS := tests/chaos tests/e2e/test_workers.py
@@ -39,7 +39,7 @@ demo: install
 test: lint
 	.venv/bin/pytest -q -n 3 --dist worksteal $(patsubst %,--ignore=%,tests/failover $(KILLS) $(HOSTILE) $(STORES) $(PAGES))
 
-# The demo, every example and hostile markup, in a real browser and behind real proxies.
+# The console, the demo, every example and hostile markup, most of it in a real browser and behind real proxies.
 pages: install
 	.venv/bin/pytest -q -n 3 --dist worksteal $(PAGES)
 
