@@ -41,7 +41,7 @@ test: lint
 
 # The console, the demo, every example and hostile markup, most of it in a real browser and behind real proxies.
 pages: install
-	.venv/bin/pytest -q -n 3 --dist worksteal $(PAGES)
+	.venv/bin/pytest -q -n 2 --dist worksteal $(PAGES)
 
 # Hostile requests to every route, and requests drawn from the description of the interface.
 security: install

@@ -46,7 +46,7 @@ def fetch(url: str, **headers: str) -> tuple[int, bytes]:
 
 
 def until_up(process: subprocess.Popen[Any], origin: str, errors: Path) -> None:
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + 120
     while True:
         try:
             fetch(f"{origin}/healthz")

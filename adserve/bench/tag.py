@@ -82,7 +82,7 @@ def _visit(browser: Any, origin: str) -> dict[str, Any]:
     profiler.send("Profiler.enable")
     profiler.send("Profiler.setSamplingInterval", {"interval": SAMPLING_US})
     profiler.send("Profiler.start")
-    page.goto(origin + PAGE)
+    page.goto(origin + PAGE, timeout=90_000)
     slots = page.locator("[data-slot]").count()
     page.wait_for_function(f"told.length >= {slots}", timeout=WAIT_MS)
     requests = {kind: count for kind, count in sorted(asked.items()) if kind}

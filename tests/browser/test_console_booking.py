@@ -48,7 +48,7 @@ def signed_in(browser: Browser, running: Service, *, script: bool = True) -> Pag
     assert made.returncode == 0, made.stderr
     secret = json.loads(made.stdout)["link"].rpartition("/")[2]
     context = browser.new_context(user_agent=BROWSER, java_script_enabled=script)
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(60_000)
     page = context.new_page()
     page.goto(f"{running.origin}/console/link/{secret}")
     page.click("main button")

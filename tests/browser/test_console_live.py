@@ -31,7 +31,7 @@ def signed_in(browser: Browser, running: Service, *, script: bool = True, width:
     secret = json.loads(made.stdout)["link"].rpartition("/")[2]
     size = {"width": width, "height": 900}
     context = browser.new_context(user_agent=BROWSER, java_script_enabled=script, viewport=size)  # type: ignore[arg-type]
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(60_000)
     page = context.new_page()
     page.goto(f"{running.origin}/console/link/{secret}")
     page.click("main button")

@@ -34,7 +34,7 @@ def visitor(
     context = browser.new_context(  # what fades in is judged when it is there
         user_agent=BROWSER, viewport=DESK, reduced_motion="reduce"  # type: ignore[arg-type]
     )
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(60_000)
     if request.param == "full":
         with command(folder, "demo", "--data-dir", str(folder / "data"), ADSERVE_ADMIN_KEY=KEY) as (_, origin):
             page = context.new_page()

@@ -25,7 +25,7 @@ def context(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Browse
     found = browser.new_context(
         user_agent=BROWSER, viewport=DESK, java_script_enabled=request.param  # type: ignore[arg-type]
     )
-    found.set_default_timeout(20_000)
+    found.set_default_timeout(60_000)
     yield found
     found.close()
 
