@@ -340,7 +340,8 @@ async def crawl(town: Town, person: Person, *, choices: bool = False) -> dict[st
         if path in found:
             continue
         assert len(found) < MOST_PAGES, f"links without end, as {waiting[-3:]}"
-        found[path] = reply = await person.get(path)
+        framed = {"Sec-Fetch-Dest": "iframe"} if path.endswith("/markup") else {}  # what is for frames alone
+        found[path] = reply = await person.get(path, **framed)
         if "html" in reply.headers.get("content-type", "") and path.startswith("/console"):
             waiting += [one for one in links_of(reply.text, path) if one not in found]
             if choices and "?" not in path:
