@@ -79,7 +79,7 @@ def _demo(flags: Mapping[str, Any], environment: Mapping[str, str], data_dir: Pa
         await seed(held)
         origin = settings.own_origin
         lines = [
-            f"console    {await console_link(held)}  (signs in once, within an hour)",
+            f"sign in    {await console_link(held)}  (signs in once, within an hour)",
             f"page       {origin}/demo/          filled by the server's template",
             f"page       {origin}/demo/blogger/  filled by the tag alone",
             f"report     {origin}/demo/report.csv by creative, {origin}/demo/slots.csv by slot",
