@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import shutil
 import signal
@@ -140,9 +139,9 @@ async def seed(held: Running) -> None:
         await manage.put_thing(services, "advertiser", advertiser["id"], advertiser, actor=ACTOR)
     for campaign in CAMPAIGNS:
         await manage.put_thing(services, "campaign", campaign["id"], campaign, actor=ACTOR)
-    drawing = [asyncio.create_task(_drawn(creative)) for creative in CREATIVES]  # while those before are encoded
-    for creative, picture_of in zip(CREATIVES, drawing, strict=True):
-        data = await picture_of
+    for creative in CREATIVES:
+        width, height = map(int, creative["size"].split("x"))
+        data = await run_in_threadpool(draw, creative["brand"], width, height)
         body = {name: creative[name] for name in ("name", "weight", "alt", "click_url")}
         made = await submit.submit(services, creative["campaign"], {**body, "kind": "image"}, data, actor=ACTOR)
         if creative["state"] == "approved":
@@ -158,11 +157,6 @@ async def console_link(held: Running) -> str:
         user, _ = await people.invite(services, {"name": ACTOR, "role": "admin"}, actor=ACTOR)
     _, secret = await people.make_link(services, user.id, "sign_in", actor=ACTOR)
     return people.link_url(held.settings.own_origin, "sign_in", secret)
-
-
-async def _drawn(creative: Mapping[str, Any]) -> bytes:
-    width, height = map(int, creative["size"].split("x"))
-    return await run_in_threadpool(draw, creative["brand"], width, height)
 
 
 def pages(held: Running, origin: str) -> list[BaseRoute]:
