@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import shutil
 import signal
@@ -13,7 +14,6 @@ from typing import Any
 
 import uvloop
 from jinja2 import Environment
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -141,7 +141,7 @@ async def seed(held: Running) -> None:
         await manage.put_thing(services, "campaign", campaign["id"], campaign, actor=ACTOR)
     for creative in CREATIVES:
         width, height = map(int, creative["size"].split("x"))
-        data = await run_in_threadpool(draw, creative["brand"], width, height)
+        data = await asyncio.to_thread(draw, creative["brand"], width, height)
         body = {name: creative[name] for name in ("name", "weight", "alt", "click_url")}
         made = await submit.submit(services, creative["campaign"], {**body, "kind": "image"}, data, actor=ACTOR)
         if creative["state"] == "approved":
@@ -172,7 +172,7 @@ def pages(held: Running, origin: str) -> list[BaseRoute]:
         return HTMLResponse(blogger_page(), headers=_PAGE)
 
     async def drawn(request: Request) -> Response:
-        data = await run_in_threadpool(picture, request.path_params["name"])
+        data = await asyncio.to_thread(picture, request.path_params["name"])
         return Response(data, 200, media_type="image/png") if data else Response("not found\n", 404)
 
     async def table(_: Request) -> Response:
