@@ -63,7 +63,7 @@ def test_the_demo_prints_a_link_that_signs_in_once(tmp_path: Path) -> None:
     for _ in range(2):
         with command(tmp_path, "demo", "--data-dir", str(tmp_path / "data")) as (_, origin):
             said = (tmp_path / "stderr").read_text()
-        links |= set(re.findall(rf"console +({origin}/console/link/[\w-]{{43}})", said))
+        links |= set(re.findall(rf"sign in +({origin}/console/link/[\w-]{{43}})", said))
     assert len(links) == 2
     (user,) = done(tmp_path / "data")
     assert (user["name"], user["role"]) == ("demo", "admin")
