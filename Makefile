@@ -6,6 +6,9 @@ SECONDS ?= 3600
 RUNS ?= 10
 STAMP := .venv/.installed
 
+# The tests start hundreds of processes, each of which would compile the package anew where a machine forbids to keep that.
+unexport PYTHONDONTWRITEBYTECODE
+
 HOSTILE := tests/security tests/e2e/test_interface.py
 STORES := tests/e2e/test_moving.py tests/e2e/test_outages.py tests/e2e/test_unfit_store.py tests/simulation/test_flights.py \
 	tests/flows/test_store_faults.py tests/flows/test_unwilling_store.py tests/store/test_load.py tests/store/test_slow_sync.py

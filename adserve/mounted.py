@@ -33,7 +33,8 @@ from adserve.core.access import DELIVERY, Account
 from adserve.core.validate import nearest
 from adserve.errors import SettingsError
 from adserve.metrics.publisher import Publisher
-from adserve.serving import start_warnings, store_of, supervised
+from adserve.opening import store_of
+from adserve.serving import start_warnings, supervised
 from adserve.settings import SETTINGS, Settings, load
 from adserve.web.answers import Waiting
 from adserve.web.client import Ask

@@ -8,8 +8,8 @@ import os
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 
 import structlog
 import uvicorn
@@ -17,7 +17,6 @@ from starlette.routing import BaseRoute
 
 from adserve import logs
 from adserve.app import create_app
-from adserve.errors import SettingsError
 from adserve.http import DRAIN_S, Server, allow_connections, http_options, log_requests
 from adserve.metrics.board import Board
 from adserve.metrics.publisher import Publisher
@@ -34,20 +33,6 @@ GARBAGE = 20_000, 20, 20
 """Thresholds of the garbage collector while requests are served."""
 OVERTAKEN_S = 5.0
 """How long a worker that may touch its store no more still fills pages: a newer one may be about to take its place."""
-
-
-@contextmanager
-def store_of(settings: Settings) -> Iterator[tuple[str, EmbeddedStore | None]]:
-    """`(url, embedded store or None)`: the configured store, or an embedded one for as long as needed."""
-    if settings.redis_url is not None:
-        yield settings.redis_url, None
-        return
-    try:
-        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as problem:
-        raise SettingsError([f"ADSERVE_DATA_DIR: {settings.data_dir} cannot be used: {problem.strerror}"]) from None
-    with EmbeddedStore.start(settings.data_dir, fsync=settings.embedded_sync) as store:  # type: ignore[arg-type]
-        yield store.url, store
 
 
 @asynccontextmanager

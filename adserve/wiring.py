@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 import tomllib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -14,7 +13,6 @@ from pathlib import Path
 import structlog
 from crawlerdetect import CrawlerDetect
 
-from adserve import __version__
 from adserve.core.traffic import TrafficRules
 from adserve.errors import SettingsError, StoreError
 from adserve.flows.admit import Admission, knows_secret
@@ -24,27 +22,22 @@ from adserve.flows.explain import answer_others, explain_here
 from adserve.flows.live import recent_here
 from adserve.flows.load import Loader
 from adserve.flows.report import keep_rolled_up
-from adserve.flows.services import Services
 from adserve.flows.track import terms_later
 from adserve.flows.worker import Lifetimes, Worker
 from adserve.following import Running as Running
 from adserve.following import follow_catalog, follow_secret, go_on
-from adserve.in_force import in_force
+from adserve.opening import services_of
 from adserve.settings import Settings
 from adserve.signing import make_secret, proofs, signing_keys, stamp_of
-from adserve.store.accounts import Accounts
-from adserve.store.catalog import CatalogStore
-from adserve.store.client import HOT_TIMEOUT_S, REPLY_ERRORS, Redis, Together, connect, end
+from adserve.store.client import HOT_TIMEOUT_S, REPLY_ERRORS, Together, connect, end
 from adserve.store.clock import StoreClock
 from adserve.store.frequency import BRIEF_TIMEOUT_S, Frequencies
 from adserve.store.grants import Grants
 from adserve.store.keys import Keys
 from adserve.store.ledger import Ledger
-from adserve.store.media import MediaStore
 from adserve.store.pairs import TIMEOUT_S as PAIRS_TIMEOUT_S
 from adserve.store.pairs import Pairs
 from adserve.store.replay import Replay
-from adserve.store.schema import check
 from adserve.store.spaces import Spaces
 from adserve.store.spool import Spool
 
@@ -112,7 +105,7 @@ async def running(
         worker.pairs = Pairs(quick, keys, ledger.breaker.refuses, keep_s=keep_s, an_hour=settings.pairs_an_hour)
         allowing = Allowing(worker.allowances, Grants(hot, keys), clock, ledger.breaker.refuses)
         stack.push_async_callback(allowing.close)
-        services = _services(settings, client, keys, clock, refresh)
+        services = services_of(settings, client, keys, clock, refresh)
         services.explain = partial(explain_here, worker)
         services.recent = partial(recent_here, worker)
         services.secrets = lambda: [key.secret for key in worker.keys]
@@ -179,40 +172,6 @@ async def running(
             log.info("drained", flushed=clean, events=ledger.committed)
             if not clean:
                 raise StoreError("neither the store nor the spool took the last counters")
-
-
-@asynccontextmanager
-async def services_only(settings: Settings, store_url: str) -> AsyncIterator[Services]:
-    """The management side alone, for the command line. Running workers see changes by themselves."""
-    client, keys = connect(store_url), Keys(settings.key_prefix)
-
-    async def refresh() -> None:
-        return None
-
-    try:
-        with contextlib.suppress(*REPLY_ERRORS):  # the work itself will tell
-            await check(client, keys, __version__, migrate=False)
-        yield _services(settings, client, keys, StoreClock(), refresh)
-    finally:
-        await client.aclose()
-
-
-def _services(
-    settings: Settings, client: Redis, keys: Keys, clock: Callable[[], float], refresh: Callable[[], Awaitable[None]]
-) -> Services:
-    return Services(
-        client,
-        keys,
-        CatalogStore(client, keys, clock),
-        Accounts(client, keys, settings.admin_key, clock),
-        MediaStore(client, keys, settings.data_dir / "media"),
-        clock,
-        refresh,
-        settings.click_lifetime_s,
-        settings.keep_quarters_days * 86_400,
-        settings.max_upload_bytes,
-        tuple(in_force(settings)),
-    )
 
 
 async def _load(held: Running, loader: Loader) -> None:

@@ -33,8 +33,8 @@ MAX_README_LINES = 150
 
 _FLOWS = frozenset({"flows", "store", "intake", "snippet", "core", "errors", "version"})
 _WEB = _FLOWS | {"web", "charts"}
-_TOP = _WEB | {"settings", "in_force", "signing", "wiring", "app", "http", "serving", "metrics", "supervisor"}
-_TOP |= {"contrib", "logs"}
+_TOP = _WEB | {"settings", "in_force", "signing", "opening", "wiring", "app", "http", "serving", "metrics"}
+_TOP |= {"supervisor", "contrib", "logs"}
 ARROWS: dict[str, frozenset[str]] = {
     "version": frozenset(),
     "errors": frozenset(),
@@ -52,13 +52,14 @@ ARROWS: dict[str, frozenset[str]] = {
     "in_force": frozenset({"settings", "core"}),
     "signing": frozenset({"settings", "core", "errors"}),
     "following": _FLOWS | {"settings", "signing"},
-    "wiring": _FLOWS | {"settings", "in_force", "signing", "following"},
+    "opening": _FLOWS | {"settings", "in_force"},
+    "wiring": _FLOWS | {"settings", "signing", "following", "opening"},
     "metrics": _FLOWS | {"metrics", "wiring", "following"},
     "app": _WEB | {"settings", "wiring", "metrics"},
     "http": frozenset({"errors", "web"}),
     "logs": frozenset(),
     "serving": _WEB | {"settings", "wiring", "app", "http", "metrics", "logs"},
-    "mounted": _WEB | {"settings", "app", "serving", "metrics", "wiring", "logs", "contrib"},
+    "mounted": _WEB | {"settings", "opening", "app", "serving", "metrics", "wiring", "logs", "contrib"},
     "supervisor": frozenset({"settings", "http", "serving", "metrics", "store", "errors"}),
     "demo": _TOP | {"demo"},
     "bench": _TOP | {"bench"},

@@ -2,111 +2,59 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 import signal
-import socket
 import sys
-from pathlib import Path
-from typing import Any
+from importlib import import_module
 
 import click
-import uvloop
 
 from adserve import __version__, logs
-from adserve.cli.audit import audit_command
-from adserve.cli.availability import availability_command
-from adserve.cli.bench import bench_command
-from adserve.cli.check_page import check_page_command
-from adserve.cli.creatives import creative, keys
-from adserve.cli.doctor import doctor_command
-from adserve.cli.embed import embed_command
-from adserve.cli.explain import explain_command
 from adserve.cli.failures import tell
-from adserve.cli.moving import backup_command, restore_command, store_group
-from adserve.cli.options import shared
-from adserve.cli.reports import report_command
-from adserve.cli.settings import settings_command
-from adserve.cli.simulate import simulate_command
-from adserve.cli.users import users_group
 from adserve.errors import AdserveError
-from adserve.http import listen
-from adserve.serving import store_of, work
-from adserve.settings import load
-from adserve.supervisor import Supervisor
+
+COMMANDS = {
+    "audit": "audit.audit_command",
+    "availability": "availability.availability_command",
+    "backup": "moving.backup_command",
+    "bench": "bench.bench_command",
+    "check-page": "check_page.check_page_command",
+    "creative": "creatives.creative",
+    "demo": "serving.demo_command",
+    "doctor": "doctor.doctor_command",
+    "embed": "embed.embed_command",
+    "explain": "explain.explain_command",
+    "keys": "creatives.keys",
+    "report": "reports.report_command",
+    "restore": "moving.restore_command",
+    "serve": "serving.serve_command",
+    "settings": "settings.settings_command",
+    "simulate": "simulate.simulate_command",
+    "store": "moving.store_group",
+    "users": "users.users_group",
+    "worker": "serving.worker_command",
+}
+"""Name to where it is in this package. Only what is called is imported: most commands need no web server."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Commands(click.Group):
+    """A group that imports a command when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, name = COMMANDS[cmd_name].split(".")
+        command: click.Command = getattr(import_module(f"adserve.cli.{module}"), name)
+        return command
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="adserve")
 def cli() -> None:
     """A self-hosted ad server that counts exactly once."""
     logs.configure()
-
-
-@cli.command("serve")
-@shared
-@click.option("--host")
-@click.option("--port")
-@click.option("--workers")
-@click.option("--public-url")
-def serve_command(**flags: Any) -> None:
-    """Serve, with settings from flags, the environment and adserve.toml."""
-    settings = load(flags, os.environ)
-    logs.configure(settings.log_format)
-    sock = listen(settings.host, settings.port)
-    with store_of(settings) as (_, store):
-        try:
-            asyncio.run(Supervisor(settings, store, sock, lambda: load(flags, os.environ)).run())
-        finally:
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not leave the store behind
-
-
-@cli.command("worker", hidden=True)
-@click.argument("files", nargs=3, type=int)
-@click.option("--hold", type=float, help="seconds to wait for the catalog before accepting")
-@click.option("--board", nargs=2, type=int, help="the file with the figures of all workers, and a row in it")
-def worker_command(files: tuple[int, int, int], *, hold: float | None, board: tuple[int, int] | None) -> None:
-    """One worker of `serve`, which starts it: with its socket, its life, where to say that it is ready and where its
-    figures stand; and to `hold`, in a service that has begun."""
-    sock, life, ready = files
-    settings = load({}, os.environ, Path(os.devnull))
-    logs.configure(settings.log_format)
-    with store_of(settings) as (url, store):
-        accepted = socket.socket(fileno=sock)
-        uvloop.run(work(settings, url, store, accepted, life=life, ready=ready, hold_s=hold, board=board))
-
-
-@cli.command("demo")
-@shared
-@click.option("--host")
-@click.option("--port")
-@click.option("--reset", is_flag=True, help="forget the demo's data and seed it again")
-def demo_command(reset: bool, **flags: Any) -> None:
-    """Serve a news page with its five placements filled, and a week of synthetic figures."""
-    from adserve.demo.run import demo
-
-    demo(flags, os.environ, reset=reset)
-
-
-for command in (
-    audit_command,
-    availability_command,
-    backup_command,
-    bench_command,
-    check_page_command,
-    creative,
-    doctor_command,
-    embed_command,
-    explain_command,
-    keys,
-    report_command,
-    restore_command,
-    settings_command,
-    simulate_command,
-    store_group,
-    users_group,
-):
-    cli.add_command(command)
 
 
 def _stop(number: int, _: object) -> None:

@@ -14,11 +14,10 @@ import msgspec
 
 from adserve.errors import NoData, StoreUnavailable
 from adserve.flows.services import Services
-from adserve.serving import store_of
+from adserve.opening import services_only, store_of
 from adserve.settings import Settings, load
 from adserve.store.client import BULK_TIMEOUT_S, REPLY_ERRORS, Redis, connect
 from adserve.store.embedded import EmbeddedStore
-from adserve.wiring import services_only
 
 _SHARED = [
     click.option("--data-dir", help="where the embedded store, secret and media cache live"),

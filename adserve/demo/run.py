@@ -31,7 +31,8 @@ from adserve.flows import manage, review, submit
 from adserve.flows import users as people
 from adserve.flows.report import report
 from adserve.http import listen
-from adserve.serving import say, serve, store_of
+from adserve.opening import store_of
+from adserve.serving import say, serve
 from adserve.settings import Settings, load
 from adserve.store.embedded import alone
 from adserve.web.preview import Previews

@@ -28,10 +28,11 @@ from adserve.errors import StoreError, StoreUnavailable
 from adserve.flows.audit import audit
 from adserve.flows.report import report
 from adserve.flows.review import move
+from adserve.opening import services_only
 from adserve.serving import supervised
 from adserve.settings import Settings, load
 from adserve.store.embedded import EmbeddedStore
-from adserve.wiring import Running, running, services_only
+from adserve.wiring import Running, running
 from tests.conftest import ADMIN, Api, Clock
 from tests.faults import Fault, Proxy, proxy
 

@@ -13,11 +13,12 @@ import pytest
 from adserve import __version__
 from adserve.errors import OtherSchema, SettingsError, UnfitStore
 from adserve.flows import admit
+from adserve.opening import services_only
 from adserve.settings import Settings, load
 from adserve.store.keys import Keys
 from adserve.store.schema import NEWEST
 from adserve.store.spool import Flush
-from adserve.wiring import Running, running, services_only
+from adserve.wiring import Running, running
 from tests.conftest import ADMIN, Api, Clock
 from tests.faults import proxy
 from tests.servers import SAFE, client, server

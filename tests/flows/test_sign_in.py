@@ -27,10 +27,11 @@ from adserve.flows.sign_in import (
     sign_in,
     sign_out,
 )
+from adserve.opening import services_only
 from adserve.settings import Settings
 from adserve.store.client import REPLY_ERRORS
 from adserve.store.embedded import EmbeddedStore
-from adserve.wiring import Running, running, services_only
+from adserve.wiring import Running, running
 from tests.conftest import BROWSER, Api, Clock
 
 PASSWORD, OTHER = "correct horse battery", "Tr0ub4dor & more of it"
