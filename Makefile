@@ -9,15 +9,19 @@ STAMP := .venv/.installed
 # The tests start hundreds of processes, each of which would compile the package anew where a machine forbids to keep that.
 unexport PYTHONDONTWRITEBYTECODE
 
-HOSTILE := tests/security tests/e2e/test_interface.py
+HOSTILE := tests/security tests/web/test_access.py tests/e2e/test_interface.py
 STORES := tests/e2e/test_moving.py tests/e2e/test_outages.py tests/e2e/test_unfit_store.py tests/simulation/test_flights.py \
-	tests/flows/test_store_faults.py tests/flows/test_unwilling_store.py tests/store/test_load.py tests/store/test_slow_sync.py
-PAGES := tests/console tests/browser/test_demo_pages.py tests/browser/test_demo_looks.py tests/browser/test_examples.py \
-	tests/browser/test_frames.py $(wildcard tests/browser/test_console_*.py) tests/browser/test_creative_looks.py tests/browser/test_charts.py \
-	tests/bench/test_tag.py tests/e2e/test_demo.py tests/e2e/test_embed.py tests/e2e/test_examples.py tests/proxies
+	tests/flows/test_store_faults.py tests/flows/test_store_replies.py tests/flows/test_unwilling_store.py tests/flows/test_toxics.py \
+	tests/flows/test_admit.py tests/flows/test_backup.py tests/store/test_load.py tests/store/test_slow_sync.py \
+	tests/store/test_durability.py tests/store/test_embedded.py tests/doctor/test_stores.py
+BROWSER := $(filter-out %/test_fallback.py %/test_page_views.py %/test_snippets.py,$(wildcard tests/browser/test_*.py))
+PAGES := tests/console $(filter-out tests/browser/test_tag_%,$(BROWSER)) tests/bench/test_tag.py tests/e2e/test_demo.py \
+	tests/e2e/test_embed.py tests/e2e/test_examples.py tests/proxies
+COMMANDS := $(addprefix tests/e2e/,test_api_examples.py test_availability.py test_command_line.py test_doctor.py test_explain.py \
+	test_metrics.py test_users.py)
 KILLS := tests/chaos tests/e2e/test_workers.py
 
-.PHONY: install demo test lint tag pictures pages security stores chaos soak
+.PHONY: install demo test lint tag pictures commands pages security stores chaos soak
 install: $(STAMP)
 	@:
 
@@ -40,7 +44,11 @@ demo: install
 	.venv/bin/adserve demo --port $(PORT)
 
 test: lint
-	.venv/bin/pytest -q -n 3 --dist worksteal $(patsubst %,--ignore=%,tests/failover $(KILLS) $(HOSTILE) $(STORES) $(PAGES))
+	.venv/bin/pytest -q -n 3 --dist worksteal $(patsubst %,--ignore=%,tests/failover $(KILLS) $(HOSTILE) $(STORES) $(PAGES) $(COMMANDS))
+
+# The command line beside a running service, and what its workers tell of themselves.
+commands: install
+	.venv/bin/pytest -q -n 3 --dist worksteal $(COMMANDS)
 
 # The console, the demo, every example and hostile markup, most of it in a real browser and behind real proxies.
 pages: install
