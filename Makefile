@@ -9,16 +9,16 @@ STAMP := .venv/.installed
 # The tests start hundreds of processes, each of which would compile the package anew where a machine forbids to keep that.
 unexport PYTHONDONTWRITEBYTECODE
 
-HOSTILE := tests/security tests/web/test_access.py tests/e2e/test_interface.py
-STORES := tests/e2e/test_moving.py tests/e2e/test_outages.py tests/e2e/test_unfit_store.py tests/simulation/test_flights.py \
+HOSTILE := tests/security tests/web/test_access.py tests/web/test_straight.py tests/e2e/test_interface.py
+STORES := tests/e2e/test_moving.py tests/e2e/test_outages.py tests/e2e/test_unfit_store.py tests/simulation \
 	tests/flows/test_store_faults.py tests/flows/test_store_replies.py tests/flows/test_unwilling_store.py tests/flows/test_toxics.py \
 	tests/flows/test_admit.py tests/flows/test_backup.py tests/store/test_load.py tests/store/test_slow_sync.py \
 	tests/store/test_durability.py tests/store/test_embedded.py tests/doctor/test_stores.py
-BROWSER := $(filter-out %/test_fallback.py %/test_page_views.py %/test_snippets.py,$(wildcard tests/browser/test_*.py))
-PAGES := tests/console $(filter-out tests/browser/test_tag_%,$(BROWSER)) tests/bench/test_tag.py tests/e2e/test_demo.py \
-	tests/e2e/test_embed.py tests/e2e/test_examples.py tests/proxies
+KEPT := $(addprefix tests/browser/,test_snippets.py test_tag_counts.py test_tag_fills.py)
+PAGES := tests/console tests/proxies tests/bench/test_tag.py $(filter-out $(KEPT),$(wildcard tests/browser/test_*.py)) \
+	$(addprefix tests/e2e/,test_demo.py test_embed.py test_examples.py) $(addprefix tests/web/,test_pairs.py test_pictures.py test_widths.py)
 COMMANDS := $(addprefix tests/e2e/,test_api_examples.py test_availability.py test_command_line.py test_doctor.py test_explain.py \
-	test_metrics.py test_users.py)
+	test_metrics.py test_process.py test_users.py)
 KILLS := tests/chaos tests/e2e/test_workers.py
 
 .PHONY: install demo test lint tag pictures commands pages security stores chaos soak
@@ -46,11 +46,11 @@ demo: install
 test: lint
 	.venv/bin/pytest -q -n 3 --dist worksteal $(patsubst %,--ignore=%,tests/failover $(KILLS) $(HOSTILE) $(STORES) $(PAGES) $(COMMANDS))
 
-# The command line beside a running service, and what its workers tell of themselves.
+# The service and the command line as processes, and what workers tell of themselves.
 commands: install
 	.venv/bin/pytest -q -n 3 --dist worksteal $(COMMANDS)
 
-# The console, the demo, every example and hostile markup, most of it in a real browser and behind real proxies.
+# The console, the demo, every example, pictures and hostile markup, most of it in a real browser and behind real proxies.
 pages: install
 	.venv/bin/pytest -q -n 2 --dist worksteal $(PAGES)
 
@@ -59,15 +59,11 @@ security: install
 	.venv/bin/pytest -q -n 3 --dist worksteal $(HOSTILE)
 
 COUNTING := tests/flows tests/store/test_ledger.py tests/store/test_reports.py tests/store/test_rollup.py \
-	tests/store/test_catalog.py tests/web/test_management.py
-
-# A client of a Cluster leaves connections of a topology that it looked up anew to the collector, which may come when the
-# loop of their test is closed: that is no failure there. The same tests are strict about it with one server (make test).
-UNCLOSED := -W ignore::pytest.PytestUnraisableExceptionWarning
+	tests/store/test_catalog.py tests/store/test_client.py tests/web/test_management.py
 
 stores: install
 	.venv/bin/pytest -q -n 3 --dist worksteal $(STORES)
-	for kind in redis cluster sentinel; do ADSERVE_TEST_STORE=$$kind .venv/bin/pytest -q -n 3 $(UNCLOSED) $(COUNTING) || exit 1; done
+	for kind in redis cluster sentinel; do ADSERVE_TEST_STORE=$$kind .venv/bin/pytest -q -n 3 $(COUNTING) || exit 1; done
 	.venv/bin/pytest -q -n 2 tests/failover
 
 chaos: install

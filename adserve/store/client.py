@@ -63,6 +63,16 @@ class _Primary(Redis):
             await sentinel.aclose()
 
 
+class _Cluster(RedisCluster):
+    """The client of a Cluster; it also closes what is open when a failed call has left the topology to look up again,
+    where the library takes itself for closed."""
+
+    async def aclose(self) -> None:
+        await super().aclose()
+        await self.nodes_manager.aclose()
+        await self.nodes_manager.aclose("startup_nodes")
+
+
 def connect(url: str, *, timeout_s: float = MANAGEMENT_TIMEOUT_S, connections: int = 20, decode: bool = True) -> Redis:
     """A client without retries. Without `decode` everything that it answers is bytes."""
     options: dict[str, Any] = {
@@ -76,7 +86,7 @@ def connect(url: str, *, timeout_s: float = MANAGEMENT_TIMEOUT_S, connections: i
     client: Any
     if url.startswith("redis+cluster://"):
         where = parse_address(url)
-        client = RedisCluster(
+        client = _Cluster(
             startup_nodes=[ClusterNode(*node) for node in where.nodes],
             username=where.user,
             password=where.password,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 
 import pytest
 
 from adserve.errors import BadToken, StoreUnavailable
 from adserve.store import client as clients
-from adserve.store.client import Redis, Script, Together, understood
+from adserve.store.client import REPLY_ERRORS, Redis, Script, Together, connect, primaries, understood
 
 
 async def test_who_asks_during_a_call_shares_the_next_one() -> None:
@@ -79,3 +80,30 @@ async def test_an_urgent_script_runs_on_a_store_that_knows_no_urgency(
     sha = await script.load(client)
     plain = await Script("version").load(client)
     assert (sha == plain) is not known
+
+
+async def test_a_client_that_is_closed_after_a_failure_leaves_no_connection(store_url: str) -> None:
+    """Whatever the last call came to: a Cluster's client would take itself for closed after a timeout."""
+    name = f"t{secrets.token_hex(6)}"
+    watcher = connect(store_url)
+    client = connect(store_url, timeout_s=0.2)
+
+    async def connections() -> int:
+        servers = (await primaries(watcher)).values()
+        return sum([str(await server.execute_command("CLIENT", "LIST")).count(f"name={name} ") for server in servers])
+
+    try:
+        for server in (await primaries(client)).values():
+            await server.execute_command("CLIENT", "SETNAME", name)
+        assert await connections() > 0
+        with pytest.raises(REPLY_ERRORS):
+            await client.blpop([f"{name}:list"], timeout=5)
+        await client.aclose()
+        for _ in range(200):  # the server hears of it in its own time
+            if not await connections():
+                break
+            await asyncio.sleep(0.01)
+        assert await connections() == 0
+    finally:
+        await client.aclose()
+        await watcher.aclose()
