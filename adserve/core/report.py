@@ -22,7 +22,6 @@ the requests that stayed empty stand in the rows of their reasons.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import date
 from typing import Any
 
@@ -42,14 +41,6 @@ FLAT_DIMENSIONS = (*TIME, "advertiser", "campaign", "filter_reason", "empty_reas
 """Splits in which every flat price has its place."""
 OF_A_REQUEST = ("serves", "passbacks", "empty")
 """What a request comes to; one of them for each."""
-
-
-def fold(query: Query, batches: Iterable[Batch], names: Names, *, now: int, click_lifetime_s: int) -> dict[str, Any]:
-    """The report of all these hashes, ready for JSON. Invalid when it has too many rows."""
-    folding = Folding(query, names, now=now, click_lifetime_s=click_lifetime_s)
-    for batch in batches:
-        folding.add(batch)
-    return folding.report()
 
 
 class Folding:
