@@ -44,11 +44,14 @@ OF_A_REQUEST = ("serves", "passbacks", "empty")
 
 
 class Folding:
-    """A report in the making."""
+    """A report in the making. `old_slots`: serials of slots with figures of before `kept`, from where on quarter-hours
+    are kept (epoch seconds)."""
 
-    def __init__(self, query: Query, names: Names, *, now: int, click_lifetime_s: int) -> None:
+    def __init__(self, query: Query, names: Names, *, now: int, click_lifetime_s: int, kept: int = 0) -> None:
         self._query, self._names, self._now = query, names, now
         self._settles_s = click_lifetime_s + LATE_S
+        self._kept = kept
+        self.old_slots: set[int] = set()
         self._rows: dict[Key, Sums] = {}
         self._ends: dict[Key, int] = {}
         self._totals = Sums()
@@ -65,11 +68,14 @@ class Folding:
         self._unreadable += unreadable
         times, end = find_times(self._query, when)
         span = day_bounds(when, tz) if isinstance(when, date) else (when, when + BUCKET_S)
+        old = isinstance(when, date) or when < self._kept
         for group in groups:
             if group.where not in self._places:
                 self._places[group.where] = find_place(self._query, self._names, group.where)
             place = self._places[group.where]
             if place is not None:
+                if old:
+                    self.old_slots.add(group.where.slot)
                 self._add_group(group, {**place, **times}, end, span)
 
     def report(self) -> dict[str, Any]:

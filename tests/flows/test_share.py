@@ -9,10 +9,11 @@ import pytest
 from adserve.core.access import OPERATOR, Account
 from adserve.errors import Conflict, Forbidden, Invalid, NotFound
 from adserve.flows.access import read_audit
+from adserve.flows.report import roll_up_old
 from adserve.flows.share import make_share, open_share, revoke_share, shares_of
 from adserve.store import shares
 from tests.conftest import Api, Clock
-from tests.flows.test_delivery import DAY, TODAY, put
+from tests.flows.test_delivery import DAY, TODAY, day, put
 
 ACME = Account("k-acme", "advertiser", "n", advertiser="acme")
 OTHER = Account("k-other", "advertiser", "n", advertiser="other")
@@ -43,6 +44,48 @@ async def test_a_link_shows_its_campaign_and_no_money(world: Api) -> None:
     assert [(row["impressions"], row["clicks"], row["ctr"]) for row in found.days["rows"]] == [(40, 2, 0.05)]
     assert found.days["totals"]["impressions"] == 40
     assert not {"revenue", "ecpm", "currency", "requests"} & {*found.days["totals"], *found.days["rows"][0]}
+
+
+async def test_it_shows_old_days_whatever_other_sites_there_are(world: Api) -> None:
+    """Days are kept of its own site: that another is in another zone changes nothing, and rolling up neither."""
+    services = world.held.services
+    await world.make("PUT", "/sites/far", {"name": "Far", "timezone": "Asia/Kolkata"})
+    for name, ends in (("over", day(-50)), ("running", day(5))):
+        await world.creative(name, starts=day(-70), ends=ends)
+        await put(world, TODAY - 60 * DAY, 30, campaign=name)
+    await put(world, TODAY - DAY, 12, campaign="running")
+    secrets = [(await make_share(services, ACME, name))[1] for name in ("over", "running")]
+    for _ in range(2):
+        over, running = [(await open_share(services, secret)).days for secret in secrets]
+        assert [(row["day"], row["impressions"]) for row in over["rows"]] == [(day(-60), 30)]
+        assert [(row["day"], row["impressions"]) for row in running["rows"]] == [(day(-60), 30), (day(-1), 12)]
+        assert (over["since"], running["since"]) == (None, None)
+        await roll_up_old(services, await services.catalog.all())
+
+
+async def test_days_that_only_its_site_has_are_left_out_and_told(api: Api) -> None:
+    """A campaign in another zone than its site: the page is there also when nothing of it is left."""
+    services = api.held.services
+    await api.world(timezone="Asia/Kolkata")
+    price = {"model": "flat", "amount": "700", "currency": "INR"}
+    for name, ends in (("over", day(-50)), ("running", day(5))):
+        await api.creative(name, starts=day(-70), ends=ends, timezone="UTC", price=price)
+        await put(api, TODAY - 60 * DAY, 30, campaign=name)
+    await put(api, TODAY - DAY, 12, campaign="running")
+    secrets = [(await make_share(services, ACME, name))[1] for name in ("over", "running")]
+    for _ in range(2):
+        over, running = [(await open_share(services, secret)).days for secret in secrets]
+        assert (over["rows"], over["totals"]["impressions"], over["since"]) == ([], 0, day(-50))
+        assert [row["impressions"] for row in running["rows"] if row["impressions"]] == [12]
+        assert (running["since"], running["rows"][0]["day"], running["totals"]["impressions"]) == (
+            day(-34),
+            day(-34),
+            12,
+        )
+        await roll_up_old(services, await services.catalog.all())
+    page = await api.http.get(f"/share/{secrets[0]}")
+    assert page.status_code == 200
+    assert f"no days before {day(-50)}" in page.text
 
 
 async def test_the_secret_is_stored_nowhere_and_is_long(world: Api) -> None:
