@@ -22,7 +22,7 @@ from adserve.core.schedule import bucket_of, day_bounds, local_day
 from adserve.errors import Invalid, NotFound, Problem, StoreUnavailable
 from adserve.flows.services import Services
 from adserve.store.client import REPLY_ERRORS, Redis
-from adserve.store.keys import Keys
+from adserve.store.keys import TAGS, Keys, tag_of
 from adserve.store.reports import Days, last_day, read_cells, roll_up
 
 log = structlog.get_logger("adserve")
@@ -73,6 +73,7 @@ async def make_report(
     missing = names.missing(query.filters)
     if missing is not None:
         raise NotFound(f"there is no {missing} with this id")
+    tags = range(TAGS) if query.requests_known else sorted({tag_of(one.serial) for one in names.left(query.filters)})
     try:
         kept = await _kept_from(client, keys, query.tz, now, keep_s)
         if not old:
@@ -80,7 +81,7 @@ async def make_report(
             query = replace(query, start=min(max(query.start, whole), query.end))
         days = rolled_days(query, names, kept) if old else None
         folding = Folding(query, names, now=now, click_lifetime_s=click_lifetime_s, kept=kept)
-        async for batch in read_cells(client, keys, query.start, query.end, days=days):
+        async for batch in read_cells(client, keys, query.start, query.end, days=days, tags=tags):
             folding.add(batch)
     except REPLY_ERRORS as problem:
         raise StoreUnavailable("the store does not answer") from problem

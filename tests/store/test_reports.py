@@ -126,6 +126,17 @@ async def test_old_days_of_a_campaign_are_those_of_the_sites_with_its_figures(
         await move(client, keys, names)
 
 
+async def test_a_report_of_a_campaign_reads_its_hash_tag_alone(client: Redis, keys: Keys, names: Names) -> None:
+    """Whatever lies under others, also what cannot be read there, is not looked at."""
+    await count(client, keys, at("2026-11-23T10:00"), {"1.11.1.1.i": 4, "1.21.1.1.i": 2}, tag=1)
+    for tag in (0, *range(2, 16)):
+        await client.set(keys.buckets(tag), "x")
+    for filters, told in (({"campaign": "c1"}, 6), ({"creative": "k1"}, 4), ({"advertiser": "acme"}, 6)):
+        found = await ask(client, keys, names, filters)
+        assert (found["totals"]["impressions"], found["unreadable"]) == (told, 0)
+    assert (await ask(client, keys, names))["unreadable"] == 15
+
+
 async def test_another_name_of_the_same_zone_is_the_same_zone(client: Redis, keys: Keys, names: Names) -> None:
     await fill(client, keys)
     await move(client, keys, names)
