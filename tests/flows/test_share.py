@@ -210,6 +210,23 @@ async def test_links_cannot_fill_the_store(world: Api, monkeypatch: pytest.Monke
     await make_share(services, ACME, "one")
 
 
+async def test_a_campaign_cannot_take_the_links_of_others(world: Api, clock: Clock) -> None:
+    """Beyond its own most it is told so, whatever notes say; an ended or revoked link makes room."""
+    services = world.held.services
+    made = [
+        await make_share(services, ACME, "one", days=days, note='"campaign":"two"')
+        for days in (1, *[None] * (shares.MOST_OF_ONE - 1))
+    ]
+    for _ in range(2):
+        with pytest.raises(Conflict, match="this campaign has 50 share links: revoke some first"):
+            await make_share(services, ACME, "one")
+        await make_share(services, OTHER, "two")
+        await revoke_share(services, ACME, "one", made.pop()[0].id)
+        await make_share(services, ACME, "one")
+    clock.now += DAY
+    await make_share(services, ACME, "one")
+
+
 async def test_what_cannot_be_read_opens_nothing(world: Api) -> None:
     """A spoilt entry is left out, and the others work."""
     services = world.held.services
