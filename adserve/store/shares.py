@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from adserve.core.access import EXPIRY
 from adserve.errors import Conflict, NotFound
 from adserve.store.client import Redis, Script, understood
 from adserve.store.keys import Keys
@@ -54,7 +55,7 @@ class Shares:
         """A new link and its secret. Conflict when there are too many."""
         for one in await self._every():
             if not one.opens(int(self._clock())):
-                await self._changed(one, "", by, "share_expire", one.id, "")
+                await self._changed(one, "", EXPIRY, "share_expire", one.id, "")
         secret, id_ = secrets.token_urlsafe(32), f"l-{secrets.token_hex(6)}"
         now = int(self._clock())
         share = Share(id=id_, digest=_digest(secret), campaign=campaign, by=by, created=now, expires=expires, note=note)

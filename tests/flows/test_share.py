@@ -190,6 +190,16 @@ async def test_the_audit_tells_its_owner_who_shared(world: Api) -> None:
     assert secret not in str(lines)
 
 
+async def test_a_link_that_ran_out_was_ended_by_nobody(world: Api, clock: Clock) -> None:
+    """Its owner reads no account of another advertiser, whose next link it made room for."""
+    services = world.held.services
+    share, _ = await make_share(services, ACME, "one", days=1)
+    clock.now += DAY
+    await make_share(services, OTHER, "two")
+    lines, _ = await read_audit(services, ACME, limit=1)
+    assert [(line["actor"], line["action"], line["before"]) for line in lines] == [("expiry", "share_expire", share.id)]
+
+
 async def test_everything_wrong_is_said_at_once(world: Api) -> None:
     """With the field and what it takes."""
     for days in (0, -1, 3_651):
