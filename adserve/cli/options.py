@@ -108,9 +108,16 @@ def _printable(value: Any) -> str:
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
-def read_bytes(path: str) -> bytes:
+def read_bytes(path: str | Path) -> bytes:
     """A file named on the command line."""
-    try:
+    with of_file(path):
         return Path(path).read_bytes()
+
+
+@contextmanager
+def of_file(path: str | Path) -> Iterator[None]:
+    """Tells whatever is wrong with a file that was named on the command line."""
+    try:
+        yield
     except OSError as problem:
-        raise click.ClickException(f"{path}: {problem.strerror}") from None
+        raise click.ClickException(f"{path}: {problem.strerror or problem}") from None
