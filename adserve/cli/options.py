@@ -16,7 +16,7 @@ from adserve.errors import NoData, StoreUnavailable
 from adserve.flows.services import Services
 from adserve.opening import services_only, store_of
 from adserve.settings import Settings, load
-from adserve.store.client import BULK_TIMEOUT_S, REPLY_ERRORS, Redis, connect
+from adserve.store.client import BULK_TIMEOUT_S, STORE_ERRORS, Redis, connect
 from adserve.store.embedded import EmbeddedStore
 
 _SHARED = [
@@ -72,10 +72,19 @@ def with_store(
 
 @contextmanager
 def _told() -> Iterator[None]:
+    """Failures in words that say what to do. A StoreUnavailable without a cause is none of the client's: it says so
+    itself."""
     try:
         yield
-    except REPLY_ERRORS as problem:
-        raise StoreUnavailable(f"the store does not answer; check ADSERVE_REDIS_URL ({problem})") from None
+    except STORE_ERRORS as problem:
+        cause: BaseException | None = problem
+        if isinstance(problem, StoreUnavailable) and not isinstance(cause := problem.__cause__, STORE_ERRORS):
+            if cause is None:
+                raise
+            cause = problem
+        raise StoreUnavailable(f"the store does not answer; check ADSERVE_REDIS_URL ({cause})") from None
+    except OSError as problem:
+        raise click.ClickException(str(problem)) from None
 
 
 def _settings(flags: dict[str, Any], *, may_begin: bool) -> Settings:
