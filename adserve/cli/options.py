@@ -107,12 +107,13 @@ def show(value: Any, json_: bool, lines: Callable[[Any], list[str]]) -> None:
 
 def table(rows: list[dict[str, Any]], columns: list[str]) -> list[str]:
     """Rows as aligned text; control characters of stored text are not printed."""
-    cells = [columns] + [[_printable(row.get(column)) for column in columns] for row in rows]
+    cells = [columns] + [[printable(row.get(column)) for column in columns] for row in rows]
     widths = [max(len(row[at]) for row in cells) for at in range(len(columns))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
 
 
-def _printable(value: Any) -> str:
+def printable(value: Any) -> str:
+    """As text without control characters: what is stored, or a page says, drives no terminal."""
     text = "" if value is None else str(value)
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
