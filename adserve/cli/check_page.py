@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from adserve.cli.options import as_json, shared, show, table, with_services
+from adserve.cli.options import as_json, printable, shared, show, table, with_services
 from adserve.core.access import OPERATOR
 from adserve.core.asking import CONTEXT
 from adserve.core.model import Site, Slot
@@ -114,11 +114,7 @@ def _lines(told: dict[str, Any]) -> list[str]:
     ]
     lines += ["", *table(rows, ["kind", "slot", "count", "shows"]), ""] if rows else []
     for one in told["findings"]:
-        lines.append(f"{one['status']:8} {one['check']:8} {_plain(one['detail'])}")
-        lines.append(f"{'':17} -> {_plain(one['remedy'])}")
+        lines.append(f"{one['status']:8} {one['check']:8} {printable(one['detail'])}")
+        lines.append(f"{'':17} -> {printable(one['remedy'])}")
     counts = {status: sum(one["status"] == status for one in told["findings"]) for status in ("problem", "warning")}
     return [*lines, ", ".join(many(count, status) for status, count in counts.items())]
-
-
-def _plain(text: str) -> str:
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

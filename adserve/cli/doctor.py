@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from adserve.cli.options import as_json, shared, show
+from adserve.cli.options import as_json, printable, shared, show
 from adserve.doctor.findings import Finding, many, worst
 from adserve.doctor.run import diagnose
 
@@ -33,13 +33,9 @@ def doctor_command(json_: bool, **flags: Any) -> None:
 def _lines(found: list[Finding]) -> list[str]:
     lines = []
     for one in found:
-        lines.append(f"{one.status:8} {one.check:13} {_plain(one.detail)}")
+        lines.append(f"{one.status:8} {one.check:13} {printable(one.detail)}")
         if one.remedy:
-            lines.append(f"{'':22} -> {_plain(one.remedy)}")
+            lines.append(f"{'':22} -> {printable(one.remedy)}")
     counts = {status: sum(one.status == status for one in found) for status in ("problem", "warning")}
     lines.append(", ".join(many(count, status) for status, count in counts.items()))
     return lines
-
-
-def _plain(text: str) -> str:
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from adserve.cli.options import as_json, shared, show, table, with_store
+from adserve.cli.options import as_json, of_file, shared, show, table, with_store
 from adserve.cli.progress import progress
 from adserve.errors import AdserveError, Conflict, SettingsError
 from adserve.flows.move import backup, check_value, copy, facts, restore
@@ -66,10 +66,8 @@ def backup_command(json_: bool, file: Path, **flags: Any) -> None:
 def restore_command(json_: bool, replace: bool, file: Path, **flags: Any) -> None:
     """Write a backup FILE to an empty store, and its signing secret to the data dir. All of the file is checked
     first. Stop the service that uses the store. Exit code 1 when the store then differs from the file."""
-    try:
+    with of_file(file):
         raw = file.open("rb")
-    except OSError as problem:
-        raise click.ClickException(f"{file}: {problem.strerror}") from None
     with raw, progress() as tell:
         header = check(raw)
 

@@ -16,7 +16,7 @@ from adserve.errors import NoData, StoreUnavailable
 from adserve.flows.services import Services
 from adserve.opening import services_only, store_of
 from adserve.settings import Settings, load
-from adserve.store.client import BULK_TIMEOUT_S, REPLY_ERRORS, Redis, connect
+from adserve.store.client import BULK_TIMEOUT_S, STORE_ERRORS, Redis, connect
 from adserve.store.embedded import EmbeddedStore
 
 _SHARED = [
@@ -72,10 +72,19 @@ def with_store(
 
 @contextmanager
 def _told() -> Iterator[None]:
+    """Failures in words that say what to do. A StoreUnavailable without a cause is none of the client's: it says so
+    itself."""
     try:
         yield
-    except REPLY_ERRORS as problem:
-        raise StoreUnavailable(f"the store does not answer; check ADSERVE_REDIS_URL ({problem})") from None
+    except STORE_ERRORS as problem:
+        cause: BaseException | None = problem
+        if isinstance(problem, StoreUnavailable) and not isinstance(cause := problem.__cause__, STORE_ERRORS):
+            if cause is None:
+                raise
+            cause = problem
+        raise StoreUnavailable(f"the store does not answer; check ADSERVE_REDIS_URL ({cause})") from None
+    except OSError as problem:
+        raise click.ClickException(str(problem)) from None
 
 
 def _settings(flags: dict[str, Any], *, may_begin: bool) -> Settings:
@@ -98,19 +107,27 @@ def show(value: Any, json_: bool, lines: Callable[[Any], list[str]]) -> None:
 
 def table(rows: list[dict[str, Any]], columns: list[str]) -> list[str]:
     """Rows as aligned text; control characters of stored text are not printed."""
-    cells = [columns] + [[_printable(row.get(column)) for column in columns] for row in rows]
+    cells = [columns] + [[printable(row.get(column)) for column in columns] for row in rows]
     widths = [max(len(row[at]) for row in cells) for at in range(len(columns))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
 
 
-def _printable(value: Any) -> str:
+def printable(value: Any) -> str:
+    """As text without control characters: what is stored, or a page says, drives no terminal."""
     text = "" if value is None else str(value)
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
-def read_bytes(path: str) -> bytes:
+def read_bytes(path: str | Path) -> bytes:
     """A file named on the command line."""
-    try:
+    with of_file(path):
         return Path(path).read_bytes()
+
+
+@contextmanager
+def of_file(path: str | Path) -> Iterator[None]:
+    """Tells whatever is wrong with a file that was named on the command line."""
+    try:
+        yield
     except OSError as problem:
-        raise click.ClickException(f"{path}: {problem.strerror}") from None
+        raise click.ClickException(f"{path}: {problem.strerror or problem}") from None

@@ -6,14 +6,15 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import click
 from msgspec.structs import replace
 
-from adserve.cli.options import as_json, shared, show, with_services
+from adserve.cli.options import as_json, of_file, read_bytes, shared, show, with_services
 from adserve.cli.progress import CLEAR, EVERY_S
 from adserve.core.catalog import Catalog
-from adserve.core.schedule import parse_moment, zone
+from adserve.core.schedule import day_bounds, local_day, parse_moment, zone
 from adserve.errors import Invalid, Problem
 from adserve.flows.services import Services
 from adserve.settings import Settings
@@ -40,7 +41,7 @@ from adserve.simulation.report import table, told
     show_default=True,
     help="a log of slot and page calls, a profile (.json), or profile for the built-in one",
 )
-@click.option("--start", help="local date or RFC 3339 time at which generated traffic begins; left out: today")
+@click.option("--start", help="local date or RFC 3339 time of the first generated traffic; left out: the site's today")
 @click.option("--days", default=1, show_default=True, type=click.IntRange(1, 400), help="of generated traffic")
 @click.option("--page-views", type=click.FloatRange(1, 1e8), help="a day, of generated traffic")
 @click.option(
@@ -67,7 +68,9 @@ def simulate_command(
     svg: Path | None,
 ) -> None:
     """What a catalog delivers of some traffic, decided by the code that serves, in virtual time."""
-    text = catalog_file.read_bytes() if catalog_file is not None else None
+    if svg is not None and not svg.parent.is_dir():
+        raise click.BadParameter(f"there is no directory {svg.parent}", param_hint="--svg")
+    text = read_bytes(catalog_file) if catalog_file is not None else None
     catalog = _stored(data_dir, redis_url) if text is None else read_catalog(text, int(time.time()))
     sites = [slots[0].site for slots in catalog.pages.values() if slots]
     if not sites:
@@ -77,7 +80,7 @@ def simulate_command(
         detail = f"there is no file {traffic}; for generated traffic say profile"
         raise click.BadParameter(detail, param_hint="--traffic")
     if file is not None and not _is_profile(file):
-        with file.open(encoding="utf-8", errors="replace") as lines:
+        with of_file(file), file.open(encoding="utf-8", errors="replace") as lines:
             log = Log(lines, catalog)
         if not len(log):
             raise Invalid([Problem("", f"{traffic} has no slot or page call of this catalog")])
@@ -85,11 +88,11 @@ def simulate_command(
         arrivals = log.arrivals()
         learned = None
     else:
-        profile = Profile() if file is None else read_profile(file.read_bytes())
+        profile = Profile() if file is None else read_profile(read_bytes(file))
         if page_views is not None:
             profile = _with_views(profile, page_views)
         tz = zone(sites[0].timezone)
-        begin = parse_moment(start or time.strftime("%Y-%m-%d"), tz)
+        begin = first_moment(start, tz, int(time.time()))
         end = begin + days * 86_400
         arrivals = Generator(profile, catalog, seed).arrivals(begin, end)
         learned = history(catalog, profile, begin, weeks, seed) if weeks else None
@@ -97,9 +100,20 @@ def simulate_command(
     engine = Engine(catalog, profile, begin, seed=seed, history=learned)
     outcome = engine.run(arrivals, _bar(begin, end))
     result = {**told(outcome, catalog), "skipped_lines": log.skipped if log is not None else 0, "seed": seed}
-    if svg is not None:
-        svg.write_text(picture(outcome, catalog), encoding="utf-8")
     show(result, json_, lambda found: [table(found)])
+    if svg is not None:
+        with of_file(svg):
+            svg.write_text(picture(outcome, catalog), encoding="utf-8")
+
+
+def first_moment(start: str | None, tz: ZoneInfo, now: int) -> int:
+    """Epoch seconds of what `--start` says; without it the beginning of the day that it is in `tz`."""
+    if not start:
+        return day_bounds(local_day(now, tz), tz)[0]
+    try:
+        return parse_moment(start, tz)
+    except ValueError as problem:
+        raise click.BadParameter(str(problem), param_hint="--start") from None
 
 
 def _stored(data_dir: str | None, redis_url: str | None) -> Catalog:
@@ -113,7 +127,7 @@ def _stored(data_dir: str | None, redis_url: str | None) -> Catalog:
 
 def _is_profile(file: Path) -> bool:
     """Whether a file is a profile and no log: one JSON object, and none of a log's lines."""
-    with file.open("rb") as opened:
+    with of_file(file), file.open("rb") as opened:
         head = opened.read(4096).lstrip()
     return file.suffix == ".json" and head.startswith(b"{") and b'"path"' not in head
 

@@ -66,6 +66,8 @@ class Account:
 
 OPERATOR = Account("command line", "admin", "command line")
 """Whoever may run commands on the store may see everything in it."""
+EXPIRY = "expiry"
+"""The actor of what ended by itself: whoever was there when it was noticed did not do it."""
 
 
 def owns(account: Account, things: Mapping[str, Thing], thing: Thing) -> bool:

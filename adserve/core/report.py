@@ -22,7 +22,6 @@ the requests that stayed empty stand in the rows of their reasons.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import date
 from typing import Any
 
@@ -44,20 +43,15 @@ OF_A_REQUEST = ("serves", "passbacks", "empty")
 """What a request comes to; one of them for each."""
 
 
-def fold(query: Query, batches: Iterable[Batch], names: Names, *, now: int, click_lifetime_s: int) -> dict[str, Any]:
-    """The report of all these hashes, ready for JSON. Invalid when it has too many rows."""
-    folding = Folding(query, names, now=now, click_lifetime_s=click_lifetime_s)
-    for batch in batches:
-        folding.add(batch)
-    return folding.report()
-
-
 class Folding:
-    """A report in the making."""
+    """A report in the making. `old_slots`: serials of slots with figures of before `kept`, from where on quarter-hours
+    are kept (epoch seconds)."""
 
-    def __init__(self, query: Query, names: Names, *, now: int, click_lifetime_s: int) -> None:
+    def __init__(self, query: Query, names: Names, *, now: int, click_lifetime_s: int, kept: int = 0) -> None:
         self._query, self._names, self._now = query, names, now
         self._settles_s = click_lifetime_s + LATE_S
+        self._kept = kept
+        self.old_slots: set[int] = set()
         self._rows: dict[Key, Sums] = {}
         self._ends: dict[Key, int] = {}
         self._totals = Sums()
@@ -74,11 +68,14 @@ class Folding:
         self._unreadable += unreadable
         times, end = find_times(self._query, when)
         span = day_bounds(when, tz) if isinstance(when, date) else (when, when + BUCKET_S)
+        old = isinstance(when, date) or when < self._kept
         for group in groups:
             if group.where not in self._places:
                 self._places[group.where] = find_place(self._query, self._names, group.where)
             place = self._places[group.where]
             if place is not None:
+                if old:
+                    self.old_slots.add(group.where.slot)
                 self._add_group(group, {**place, **times}, end, span)
 
     def report(self) -> dict[str, Any]:

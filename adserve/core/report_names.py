@@ -55,6 +55,15 @@ class Names:
         found = self.zones(filters)
         return found[0].key if len(found) == 1 else UTC.key
 
+    def left(self, filters: Mapping[str, str]) -> list[Campaign]:
+        """The campaigns that filters leave."""
+        creative = self.creatives.get(filters.get("creative", ""))
+        return [
+            one
+            for one in self.campaigns.values()
+            if has_campaign(one, filters) and (creative is None or creative.campaign == one.id)
+        ]
+
     def missing(self, filters: Mapping[str, str]) -> str | None:
         """The first filter that names nothing that its reader sees, or nothing under the filters above it."""
         if "site" in filters and not self._is_seen(self.sites.get(filters["site"])):

@@ -17,7 +17,7 @@ from adserve.core.schedule import utc_label
 from adserve.errors import AdserveError, StoreUnavailable
 from adserve.store import schema
 from adserve.store.archive import ArchiveWriter, Header, records
-from adserve.store.client import REPLY_ERRORS, Redis
+from adserve.store.client import STORE_ERRORS, Redis
 from adserve.store.keys import Keys
 from adserve.store.load import Tallies, Writer, tally
 from adserve.store.read import Reader
@@ -135,8 +135,8 @@ async def _refuse_same(source: Redis, target: Redis, prefix: str) -> None:
 def _away(what: str, remedy: str) -> Iterator[None]:
     try:
         yield
-    except REPLY_ERRORS as problem:
-        raise StoreUnavailable(f"{what} ({problem}): {remedy}") from problem
+    except STORE_ERRORS as problem:
+        raise StoreUnavailable(f"{what} ({problem}): {remedy}") from None
 
 
 async def store_version(client: Redis) -> str:

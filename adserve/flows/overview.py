@@ -17,6 +17,7 @@ from adserve.core.schedule import bucket_of, day_bounds, local_day, moment_label
 from adserve.errors import AdserveError
 from adserve.flows.report import report
 from adserve.flows.services import Services
+from adserve.store.client import REPLY_ERRORS
 from adserve.store.curves import CurveStore
 from adserve.store.totals import read_totals
 
@@ -49,16 +50,16 @@ class Today(NamedTuple):
 class Overview(NamedTuple):
     """`pending`, `rejected` and `behind`: the first lines of each, and how many there are; `empty`: slot, reason and
     requests of today that stayed empty, the most first; `sites` (of all) and `running`: how many there are, to say what
-    to do first; `unjudged`: paced campaigns too many to compare."""
+    to do first; `unjudged`: paced campaigns too many to compare. None: figures that cannot be had."""
 
     pending: list[Creative]
     waiting: int
     rejected: list[Creative]
     denied: int
-    behind: list[Behind]
+    behind: list[Behind] | None
     late: int
     today: Today | None
-    empty: list[tuple[str, str, int]]
+    empty: list[tuple[str, str, int]] | None
     sites: int
     running: int
     unjudged: int
@@ -74,15 +75,16 @@ async def overview(services: Services, account: Account, listed: int = LISTED) -
     campaigns = [one for one in mine if isinstance(one, Campaign) and _runs(one, now)]
     paced = [one for one in campaigns if one.starts_at is not None and one.paces == "even"]
     behind = await _behind(services, things, paced[:JUDGED])
+    empty = await _empty(services, account) if account.advertiser is None else []
     return Overview(
         sorted(waiting, key=lambda one: one.serial)[:listed],
         len(waiting),
         sorted(denied, key=lambda one: -one.content.serial)[:listed],
         len(denied),
-        behind[:listed],
-        len(behind),
+        behind[:listed] if behind is not None else None,
+        len(behind or ()),
         await _today(services, account, things),
-        (await _empty(services, account))[:listed] if account.advertiser is None else [],
+        empty[:listed] if empty is not None else None,
         sum(isinstance(one, Site) and one.state != "archived" for one in things.values()),
         len(campaigns),
         max(0, len(paced) - JUDGED),
@@ -94,15 +96,18 @@ def _runs(campaign: Campaign, now: int) -> bool:
     return campaign.state == "active" and begun and (campaign.ends_at is None or now < campaign.ends_at)
 
 
-async def _behind(services: Services, things: Mapping[str, Thing], paced: list[Campaign]) -> list[Behind]:
-    """Those whose flights have both ends; the worst first."""
+async def _behind(services: Services, things: Mapping[str, Thing], paced: list[Campaign]) -> list[Behind] | None:
+    """Those whose flights have both ends; the worst first. None when the store does not tell."""
     if not paced:
         return []
     now = int(services.clock())
-    totals = await read_totals(services.client, services.keys)
     slots = _slots(things)
     wanted = {serial for one in paced for place in one.slots for serial, _ in slots.get(place, ())}
-    weeks = await CurveStore(services.client, services.keys).read(wanted)
+    try:
+        totals = await read_totals(services.client, services.keys)
+        weeks = await CurveStore(services.client, services.keys).read(wanted)
+    except REPLY_ERRORS:
+        return None
     found = []
     for campaign in paced:
         counts = counted(campaign)
@@ -176,11 +181,11 @@ async def _today(services: Services, account: Account, things: Mapping[str, Thin
     )
 
 
-async def _empty(services: Services, account: Account) -> list[tuple[str, str, int]]:
+async def _empty(services: Services, account: Account) -> list[tuple[str, str, int]] | None:
     try:
         found = await report(services, {"period": "today", "by": "slot,empty_reason"}, account)
     except AdserveError:
-        return []
+        return None
     rows = found["rows"] if isinstance(found, dict) else []
     lost = [(row["slot"], row["empty_reason"], row["empty"]) for row in rows if row["empty"] and row["empty_reason"]]
     return sorted(lost, key=lambda one: -one[2])

@@ -88,20 +88,21 @@ async def open_share(services: Services, secret: str) -> Shared:
 
 
 async def days_of(services: Services, told: Delivery, campaign: Campaign, account: Account) -> dict[str, Any]:
-    """The figures of the days that a campaign's delivery shows, as a report, without money. Of a campaign whose sites
-    are in other zones than it, only those of the days of which quarter-hours are kept."""
-    asked = _days(told, campaign)
+    """The figures of the days that a campaign's delivery shows, as a report, without money. Of a campaign with older
+    figures of sites in other zones than it, only those of the days of which quarter-hours are kept: `since` is the
+    first of them, None when nothing is left out."""
+    asked, whole = _days(told, campaign), True
     try:
         days = await report(services, asked, account)
     except Invalid as refused:
         if refused.code != "rolled_up":
             raise
-        kept = local_day(told.now - services.keep_buckets_s, told.window.tz) + timedelta(days=2)
-        days = await report(services, {**asked, "from": kept.isoformat()}, account)
+        whole, days = False, await report(services, asked, account, old=False)
     assert isinstance(days, dict)  # noqa: S101 - it is asked for as JSON
+    since = None if whole else days["from"][:10]
     figures = ("impressions", "views", "clicks", "ctr", "viewability")
     rows = [{name: row[name] for name in ("day", *figures, "final")} for row in days["rows"]]
-    return {**days, "rows": rows, "totals": {name: days["totals"][name] for name in figures}}
+    return {**days, "since": since, "rows": rows, "totals": {name: days["totals"][name] for name in figures}}
 
 
 def _days(told: Delivery, campaign: Campaign) -> dict[str, str]:

@@ -34,6 +34,8 @@ CROWD = 256
 """Connections to a Cluster's node or a watched primary, whose clients refuse the next call instead of waiting."""
 REPLY_ERRORS = (RedisError, RedisClusterException, OSError, TimeoutError, StoreUnavailable)
 """What a call to the store may raise when the store is away, slow or unwilling."""
+STORE_ERRORS = (RedisError, RedisClusterException, ConnectionError, TimeoutError, StoreUnavailable)
+"""The same where files are worked with too: another OSError is of those, and the client tells its own as RedisError."""
 P = ParamSpec("P")
 R = TypeVar("R")
 

@@ -17,12 +17,13 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from adserve.core.access import EXPIRY
 from adserve.errors import Conflict, NotFound
 from adserve.store.client import Redis, Script, understood
 from adserve.store.keys import Keys
 
-MOST = 10_000
-"""Links in all that may be at a time."""
+MOST, MOST_OF_ONE = 10_000, 50
+"""Links that may be at a time, in all and of one campaign: none takes those of others."""
 _SECRET = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
@@ -54,14 +55,14 @@ class Shares:
         """A new link and its secret. Conflict when there are too many."""
         for one in await self._every():
             if not one.opens(int(self._clock())):
-                await self._changed(one, "", by, "share_expire", one.id, "")
+                await self._changed(one, "", EXPIRY, "share_expire", one.id, "")
         secret, id_ = secrets.token_urlsafe(32), f"l-{secrets.token_hex(6)}"
         now = int(self._clock())
-        share = Share(
-            id=id_, digest=_digest(secret), campaign=campaign, by=by, created=now, expires=expires, note=note
-        )
-        if await self._changed(share, msgspec.json.encode(share).decode(), by, "share", "", id_) < 0:
-            raise Conflict(f"there are {MOST:,} share links: revoke some first")
+        share = Share(id=id_, digest=_digest(secret), campaign=campaign, by=by, created=now, expires=expires, note=note)
+        done = await self._changed(share, msgspec.json.encode(share).decode(), by, "share", "", id_)
+        if done < 0:
+            there = f"this campaign has {MOST_OF_ONE}" if done == -2 else f"there are {MOST:,}"
+            raise Conflict(f"{there} share links: revoke some first")
         return share, secret
 
     @understood
@@ -94,7 +95,8 @@ class Shares:
 
     async def _changed(self, share: Share, text: str, actor: str, action: str, before: str, after: str) -> int:
         what = f"campaign:{share.campaign}"
-        args = [share.digest, text, what, actor, action, before, after, int(self._clock()), MOST]
+        its = f'"campaign":{msgspec.json.encode(share.campaign).decode()}'  # no text has it: its quotes are escaped
+        args = [share.digest, text, what, actor, action, before, after, int(self._clock()), MOST, MOST_OF_ONE, its]
         return int(await self._script.call(self._client, [self._keys.shares, self._keys.audit], args))
 
 

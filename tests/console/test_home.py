@@ -50,6 +50,20 @@ async def test_today_is_compared_with_yesterday_until_the_same_time(world: Api, 
     assert heads == ["Figure", "Today so far", "Today until 08:00", "Yesterday until 08:00", "Change"]
 
 
+@pytest.mark.parametrize("broken", ["totals", "curves"])
+async def test_plans_that_cannot_be_read_are_left_out_and_said(world: Api, enter: Enter, broken: str) -> None:
+    """What waits is there all the same, and nobody reads that nothing is behind."""
+    keys = world.held.services.keys
+    await world.held.services.client.set(keys.totals(3) if broken == "totals" else keys.curves, "x")
+    reply = await (await enter()).get("/console/")
+    assert reply.status_code == 200
+    document = page(reply)
+    assert [row[:2] for row in rows(document, 1)] == [["t", "queued"]]
+    assert reply.text.count("The figures cannot be read just now.") == 1
+    assert "No campaign is behind its plan." not in reply.text
+    assert (await (await enter("advertiser", "acme")).get("/console/?table=behind&format=csv")).status_code == 200
+
+
 async def test_right_after_midnight_there_is_nothing_to_compare(world: Api, enter: Enter, clock: Clock) -> None:
     """And no failure."""
     clock.now = TODAY + 30

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from adserve.core.model import Advertiser, Campaign, Content, Creative, Price, Revision, Site, Slot, Thing
-from adserve.core.report import fold
+from adserve.core.report import Folding
 from adserve.core.report_cells import Batch
 from adserve.core.report_names import Names
 from adserve.core.report_query import BELOW_SLOT, parse_query
@@ -66,7 +66,10 @@ def make(
     """A report over the week around `NOW`, unless asked otherwise."""
     params = {"from": "2026-11-20", "to": "2026-11-27", "by": by, **(asked or {})}
     query = parse_query(params, now=now, default_tz="UTC")
-    return fold(query, batches, Names(catalog or things()), now=now, click_lifetime_s=CLICK_S)
+    folding = Folding(query, Names(catalog or things()), now=now, click_lifetime_s=CLICK_S)
+    for batch in batches:
+        folding.add(batch)
+    return folding.report()
 
 
 def rows(report: dict[str, Any], *names: str) -> list[tuple[Any, ...]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from adserve.core.report import fold
+from adserve.core.report import Folding
 from adserve.core.report_names import Names
 from adserve.core.report_query import parse_query
 from adserve.errors import Invalid
@@ -18,7 +18,7 @@ from tests.core.report_world import (
 
 def ask(now: int = NOW, tz: str = "Asia/Kolkata", **params: str) -> tuple[str, str, tuple[str, ...]]:
     query = parse_query({name.rstrip("_"): value for name, value in params.items()}, now=now, default_tz=tz)
-    report = fold(query, [], Names([]), now=now, click_lifetime_s=0)
+    report = Folding(query, Names([]), now=now, click_lifetime_s=0).report()
     return report["from"][:16], report["to"][:16], query.by
 
 

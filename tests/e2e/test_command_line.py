@@ -12,8 +12,12 @@ import click
 import pytest
 
 from adserve.cli.main import cli
+from adserve.cli.options import with_services, with_store
+from adserve.core.token import empty_id
 from adserve.store.embedded import EmbeddedStore
+from adserve.store.keys import Keys
 from tests.e2e.test_process import run
+from tests.servers import client
 
 SERVING = {"serve", "demo"}
 READING = [("report",), ("creative", "list"), ("keys",), ("keys", "list"), ("creative", "approve", "x")]
@@ -123,6 +127,31 @@ def test_failures_are_json_where_json_was_asked_for(url: str) -> None:
     assert (code, error["code"]) == (2, "bad_usage")
     code, error = failure("keys", "--json", "list")
     assert "behind the command" in error["detail"]
+
+
+def test_a_store_that_is_away_is_told_apart_from_what_else_does_not_answer(url: str) -> None:
+    """A worker that is busy, or a copy's target, is no reason to look after the address of the store."""
+    hint = "the store does not answer; check ADSERVE_REDIS_URL (Error 111 connecting to 127.0.0.1:1"
+    for command in (("creative", "list"), ("report",)):
+        code, error = failure(*command, "--redis-url", "redis://127.0.0.1:1")
+        assert (code, error["detail"][: len(hint)]) == (69, hint)
+    with client(url) as store:
+        store.set(Keys("adserve:").alive("a1"), "1", ex=600)
+    code, error = failure("explain", empty_id(0xA1, 1, 1_800_000_000, 1, 1, 0), "--redis-url", url)
+    assert (code, error["detail"]) == (69, "the worker that has it does not answer; try again")
+    code, error = failure("store", "copy", "--to", "redis://127.0.0.1:1", "--redis-url", url)
+    assert (code, error["code"], "ADSERVE_REDIS_URL" in error["detail"]) == (69, "store_unavailable", False)
+    assert error["detail"].startswith("a store does not answer or does not take it (Error 111 connecting")
+    assert error["detail"].endswith("): mend that, and run the same again")
+
+
+def test_a_file_that_fails_is_not_the_store(url: str, tmp_path: Path) -> None:
+    async def work(*_: object) -> None:
+        (tmp_path / "none").read_bytes()
+
+    for begin in (with_store, with_services):
+        with pytest.raises(click.ClickException, match=f"No such file or directory: '{tmp_path}/none'"):
+            begin({"redis_url": url, "data_dir": str(tmp_path)}, work)
 
 
 def test_a_report_has_one_form_and_takes_an_advertiser(url: str) -> None:

@@ -9,10 +9,11 @@ import pytest
 from adserve.core.access import OPERATOR, Account
 from adserve.errors import Conflict, Forbidden, Invalid, NotFound
 from adserve.flows.access import read_audit
+from adserve.flows.report import roll_up_old
 from adserve.flows.share import make_share, open_share, revoke_share, shares_of
 from adserve.store import shares
 from tests.conftest import Api, Clock
-from tests.flows.test_delivery import DAY, TODAY, put
+from tests.flows.test_delivery import DAY, TODAY, day, put
 
 ACME = Account("k-acme", "advertiser", "n", advertiser="acme")
 OTHER = Account("k-other", "advertiser", "n", advertiser="other")
@@ -43,6 +44,48 @@ async def test_a_link_shows_its_campaign_and_no_money(world: Api) -> None:
     assert [(row["impressions"], row["clicks"], row["ctr"]) for row in found.days["rows"]] == [(40, 2, 0.05)]
     assert found.days["totals"]["impressions"] == 40
     assert not {"revenue", "ecpm", "currency", "requests"} & {*found.days["totals"], *found.days["rows"][0]}
+
+
+async def test_it_shows_old_days_whatever_other_sites_there_are(world: Api) -> None:
+    """Days are kept of its own site: that another is in another zone changes nothing, and rolling up neither."""
+    services = world.held.services
+    await world.make("PUT", "/sites/far", {"name": "Far", "timezone": "Asia/Kolkata"})
+    for name, ends in (("over", day(-50)), ("running", day(5))):
+        await world.creative(name, starts=day(-70), ends=ends)
+        await put(world, TODAY - 60 * DAY, 30, campaign=name)
+    await put(world, TODAY - DAY, 12, campaign="running")
+    secrets = [(await make_share(services, ACME, name))[1] for name in ("over", "running")]
+    for _ in range(2):
+        over, running = [(await open_share(services, secret)).days for secret in secrets]
+        assert [(row["day"], row["impressions"]) for row in over["rows"]] == [(day(-60), 30)]
+        assert [(row["day"], row["impressions"]) for row in running["rows"]] == [(day(-60), 30), (day(-1), 12)]
+        assert (over["since"], running["since"]) == (None, None)
+        await roll_up_old(services, await services.catalog.all())
+
+
+async def test_days_that_only_its_site_has_are_left_out_and_told(api: Api) -> None:
+    """A campaign in another zone than its site: the page is there also when nothing of it is left."""
+    services = api.held.services
+    await api.world(timezone="Asia/Kolkata")
+    price = {"model": "flat", "amount": "700", "currency": "INR"}
+    for name, ends in (("over", day(-50)), ("running", day(5))):
+        await api.creative(name, starts=day(-70), ends=ends, timezone="UTC", price=price)
+        await put(api, TODAY - 60 * DAY, 30, campaign=name)
+    await put(api, TODAY - DAY, 12, campaign="running")
+    secrets = [(await make_share(services, ACME, name))[1] for name in ("over", "running")]
+    for _ in range(2):
+        over, running = [(await open_share(services, secret)).days for secret in secrets]
+        assert (over["rows"], over["totals"]["impressions"], over["since"]) == ([], 0, day(-50))
+        assert [row["impressions"] for row in running["rows"] if row["impressions"]] == [12]
+        assert (running["since"], running["rows"][0]["day"], running["totals"]["impressions"]) == (
+            day(-34),
+            day(-34),
+            12,
+        )
+        await roll_up_old(services, await services.catalog.all())
+    page = await api.http.get(f"/share/{secrets[0]}")
+    assert page.status_code == 200
+    assert f"no days before {day(-50)}" in page.text
 
 
 async def test_the_secret_is_stored_nowhere_and_is_long(world: Api) -> None:
@@ -147,6 +190,16 @@ async def test_the_audit_tells_its_owner_who_shared(world: Api) -> None:
     assert secret not in str(lines)
 
 
+async def test_a_link_that_ran_out_was_ended_by_nobody(world: Api, clock: Clock) -> None:
+    """Its owner reads no account of another advertiser, whose next link it made room for."""
+    services = world.held.services
+    share, _ = await make_share(services, ACME, "one", days=1)
+    clock.now += DAY
+    await make_share(services, OTHER, "two")
+    lines, _ = await read_audit(services, ACME, limit=1)
+    assert [(line["actor"], line["action"], line["before"]) for line in lines] == [("expiry", "share_expire", share.id)]
+
+
 async def test_everything_wrong_is_said_at_once(world: Api) -> None:
     """With the field and what it takes."""
     for days in (0, -1, 3_651):
@@ -164,6 +217,23 @@ async def test_links_cannot_fill_the_store(world: Api, monkeypatch: pytest.Monke
     with pytest.raises(Conflict, match="revoke some"):
         await make_share(services, ACME, "one")
     await revoke_share(services, ACME, "one", share.id)
+    await make_share(services, ACME, "one")
+
+
+async def test_a_campaign_cannot_take_the_links_of_others(world: Api, clock: Clock) -> None:
+    """Beyond its own most it is told so, whatever notes say; an ended or revoked link makes room."""
+    services = world.held.services
+    made = [
+        await make_share(services, ACME, "one", days=days, note='"campaign":"two"')
+        for days in (1, *[None] * (shares.MOST_OF_ONE - 1))
+    ]
+    for _ in range(2):
+        with pytest.raises(Conflict, match="this campaign has 50 share links: revoke some first"):
+            await make_share(services, ACME, "one")
+        await make_share(services, OTHER, "two")
+        await revoke_share(services, ACME, "one", made.pop()[0].id)
+        await make_share(services, ACME, "one")
+    clock.now += DAY
     await make_share(services, ACME, "one")
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 from click.testing import CliRunner, Result
 
-from adserve.cli.simulate import simulate_command
+from adserve.cli.simulate import first_moment, simulate_command
+from adserve.core.schedule import parse_moment, zone
 from adserve.errors import Invalid
 from adserve.simulation.catalog import read_catalog
 from adserve.simulation.log import Log
@@ -89,3 +91,29 @@ def test_wrong_arguments_are_told(tmp_path: Path) -> None:
     assert "there is no file" in missing.output
     (tmp_path / "empty.log").write_text("nothing\n")
     assert isinstance(simulate(tmp_path, "--traffic", str(tmp_path / "empty.log")).exception, Invalid)
+
+
+@pytest.mark.parametrize("start", ["tomorrow", "2026-13-40", "2026-02-30", "2026-11-24T99:00:00Z", "0001-01-01"])
+def test_a_start_that_is_none_is_told(tmp_path: Path, start: str) -> None:
+    found = simulate(tmp_path, "--start", start)
+    assert (found.exit_code, "--start" in found.output) == (2, True), found.output
+
+
+def test_a_picture_that_cannot_be_written_costs_no_run(tmp_path: Path) -> None:
+    """It is told before anything is simulated; what can go wrong later comes after the figures."""
+    for place in ("missing/x.svg", "catalog.json/x.svg"):
+        found = simulate(tmp_path, "--page-views", "300", "--svg", str(tmp_path / place))
+        assert found.exit_code == 2
+        assert "there is no directory" in found.output
+        assert "decisions" not in found.output
+    full = simulate(tmp_path, "--page-views", "300", "--svg", "/dev/full")
+    assert full.exit_code == 1
+    assert "decisions" in full.output
+    assert "/dev/full: No space left on device" in full.output
+
+
+def test_traffic_begins_on_the_day_of_the_site() -> None:
+    """20:00 UTC is the next day in Kolkata."""
+    evening = int(datetime(2026, 11, 24, 20, tzinfo=UTC).timestamp())
+    for name, day in (("UTC", "2026-11-24T00:00:00Z"), ("Asia/Kolkata", "2026-11-25T00:00:00+05:30")):
+        assert first_moment(None, zone(name), evening) == parse_moment(day, zone(name))

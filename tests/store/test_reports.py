@@ -105,6 +105,38 @@ async def test_old_days_of_sites_in_two_zones_need_a_site(client: Redis, keys: K
     assert await ask(client, keys, names, {"from": "2026-10-01", "to": "2026-10-05", "slot": "foot"})
 
 
+async def test_old_days_of_a_campaign_are_those_of_the_sites_with_its_figures(
+    client: Redis, keys: Keys, names: Names
+) -> None:
+    """Not of those that it books without any. Whether they were rolled up yet makes no difference."""
+    await count(client, keys, at("2026-10-02T10:00"), {"1.11.1.1.i": 4, "1.21.1.1.i": 2}, tag=1)
+    await count(client, keys, at("2026-10-03T10:00"), {"1.31.1.1.i": 1, "3.31.1.1.i": 1}, tag=2)
+    asked = {"from": "2026-10-01", "to": "2026-10-05", "tz": "Asia/Kolkata"}
+    for _ in range(2):
+        for filters, told in (({"campaign": "c1"}, 6), ({"advertiser": "acme"}, 6), ({"creative": "k2"}, 2)):
+            found = await ask(client, keys, names, {**asked, **filters})
+            assert [(row["day"], row["impressions"]) for row in found["rows"]] == [("2026-10-02", told)]
+        for filters in ({"campaign": "c2"}, {"creative": "k3"}, {"campaign": "c1", "tz": "UTC"}):
+            with pytest.raises(Invalid, match="one site") as caught:
+                await ask(client, keys, names, {**asked, **filters})
+            assert caught.value.code == "rolled_up"
+        assert (await ask(client, keys, names, {**asked, "campaign": "c2", "site": "news"}))["totals"][
+            "impressions"
+        ] == 1
+        await move(client, keys, names)
+
+
+async def test_a_report_of_a_campaign_reads_its_hash_tag_alone(client: Redis, keys: Keys, names: Names) -> None:
+    """Whatever lies under others, also what cannot be read there, is not looked at."""
+    await count(client, keys, at("2026-11-23T10:00"), {"1.11.1.1.i": 4, "1.21.1.1.i": 2}, tag=1)
+    for tag in (0, *range(2, 16)):
+        await client.set(keys.buckets(tag), "x")
+    for filters, told in (({"campaign": "c1"}, 6), ({"creative": "k1"}, 4), ({"advertiser": "acme"}, 6)):
+        found = await ask(client, keys, names, filters)
+        assert (found["totals"]["impressions"], found["unreadable"]) == (told, 0)
+    assert (await ask(client, keys, names))["unreadable"] == 15
+
+
 async def test_another_name_of_the_same_zone_is_the_same_zone(client: Redis, keys: Keys, names: Names) -> None:
     await fill(client, keys)
     await move(client, keys, names)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from difflib import SequenceMatcher
+from difflib import Match, SequenceMatcher
+from itertools import accumulate, takewhile
 from typing import Any, NamedTuple
 
 from adserve.core.revisions import Change
@@ -24,8 +26,9 @@ WORDS = {
 }
 """Members of a content, as people call them."""
 _TOKENS = re.compile(r"\s+|[^\s<>/&?=]+|.")
-MAX_TOKENS = 4_000
-"""Of more, the two texts are shown whole: comparing takes time that grows with their square."""
+MAX_STEPS = 500_000
+"""Pairs of equal words that one comparison looks at: it may take as many as the cube of its words, and whoever writes
+the words is not whoever waits. What is not compared by then is shown whole."""
 
 
 class Piece(NamedTuple):
@@ -83,13 +86,31 @@ def pieces(before: str, after: str) -> list[Piece]:
     [('gone', 'Red'), ('new', 'Blue'), ('same', ' shoes')]
     """
     old, new = _TOKENS.findall(before), _TOKENS.findall(after)
-    if max(len(old), len(new)) > MAX_TOKENS:
-        return [Piece("gone", before), Piece("new", after)]
-    found: list[Piece] = []
-    for kind, a, b, c, d in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
-        if kind == "equal":
-            found.append(Piece("same", "".join(old[a:b])))
-            continue
-        found += [Piece("gone", "".join(old[a:b]))] if b > a else []
-        found += [Piece("new", "".join(new[c:d]))] if d > c else []
-    return found
+    begin = _alike(old, new)
+    end = _alike(old[begin:][::-1], new[begin:][::-1])
+    was, now = old[begin : len(old) - end], new[begin : len(new) - end]
+    found = [Piece("same", "".join(old[:begin]))]
+    for kind, a, b, c, d in _Bounded(was, now).get_opcodes():
+        gone, came = "".join(was[a:b]), "".join(now[c:d])
+        found += [Piece("same", gone)] if kind == "equal" else [Piece("gone", gone), Piece("new", came)]
+    found.append(Piece("same", "".join(old[len(old) - end :])))
+    return [one for one in found if one.text]
+
+
+def _alike(one: Sequence[str], other: Sequence[str]) -> int:
+    """How many words they begin with in common."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
+
+
+class _Bounded(SequenceMatcher[str]):
+    """Finds nothing equal any more once it has taken `MAX_STEPS`."""
+
+    def __init__(self, old: Sequence[str], new: Sequence[str]) -> None:
+        super().__init__(None, old, new, autojunk=False)
+        there = Counter(new)
+        self._steps = list(accumulate((1 + there[one] for one in old), initial=0))
+        self._left = MAX_STEPS
+
+    def find_longest_match(self, alo: int = 0, ahi: int | None = None, blo: int = 0, bhi: int | None = None) -> Match:
+        self._left -= self._steps[ahi if ahi is not None else -1] - self._steps[alo]
+        return super().find_longest_match(alo, ahi, blo, bhi) if self._left >= 0 else Match(alo, blo, 0)

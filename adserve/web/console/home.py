@@ -8,7 +8,7 @@ from typing import Any
 from starlette.responses import Response
 
 from adserve.charts.sparkline import sparkline
-from adserve.flows.overview import LISTED, Overview, Today, overview
+from adserve.flows.overview import LISTED, Behind, Overview, Today, overview
 from adserve.web.console.page import EVERYONE, HOME, Call, Page
 from adserve.web.console.table import Cell, Column, Table, Value
 from adserve.web.console.words import FIGURES, RATES, advice, rate, reason
@@ -31,8 +31,8 @@ async def home(call: Call) -> Response:
         "today": _compared(found.today) if found.today else None,
         "waiting": _waiting(call, found),
         "rejected": None if staff else _rejected(call, found),
-        "behind": _behind(call, found),
-        "empty": _empty(call, found) if staff else None,
+        "behind": _behind(call, found.behind) if found.behind is not None else None,
+        "empty": _empty(call, found.empty) if staff and found.empty is not None else None,
     }
     wanted = tables.get(call.query.get("table", ""))
     if whole and wanted is not None:
@@ -110,22 +110,22 @@ def _rejected(call: Call, found: Overview) -> Table:
     return Table("rejected", "Creatives that were rejected", _REJECTED, rows, "Nothing of yours was rejected.")
 
 
-def _behind(call: Call, found: Overview) -> Table:
+def _behind(call: Call, found: list[Behind]) -> Table:
     rows: list[list[Value]] = [
         [
             Cell(one.campaign.name, call.url(f"/console/campaigns/{one.campaign.id}/report")),
             f"{one.missing:.1%}",
             one.words,
         ]
-        for one in found.behind
+        for one in found
     ]
     return Table("behind", "Campaigns behind their plan", _BEHIND, rows, "No campaign is behind its plan.")
 
 
-def _empty(call: Call, found: Overview) -> Table:
+def _empty(call: Call, found: list[tuple[str, str, int]]) -> Table:
     rows: list[list[Value]] = [
         [Cell(slot, call.url("/console/explain", place=slot)), reason(why), count, advice(why)]
-        for slot, why, count in found.empty
+        for slot, why, count in found
     ]
     return Table("empty", "Requests of today that stayed empty", _EMPTY, rows, "No slot stayed empty today.")
 
