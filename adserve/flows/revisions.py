@@ -40,14 +40,19 @@ async def diff(services: Services, id_: str, before: int, after: int) -> tuple[C
     return core.changes(_content(_of(found, before)), _content(_of(found, after)))
 
 
-async def restore(services: Services, id_: str, number: int, *, actor: str, match: Match = ANY) -> Creative:
-    """Makes the content of a revision the newest one, which waits for review as any other. Conflict when it is what
-    serves, or the newest already; Invalid when no slot of its campaign takes it any more."""
+async def restore(
+    services: Services, id_: str, number: int, *, actor: str, match: Match = ANY, trusted: bool = False
+) -> Creative:
+    """Makes the content of a revision the newest one, which waits for review as any other. `trusted`: whether the
+    caller may set trackers; for others they stay those of the newest. Conflict when it is what serves, or the newest
+    already; Invalid when no slot of its campaign takes it any more."""
 
     async def once() -> Creative:
         before = await _creative(services, id_)
         match.check(before)
         content = _content(_of(await _shown(services, before), number))
+        if not trusted:
+            content = replace(content, trackers=before.content.trackers)
         wanted = core.content_hash(before.kind, content)
         if before.live is not None and wanted == core.content_hash(before.kind, before.live):
             raise Conflict(f"revision {number} is the same as what serves")

@@ -244,6 +244,27 @@ async def test_trackers_are_an_admins_and_are_called_from_within_the_frame(api: 
     assert kept.json()["trackers"] == urls
 
 
+async def test_a_restored_revision_sets_trackers_for_an_admin_alone(api: Api) -> None:
+    """Those of the newest stay for others, whether the old revision had some or none; so nothing is left to restore
+    of one that differs in them alone."""
+    await campaign(api, "300x250")
+    key = (await api.make("POST", "/keys", {"role": "advertiser", "advertiser": "acme", "name": "a"}))["key"]
+    urls = ["https://count.example/"]
+    path = f"/creatives/{(await api.make('POST', '/campaigns/one/creatives', HTML | {'trackers': urls}))['id']}"
+    await api.make("PATCH", path, {"trackers": None})
+
+    async def restore(number: int, **headers: str) -> httpx2.Response:
+        return await api.call("POST", f"{path}/restore", {"revision": number}, **headers)
+
+    assert (await restore(1, Authorization=f"Bearer {key}")).status_code == 409
+    await api.make("PATCH", path, {"html": "<b>new"})
+    kept = (await restore(1, Authorization=f"Bearer {key}")).json()
+    assert (kept["html"], kept["trackers"]) == (HTML["html"], [])
+    assert (await restore(1)).json()["trackers"] == urls
+    kept = (await restore(3, Authorization=f"Bearer {key}")).json()
+    assert (kept["html"], kept["trackers"]) == ("<b>new", urls)
+
+
 async def test_a_restored_revision_has_to_fit_the_slots_of_today(api: Api) -> None:
     """422 that names the part, and no revision more."""
     await campaign(api, "728x90", "320x50")
