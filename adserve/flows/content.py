@@ -70,7 +70,7 @@ async def make_content(
     form: Form, kind: CreativeKind, slots: Sequence[Slot], parts: Parts, before: Content | None, max_bytes: int
 ) -> Made:
     """The content of a form and its files; problems go to the form. `before`: what is left out stays as it was there,
-    but pictures are replaced together."""
+    but pictures are replaced together. Whether slots take it is asked of what is new or changed."""
     for name, detail in FOREIGN[kind].items():
         form.refuse(name, detail)
     for name in (*PARTS.values(), "sizes"):
@@ -92,8 +92,9 @@ async def make_content(
     made = Made(content)
     if "file" in given:
         made = await _with_pictures(form, kind, content, given, max_bytes)
-    for name, detail in problems_of(kind, made.content, slots):
-        form.problem(name, detail)
+    if made.files or made.content != before:  # what came in under limits of before is not asked again
+        for name, detail in problems_of(kind, made.content, slots):
+            form.problem(name, detail)
     return made
 
 

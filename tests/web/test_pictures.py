@@ -209,6 +209,22 @@ async def test_a_text_has_a_button_and_a_small_picture(api: Api) -> None:
     assert "25" in problems(await send(api, file=picture(9, 9), **{**text, "button": "x" * 26}))["/button"]
 
 
+async def test_what_is_no_content_changes_whatever_slots_take_today(api: Api) -> None:
+    """A lower weight and another size of the slot keep no name, weight or date; new content has to fit."""
+    await campaign(api, "728x90", max_kb=200)
+    sent = picture(728, 90, noise=True)
+    made = (await send(api, "?approve=true", file=sent)).json()
+    path = f"/creatives/{made['id']}"
+    for limits, detail in (({"max_kb": 20}, "takes at most 20 kB"), ({"sizes": ["320x50"]}, "does not fit top")):
+        await api.make("PUT", "/sites/news/slots/top", {"sizes": ["728x90"], **limits})
+        free = {"name": f"Fits {limits}", "weight": 5, "ends": "2027-06-01", "companions": "set"}
+        changed = await api.make("PATCH", path, free | {"alt": made["alt"]})
+        assert {name: changed[name] for name in free} == free
+        assert (changed["revision"], changed["state"]) == (1, "approved")
+        assert detail in problems(await api.call("PATCH", path, {"alt": "Another"}))["/file"]
+        assert detail in problems(await send(api, to=made["id"], file=sent))["/file"]
+
+
 HTML = {
     "kind": "html", "name": "h", "width": 300, "height": 250, "html": "<p>{random}", "click_url": "https://shop.example/",
 }  # fmt: skip
