@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from adserve.core.model import Content, Creative, Pin, Revision
+from adserve.core.model import Content, Creative, Judged, Pin, Revision, Verdict
 from adserve.core.revisions import content_hash
 from adserve.errors import Conflict
 
@@ -22,10 +22,13 @@ MOVES: dict[tuple[str, str], str] = {
     ("rejected", "archive"): "archived",
 }
 
+REVIEWS = ("approve", "reject")
+"""Moves that are a verdict on the newest revision."""
+
 
 def move(creative: Creative, action: str, reason: str = "", *, by: str = "", at: int = 0) -> Creative:
     """The creative after a move. Only `approve` makes a revision live, and it is the newest one, whose hash it
-    pins; a rejection or an archival takes it off every page whole."""
+    pins; a rejection or an archival takes it off every page whole. `by` and `at` (epoch s) are noted of a review."""
     state = MOVES.get((creative.state, action))
     if state is None:
         raise Conflict(f"a creative that is {creative.state} cannot be moved by {action}")
@@ -34,7 +37,11 @@ def move(creative: Creative, action: str, reason: str = "", *, by: str = "", at:
         live, pin = creative.content, Pin(content_hash(creative.kind, creative.content), at, by)
     elif state in ("rejected", "archived"):
         live = pin = None
-    return replace(creative, state=state, live=live, pin=pin, reason=reason if action == "reject" else "")
+    judged = creative.judged
+    if action in REVIEWS:
+        judged = Judged(creative.content.serial, creative.version + 1, Verdict(state, at, by, reason))
+    reason = reason if action == "reject" else ""
+    return replace(creative, state=state, live=live, pin=pin, judged=judged, reason=reason)
 
 
 def edit(creative: Creative, content: Content) -> Creative:

@@ -32,7 +32,7 @@ PAUSE_S, MAX_PAUSE_S = 0.004, 0.25
 """The first pause before that at most, doubled each time, and the longest. A random part of it is waited,
 so that a crowd of writers spreads; together at most 4 seconds."""
 HIDDEN = {"serial", "starts_at", "ends_at", "zone", "priced", "content", "live", "pin", "revisions"}
-HIDDEN |= {"with_campaign"}
+HIDDEN |= {"with_campaign", "judged"}
 READ_ONLY = ("version", "accepts")
 
 

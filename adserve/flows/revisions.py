@@ -18,8 +18,10 @@ from adserve.flows.services import Services
 
 
 async def keep(services: Services, creative: Creative, *newer: Kept) -> None:
-    """Keeps the contents that a creative has now, which are nowhere else of one that is older than this, and
-    `newer` ones."""
+    """Keeps what a creative has now and its next version may not: its contents, which are nowhere else of one that is
+    older than this, and its newest verdict; and `newer` contents."""
+    if creative.judged is not None:
+        await services.revisions.judge(creative.serial, creative.judged)
     contents = [one for one in (creative.live, creative.content) if one is not None]
     await services.revisions.keep(creative.serial, *(Kept(one) for one in contents), *newer)
 
@@ -83,6 +85,8 @@ async def _creative(services: Services, id_: str) -> Creative:
 
 async def _shown(services: Services, creative: Creative) -> list[Shown]:
     kept, verdicts = await services.revisions.all(creative.serial)
+    if (newest := creative.judged) is not None:
+        verdicts.setdefault(newest.revision, {})[newest.version] = newest.verdict
     own = {one.serial: Kept(one) for one in (creative.live, creative.content) if one is not None}
     found = []
     for one in reversed(creative.revisions):
@@ -92,7 +96,8 @@ async def _shown(services: Services, creative: Creative) -> list[Shown]:
             known = own.get(one.serial)
         hashed = None if known is None else core.content_hash(creative.kind, known.content)
         state = core.state_of(creative, one.revision)
-        found.append(Shown(one.revision, state, known, hashed, verdicts.get(one.serial, ())))
+        said = verdicts.get(one.serial, {})
+        found.append(Shown(one.revision, state, known, hashed, [said[at] for at in sorted(said, reverse=True)]))
     return found
 
 
