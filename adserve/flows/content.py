@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 from msgspec.structs import replace
 
 from adserve.core.form import Form
-from adserve.core.gate import PARTS, problems_of
+from adserve.core.gate import PARTS, part_of, problems_of
 from adserve.core.members import CONTENT
 from adserve.core.model import Content, CreativeKind, File, Media, Slot
 from adserve.errors import AdserveError, Invalid, Problem
@@ -19,6 +19,8 @@ from adserve.intake.images import Encoding, Picture, encode_off_loop
 
 MAX_SIZES = 8
 """Further sizes of one creative: each costs its snippet some 300 bytes."""
+FILES = (*PARTS.values(), "sizes")
+"""Parts of a form that bring pictures."""
 TRACKERS = "trackers"
 _SIZE = ("width", "height")
 _MARKUP = dict.fromkeys(("html", TRACKERS), "belongs to html creatives")
@@ -70,10 +72,11 @@ async def make_content(
     form: Form, kind: CreativeKind, slots: Sequence[Slot], parts: Parts, before: Content | None, max_bytes: int
 ) -> Made:
     """The content of a form and its files; problems go to the form. `before`: what is left out stays as it was there,
-    but pictures are replaced together. Whether slots take it is asked of what is new or changed."""
+    but pictures are replaced together, or without new ones taken off by null. Whether slots take it is asked of what is
+    new or changed."""
     for name, detail in FOREIGN[kind].items():
         form.refuse(name, detail)
-    for name in (*PARTS.values(), "sizes"):
+    for name in FILES:
         form.refuse(name, f"is sent as the picture itself, in multipart/form-data (curl: -F {name}=@banner.png)")
     content = replace(before or Content(revision=0, serial=0, click_url=""), **form.read(CONTENT[kind]))
     given = parts.given()
@@ -89,13 +92,28 @@ async def make_content(
     missing = kind == "image" and not given and before is None and not form.has("file")
     if missing or (given and "file" not in given):
         form.problem("file", "is required: a PNG, JPEG, GIF, WebP or AVIF picture", "required")
-    made = Made(content)
+    made = Made(content if given or before is None else _without(form, kind, content))
     if "file" in given:
         made = await _with_pictures(form, kind, content, given, max_bytes)
     if made.files or made.content != before:  # what came in under limits of before is not asked again
         for name, detail in problems_of(kind, made.content, slots):
             form.problem(name, detail)
     return made
+
+
+def _without(form: Form, kind: CreativeKind, content: Content) -> Content:
+    """The content without the pictures whose parts were sent as null."""
+    parts = [part_of(content, one).partition("/")[0] for one in content.pictures]
+    off = {name for name in parts if form.empties(name)}
+    if kind == "image" and "file" in off:
+        form.problem("file", "stays: an image is its picture; send another one in its place", "required")
+        return content
+    if "file_dark" in off and "file_dark_2x" in {*parts} - off:
+        form.problem("file_dark", "stays as long as file_dark_2x does: take that one off too")
+    if not off:
+        return content
+    kept = tuple(one for name, one in zip(parts, content.pictures, strict=True) if name not in off)
+    return replace(content, files=kept, media=content.media if kept else None)
 
 
 def _half(form: Form) -> None:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from adserve.core import lifecycle
 from adserve.core import validate as v
 from adserve.core.form import Form
-from adserve.core.gate import PARTS, TEXT_PICTURE_SIDE
+from adserve.core.gate import TEXT_PICTURE_SIDE
 from adserve.core.match import ANY, Match
 from adserve.core.members import FREE, KIND
 from adserve.core.members import WORDS as WORDS_OF
@@ -20,14 +20,14 @@ from adserve.core.model import Campaign, Creative, CreativeKind, Revision
 from adserve.core.revisions import Kept
 from adserve.core.schedule import zone
 from adserve.errors import Conflict, NotFound, Stale
-from adserve.flows.content import MAX_SIZES, TRACKERS, Parts, make_content
+from adserve.flows.content import FILES, MAX_SIZES, TRACKERS, Parts, make_content
 from adserve.flows.manage import again, booked_slots, get_thing, refresh
 from adserve.flows.revisions import keep
 from adserve.flows.services import Services
 from adserve.intake import budget
 from adserve.intake.images import TYPES, Encoding
 
-WORDS = ("file", *WORDS_OF)
+WORDS = (*FILES, *WORDS_OF)
 """Members of a body that are content."""
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 
@@ -102,7 +102,7 @@ async def limits(services: Services, campaign: str) -> dict[str, Any]:
             {"slot": one.id, "title": one.title, "sizes": list(one.sizes), "max_kb": one.max_kb} for one in slots
         ],
         "max_upload_bytes": services.max_upload_bytes,
-        "parts": [*PARTS.values(), "sizes"],
+        "parts": list(FILES),
         "max_sizes": MAX_SIZES,
         "max_file_bytes": budget.MAX_SERVED_BYTES,
         "types": list(TYPES),
@@ -127,8 +127,8 @@ async def patch_creative(
     match: Match = ANY,
     trusted: bool = False,
 ) -> Creative:
-    """Merge patch. Content (file, text, html, alt, click_url, size) makes a new revision that waits for review;
-    name, weight, companions and dates do not. `trusted`: whether the caller may set trackers."""
+    """Merge patch. Content (files, where null takes one off; text, html, alt, click_url, size) makes a new revision
+    that waits for review; name, weight, companions and dates do not. `trusted`: whether the caller may set trackers."""
     return await again(lambda: _patch_once(services, id_, patch, _parts(data), actor, match, trusted=trusted))
 
 

@@ -209,6 +209,40 @@ async def test_a_text_has_a_button_and_a_small_picture(api: Api) -> None:
     assert "25" in problems(await send(api, file=picture(9, 9), **{**text, "button": "x" * 26}))["/button"]
 
 
+def plain(made: dict[str, Any]) -> list[tuple[int, int, str]]:
+    return [(one["width"], one["density"], one["scheme"]) for one in made["files"] if one["type"] == "image/png"]
+
+
+async def test_null_takes_a_picture_off(api: Api) -> None:
+    """One part, and all further sizes together; the others stay, and it waits for review like any change of content.
+    An image keeps its picture, and the dark one that another is twice of."""
+    await campaign(api, "728x90", "320x50", "468x60")
+    made = (await send(api, "?approve=true", **ALL)).json()
+    path = f"/creatives/{made['id']}"
+    found = problems(await api.call("PATCH", path, {"file": None, "sizes": None}))
+    assert found == {"/file": "stays: an image is its picture; send another one in its place"}
+    found = problems(await api.call("PUT", f"{path}/content", {"file_dark": None}))
+    assert found == {"/file_dark": "stays as long as file_dark_2x does: take that one off too"}
+    less = await api.make("PATCH", path, {"file_dark": None, "file_dark_2x": None})
+    assert plain(less) == [(728, 1, "any"), (1456, 2, "any"), (320, 1, "any"), (468, 1, "any")]
+    assert (less["state"], less["revision"], less["live_revision"], less["width"]) == ("pending", 2, 1, 728)
+    less = await api.make("PUT", f"{path}/content", {"sizes": None})
+    assert plain(less) == [(728, 1, "any"), (1456, 2, "any")]
+    again = await api.make("PATCH", path, {"sizes": None, "file_dark": None})
+    assert (again["revision"], again["files"]) == (3, less["files"])
+
+
+async def test_a_text_goes_on_without_its_picture(api: Api) -> None:
+    """Its words and its room stay."""
+    await campaign(api, "300x250")
+    text: dict[str, Any] = {"kind": "text", "title": "Tea", "alt": None}
+    made = (await send(api, "?approve=true", file=picture(80, 60), **text)).json()
+    less = await api.make("PATCH", f"/creatives/{made['id']}", {"file": None})
+    assert (less["file"], less["files"], less["title"], less["state"]) == (None, [], "Tea", "pending")
+    await api.make("POST", f"/creatives/{made['id']}/approve")
+    assert made["file"] not in (await api.decide())["html"]
+
+
 async def test_what_is_no_content_changes_whatever_slots_take_today(api: Api) -> None:
     """A lower weight and another size of the slot keep no name, weight or date; new content has to fit."""
     await campaign(api, "728x90", max_kb=200)

@@ -7,6 +7,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from adserve.core.gate import part_of
 from adserve.core.model import Campaign, Creative
 from adserve.flows import access, manage, submit
 from adserve.flows.content import TRACKERS, Parts
@@ -58,6 +59,18 @@ async def edit_form(call: Call) -> Response:
     return await _show(call, campaign, one.kind, one)
 
 
+OPTIONAL = {
+    "image": (
+        ("file_2x", "for dense screens"),
+        ("file_dark", "for dark pages"),
+        ("file_dark_2x", "for dark pages on dense screens"),
+        ("sizes", "all further sizes"),
+    ),
+    "text": (("file", "the picture"),),
+}
+"""A kind to the pictures that an edit may take off, in words."""
+
+
 async def _show(call: Call, campaign: Campaign, kind: str, one: Creative | None) -> Response:
     return call.show(
         "creative-form.html.j2",
@@ -67,10 +80,17 @@ async def _show(call: Call, campaign: Campaign, kind: str, one: Creative | None)
         kinds=KINDS,
         one=one,
         content=one.content if one else None,
+        optional=_there(one) if one else (),
         limits=await submit.limits(call.services, campaign.id),
         names=NAMES,
         chosen=sorted(one.name for files in call.form.files.values() for one in files if one.name),
     )
+
+
+def _there(one: Creative) -> list[tuple[str, str]]:
+    """Pictures that may be taken off."""
+    parts = {part_of(one.content, file).partition("/")[0] for file in one.content.pictures}
+    return [(name, words) for name, words in OPTIONAL.get(one.kind, ()) if name in parts]
 
 
 def body_of(call: Call, kind: str) -> dict[str, Any]:
@@ -122,7 +142,7 @@ async def save(call: Call) -> Response:
     after = await submit.patch_creative(
         call.services,
         before.id,
-        body_of(call, before.kind),
+        body_of(call, before.kind) | dict.fromkeys({*call.form.all("off")} & {*dict(_there(before))}),
         _parts(call, before.kind, _files(call, before.kind)),
         actor=call.actor,
         match=call.match,
