@@ -20,7 +20,7 @@ from adserve.core.model import Campaign, Creative, CreativeKind, Revision
 from adserve.core.revisions import Kept
 from adserve.core.schedule import zone
 from adserve.errors import Conflict, NotFound, Stale
-from adserve.flows.content import FILES, MAX_SIZES, TRACKERS, Parts, make_content
+from adserve.flows.content import FILES, MAX_SIZES, TRACKERS, Encoded, Parts, encode_parts, make_content
 from adserve.flows.manage import again, booked_slots, get_thing, refresh
 from adserve.flows.revisions import keep
 from adserve.flows.services import Services
@@ -63,7 +63,8 @@ async def submit(
     if not trusted and form.has(TRACKERS):
         form.problem(TRACKERS, "are set by an admin", "forbidden")
     slots = await booked_slots(services, owner.slots)
-    content, files = await make_content(form, kind, slots, parts, None, services.max_upload_bytes)
+    pictures = await encode_parts(kind, parts, services.max_upload_bytes)
+    content, files = make_content(form, kind, slots, pictures, None)
     starts_at, ends_at = form.window(fields["starts"], fields["ends"], await _zone(services, owner))
     form.finish()
     serial = 0 if check else await services.catalog.serial("revision")
@@ -129,11 +130,14 @@ async def patch_creative(
 ) -> Creative:
     """Merge patch. Content (files, where null takes one off; text, html, alt, click_url, size) makes a new revision
     that waits for review; name, weight, companions and dates do not. `trusted`: whether the caller may set trackers."""
-    return await again(lambda: _patch_once(services, id_, patch, _parts(data), actor, match, trusted=trusted))
+    before = await get_creative(services, id_)
+    match.check(before)
+    pictures = await encode_parts(before.kind, _parts(data), services.max_upload_bytes)
+    return await again(lambda: _patch_once(services, id_, patch, pictures, actor, match, trusted=trusted))
 
 
 async def _patch_once(
-    services: Services, id_: str, patch: Any, parts: Parts, actor: str, match: Match, *, trusted: bool
+    services: Services, id_: str, patch: Any, pictures: Encoded, actor: str, match: Match, *, trusted: bool
 ) -> Creative:
     before = await get_creative(services, id_)
     match.check(before)
@@ -162,7 +166,7 @@ async def _patch_once(
     if not trusted and TRACKERS in patch:
         form.problem(TRACKERS, "are set by an admin", "forbidden")
     slots = await booked_slots(services, owner.slots)
-    edited, files = await make_content(form, before.kind, slots, parts, content, services.max_upload_bytes)
+    edited, files = make_content(form, before.kind, slots, pictures, content)
     starts_at, ends_at = form.window(fields["starts"], fields["ends"], await _zone(services, owner))
     form.finish()
     after = replace(before, starts_at=starts_at, ends_at=ends_at, **fields)

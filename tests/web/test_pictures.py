@@ -12,6 +12,8 @@ import pytest
 from PIL import Image
 
 from adserve.core.model import Creative
+from adserve.flows import submit
+from adserve.intake.images import encode_off_loop
 from tests.conftest import ADMIN, Api
 
 FIELDS = {"name": "One", "alt": "A shoe", "click_url": "https://shop.example/1"}
@@ -211,6 +213,31 @@ async def test_a_text_has_a_button_and_a_small_picture(api: Api) -> None:
 
 def plain(made: dict[str, Any]) -> list[tuple[int, int, str]]:
     return [(one["width"], one["density"], one["scheme"]) for one in made["files"] if one["type"] == "image/png"]
+
+
+async def test_a_race_encodes_no_file_again(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody changes the weight three times while new pictures are stored: they are made on what stands there then,
+    of what was encoded once."""
+    await campaign(api, "728x90", "320x50")
+    id_ = (await send(api, file=picture(728, 90))).json()["id"]
+    put, encode, encoded = api.held.services.catalog.put, encode_off_loop, []
+    weights = [2, 3, 4]
+
+    async def late(*args: Any, **named: Any) -> Any:
+        if named["actor"] != "another" and weights:
+            await submit.patch_creative(api.held.services, id_, {"weight": weights.pop(0)}, actor="another")
+        return await put(*args, **named)
+
+    async def counted(data: bytes, **named: Any) -> Any:
+        encoded.append(data)
+        return await encode(data, **named)
+
+    monkeypatch.setattr(api.held.services.catalog, "put", late)
+    monkeypatch.setattr("adserve.flows.content.encode_off_loop", counted)
+    sent = [picture(320, 50), picture(728, 90, noise=True)]
+    made = (await send(api, to=id_, file=sent[0], sizes=sent[1])).json()
+    assert (made["weight"], made["revision"], made["width"]) == (4, 2, 320)
+    assert encoded == sent
 
 
 async def test_null_takes_a_picture_off(api: Api) -> None:
