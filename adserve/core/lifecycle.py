@@ -22,6 +22,8 @@ MOVES: dict[tuple[str, str], str] = {
     ("rejected", "archive"): "archived",
 }
 
+MAX_REVISIONS = 1_000
+"""Of a creative. Each is kept for good, and every worker knows where each one leads."""
 REVIEWS = ("approve", "reject")
 """Moves that are a verdict on the newest revision."""
 
@@ -46,9 +48,11 @@ def move(creative: Creative, action: str, reason: str = "", *, by: str = "", at:
 
 def edit(creative: Creative, content: Content) -> Creative:
     """New content: a new revision that waits for review. The approved one keeps serving meanwhile,
-    unless the creative was paused, which stays a stop until review."""
+    unless the creative was paused, which stays a stop until review. Conflict when it has too many."""
     if creative.state == "archived":
         raise Conflict("an archived creative cannot be edited")
+    if len(creative.revisions) >= MAX_REVISIONS:
+        raise Conflict(f"it has {MAX_REVISIONS:,} revisions: make another creative")
     revisions = (*creative.revisions, Revision(content.revision, content.serial))
     live = creative.live if creative.state in ("approved", "pending") else None
     pin = creative.pin if live is not None else None

@@ -29,6 +29,8 @@ from adserve.intake.images import TYPES, Encoding
 
 WORDS = (*FILES, *WORDS_OF)
 """Members of a body that are content."""
+MAX_CREATIVES = 10_000
+"""Of a campaign, archived ones too: every worker holds all of them."""
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 
 
@@ -55,6 +57,9 @@ async def submit(
     assert isinstance(owner, Campaign)  # noqa: S101 - what the store holds under this kind
     if owner.state == "archived":
         raise Conflict("the campaign is archived: take it into use first")
+    things = (await services.catalog.all()).values()
+    if sum(isinstance(one, Creative) and one.campaign == campaign for one in things) >= MAX_CREATIVES:
+        raise Conflict(f"the campaign has {MAX_CREATIVES:,} creatives, archived ones too: make another campaign")
     form = Form(body)
     parts = _parts(data)
     guess: CreativeKind = "image" if parts.given() or _means_image(form) else "html" if form.has("html") else "text"
@@ -171,10 +176,10 @@ async def _patch_once(
     form.finish()
     after = replace(before, starts_at=starts_at, ends_at=ends_at, **fields)
     if files or edited != content:
-        await _keep(services, files)
         serial = await services.catalog.serial("revision")
         fresh = replace(edited, revision=len(before.revisions) + 1, serial=serial)
         after = lifecycle.edit(after, fresh)
+        await _keep(services, files)
         await keep(services, before, Kept(fresh, int(services.clock()), actor))
     return await _store(services, after, before, actor, "edit")
 
