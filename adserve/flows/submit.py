@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
 
@@ -70,7 +69,7 @@ async def submit(
     slots = await booked_slots(services, owner.slots)
     pictures = await encode_parts(kind, parts, services.max_upload_bytes)
     content, files = make_content(form, kind, slots, pictures, None)
-    starts_at, ends_at = form.window(fields["starts"], fields["ends"], await _zone(services, owner))
+    starts_at, ends_at = form.window(fields["starts"], fields["ends"], zone(owner.zone))
     form.finish()
     serial = 0 if check else await services.catalog.serial("revision")
     content = replace(content, revision=1, serial=serial)
@@ -172,7 +171,7 @@ async def _patch_once(
         form.problem(TRACKERS, "are set by an admin", "forbidden")
     slots = await booked_slots(services, owner.slots)
     edited, files = make_content(form, before.kind, slots, pictures, content)
-    starts_at, ends_at = form.window(fields["starts"], fields["ends"], await _zone(services, owner))
+    starts_at, ends_at = form.window(fields["starts"], fields["ends"], zone(owner.zone))
     form.finish()
     after = replace(before, starts_at=starts_at, ends_at=ends_at, **fields)
     if files or edited != content:
@@ -216,13 +215,3 @@ async def _keep(services: Services, files: Iterable[Encoding]) -> None:
 def _means_image(form: Form) -> bool:
     """What a creative without `kind` and picture was meant to be, so that it is told what it lacks."""
     return (form.has("alt") or form.has("file")) and not (form.has("title") or form.has("body"))
-
-
-async def _zone(services: Services, campaign: Campaign) -> ZoneInfo:
-    """The zone of a campaign: its own, else that of its sites."""
-    if campaign.timezone is not None:
-        return zone(campaign.timezone)
-    for one in await services.catalog.list("site"):
-        if any(place.startswith(f"{one.id}/") for place in campaign.slots):
-            return zone(getattr(one, "timezone", "UTC"))
-    return zone("UTC")
