@@ -40,6 +40,7 @@ from typing import Any
 
 from PIL import AvifImagePlugin, GifImagePlugin, Image, WebPImagePlugin
 
+from adserve.core.pictures import ENDINGS, kind_of
 from adserve.errors import AdserveError, Invalid, Problem, TooLarge, UnsupportedMedia
 from adserve.intake.budget import MAX_PIXELS, MAX_SERVED_BYTES, check_budget, refuse
 from adserve.intake.encoding import encode
@@ -87,17 +88,11 @@ class Picture(Encoding):
 
 
 def sniff(data: bytes) -> str:
-    """The kind that the first bytes name. UnsupportedMedia for everything else."""
-    signs = {
-        "PNG": data.startswith(b"\x89PNG\r\n\x1a\n"),
-        "JPEG": data.startswith(b"\xff\xd8\xff"),
-        "GIF": data.startswith((b"GIF87a", b"GIF89a")),
-        "WEBP": WebPImagePlugin.SUPPORTED and data[:4] == b"RIFF" and data[8:12] == b"WEBP",
-        "AVIF": AvifImagePlugin.SUPPORTED and data[4:12] in (b"ftypavif", b"ftypavis"),
-    }
-    if not any(signs.values()):
+    """The kind that the first bytes name. UnsupportedMedia for everything else, and what cannot be read here."""
+    kind = kind_of(data)
+    if f"image/{kind.lower()}" not in TYPES:
         raise UnsupportedMedia("the file is no PNG, JPEG, GIF, WebP or AVIF picture")
-    return next(kind for kind in signs if signs[kind])
+    return kind
 
 
 async def encode_off_loop(data: bytes, *, max_bytes: int) -> Picture:
@@ -141,8 +136,7 @@ def inspect_and_encode(data: bytes, *, max_bytes: int) -> Picture:
 
 
 def _named(kind: str, data: bytes) -> Encoding:
-    name, digest = kind.lower(), hashlib.sha256(data).hexdigest()[:40]
-    return Encoding(data, f"image/{name}", "jpg" if kind == "JPEG" else name, digest)
+    return Encoding(data, f"image/{kind.lower()}", ENDINGS[kind], hashlib.sha256(data).hexdigest()[:40])
 
 
 def _gif_frames(data: bytes) -> int:
