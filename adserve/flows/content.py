@@ -15,7 +15,7 @@ from adserve.core.gate import PARTS, part_of, problems_of
 from adserve.core.members import CONTENT
 from adserve.core.model import Content, CreativeKind, File, Media, Slot
 from adserve.errors import AdserveError, Invalid, Problem
-from adserve.intake.images import Encoding, Picture, encode_off_loop
+from adserve.intake.images import MAX_UPLOAD_S, Encoding, Picture, countdown, encode_off_loop
 
 MAX_SIZES = 8
 """Further sizes of one creative: each costs its snippet some 300 bytes."""
@@ -76,13 +76,13 @@ was not looked at."""
 async def encode_parts(kind: CreativeKind, parts: Parts, max_bytes: int) -> Encoded:
     """What no creative of the kind takes is not looked at, nor are more files than it takes, nor others without the
     main one."""
-    given = parts.given()
+    given, left = parts.given(), countdown(MAX_UPLOAD_S)
     if kind in ("html", "passback") or "file" not in given or len(parts.sizes) > MAX_SIZES:
         return dict.fromkeys(given)
 
     async def encoded(data: bytes) -> Picture | AdserveError:
         try:
-            return await encode_off_loop(data, max_bytes=max_bytes)
+            return await encode_off_loop(data, max_bytes=max_bytes, left=left)
         except AdserveError as problem:
             return problem.with_traceback(None)  # which holds the bytes
 

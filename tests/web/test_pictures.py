@@ -140,6 +140,19 @@ async def test_an_upload_is_told_everything_at_once(api: Api) -> None:
     assert await api.contents() == before
 
 
+async def test_pictures_of_an_upload_have_their_time_together(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When it is over, the parts that are left are refused, however many there are; the next upload has its own."""
+    await campaign(api, "728x90", "320x50")
+    times = iter((20.0, 20.0, 0.0, -1.0))
+    monkeypatch.setattr("adserve.flows.content.countdown", lambda _: times.__next__)
+    sizes = [picture(320, 50), picture(320, 50, noise=True)]
+    found = problems(await send(api, file=picture(728, 90), file_dark=picture(728, 90), sizes=sizes))
+    assert len(found) == 2
+    assert all("together take too long" in detail for detail in found.values())
+    monkeypatch.undo()
+    assert (await send(api, file=picture(728, 90))).status_code == 201
+
+
 async def test_a_check_answers_as_an_upload_would_and_stores_nothing(api: Api) -> None:
     """200 with what would be made, without an id; 422 with the same problems."""
     await campaign(api, "728x90", "320x50", "468x60")
