@@ -8,10 +8,9 @@ from adserve.core.match import ANY, Match
 from adserve.core.model import Creative
 from adserve.core.revisions import content_hash
 from adserve.errors import Conflict, Invalid, Problem, Stale
-from adserve.flows.manage import refresh
+from adserve.flows.manage import get_creative, refresh
 from adserve.flows.revisions import keep
 from adserve.flows.services import Services
-from adserve.flows.submit import get_creative
 
 
 async def move(

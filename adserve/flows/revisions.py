@@ -13,7 +13,7 @@ from adserve.core.match import ANY, Match
 from adserve.core.model import Content, Creative
 from adserve.core.revisions import Change, Kept, Shown
 from adserve.errors import Conflict, Invalid, NotFound, Problem
-from adserve.flows.manage import again, booked_slots, get_thing, refresh
+from adserve.flows.manage import again, booked_slots, get_creative, get_thing, refresh
 from adserve.flows.services import Services
 
 
@@ -28,7 +28,7 @@ async def keep(services: Services, creative: Creative, *newer: Kept) -> None:
 
 async def list_revisions(services: Services, id_: str) -> Sequence[Shown]:
     """All of a creative, the newest first. NotFound."""
-    return await _shown(services, await _creative(services, id_))
+    return await _shown(services, await get_creative(services, id_))
 
 
 async def get_revision(services: Services, id_: str, number: int) -> Shown:
@@ -50,7 +50,7 @@ async def restore(
     already; Invalid when no slot of its campaign takes it any more."""
 
     async def once() -> Creative:
-        before = await _creative(services, id_)
+        before = await get_creative(services, id_)
         match.check(before)
         content = _content(_of(await _shown(services, before), number))
         if not trusted:
@@ -75,12 +75,6 @@ async def restore(
     restored = await again(once)
     await refresh(services)
     return restored
-
-
-async def _creative(services: Services, id_: str) -> Creative:
-    found = await get_thing(services, "creative", id_)
-    assert isinstance(found, Creative)  # noqa: S101 - what the store holds under this kind
-    return found
 
 
 async def _shown(services: Services, creative: Creative) -> list[Shown]:

@@ -20,7 +20,7 @@ from adserve.core.revisions import Kept
 from adserve.core.schedule import zone
 from adserve.errors import Conflict, NotFound, Stale
 from adserve.flows.content import FILES, MAX_SIZES, TRACKERS, Encoded, Parts, encode_parts, make_content
-from adserve.flows.manage import again, booked_slots, get_thing, refresh
+from adserve.flows.manage import again, booked_slots, get_creative, get_thing, refresh
 from adserve.flows.revisions import keep
 from adserve.flows.services import Services
 from adserve.intake import budget
@@ -181,12 +181,6 @@ async def _patch_once(
         await _keep(services, files)
         await keep(services, before, Kept(fresh, int(services.clock()), actor))
     return await _store(services, after, before, actor, "edit")
-
-
-async def get_creative(services: Services, id_: str) -> Creative:
-    found = await get_thing(services, "creative", id_)
-    assert isinstance(found, Creative)  # noqa: S101 - what the store holds under this kind
-    return found
 
 
 async def find_creative(services: Services, id_: str) -> Creative | None:

@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from adserve.cli.main import cli
-from adserve.flows import submit
+from adserve.flows import manage, submit
 from adserve.settings import Settings
 from adserve.store.embedded import EmbeddedStore
 from tests.conftest import Api
@@ -179,7 +179,7 @@ async def test_what_is_added_and_approved_is_what_was_sent(
     """Content that comes in between waits for review."""
     await api.world()
     await api.creative("one", approve=False)
-    place, real = "adserve.flows.review.get_creative", submit.get_creative
+    place, real = "adserve.flows.review.get_creative", manage.get_creative
 
     async def late(services: Any, id_: str) -> Any:
         monkeypatch.setattr(place, real)

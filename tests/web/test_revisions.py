@@ -97,6 +97,9 @@ async def test_what_serves_or_is_newest_is_not_restored(api: Api) -> None:
         assert got.status_code == 409, got.text
     assert (await api.call("POST", f"/creatives/{id_}/restore", {"revision": 9})).status_code == 404
     assert (await api.call("POST", f"/creatives/{id_}/restore", {})).status_code == 422
+    await api.make("POST", f"/creatives/{id_}/reject", {"reason": "Loud"})
+    got = await api.call("POST", f"/creatives/{id_}/restore", {"revision": 2})
+    assert (got.status_code, got.json()["detail"]) == (409, "revision 2 is the same as the newest, which is rejected")
     assert len(await revisions(api, id_)) == 2
 
 
