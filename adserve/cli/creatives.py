@@ -8,13 +8,16 @@ import click
 
 from adserve.cli.options import as_json, read_bytes, shared, show, table, with_services
 from adserve.core.access import OPERATOR, ROLES, SCOPES
+from adserve.core.match import Match, etag
 from adserve.core.model import Size, State
+from adserve.errors import Conflict, Stale
 from adserve.flows import manage, review, submit
 from adserve.flows.keys import create_key, rotate_key
 from adserve.flows.services import Services
 from adserve.settings import Settings
 
 _COLUMNS = ["id", "campaign", "name", "kind", "width", "height", "weight", "state", "reason"]
+_APPROVED = ["id", "campaign", "name", "kind", "state", "revision", "hash"]
 
 
 @click.group("creative")
@@ -50,10 +53,14 @@ def add(json_: bool, campaign: str, file: str | None, approve: bool, **fields: A
     async def work(services: Services, _: Settings) -> Any:
         made = await submit.submit(services, campaign, body, data, actor=OPERATOR.id)
         if approve:
-            made = await review.move(services, made.id, "approve", actor=OPERATOR.id)
+            seen = Match(etag(made.version))  # what came in after it is approved by nobody
+            try:
+                made = await review.move(services, made.id, "approve", actor=OPERATOR.id, match=seen)
+            except Stale:
+                raise Conflict(f"{made.id} was changed before it was approved: look at it, then approve it") from None
         return await manage.public(services, made)
 
-    show(with_services(flags, work), json_, lambda one: table([one], _COLUMNS))
+    show(with_services(flags, work), json_, lambda one: table([one], _APPROVED if approve else _COLUMNS))
 
 
 def _markup(file: str, data: bytes) -> str:
@@ -91,9 +98,10 @@ def list_(json_: bool, state: str | None, campaign: str | None, **flags: Any) ->
 @shared
 @as_json
 @click.argument("id_", metavar="ID")
-def approve_(json_: bool, id_: str, **flags: Any) -> None:
-    """Approve a creative; it serves within a second."""
-    _move(flags, json_, id_, "approve", "")
+@click.option("--revision", type=click.IntRange(1), help="approve this one, and none that came in after it")
+def approve_(json_: bool, id_: str, revision: int | None, **flags: Any) -> None:
+    """Approve the newest revision of a creative; it serves within a second. Tells which one that is, and its hash."""
+    _move(flags, json_, _APPROVED, id_, "approve", revision=revision)
 
 
 @creative.command("reject")
@@ -103,14 +111,14 @@ def approve_(json_: bool, id_: str, **flags: Any) -> None:
 @click.option("--reason", required=True)
 def reject(json_: bool, id_: str, reason: str, **flags: Any) -> None:
     """Reject a creative; it is gone within a second."""
-    _move(flags, json_, id_, "reject", reason)
+    _move(flags, json_, _COLUMNS, id_, "reject", reason=reason)
 
 
-def _move(flags: dict[str, Any], json_: bool, id_: str, action: str, reason: str) -> None:
+def _move(flags: dict[str, Any], json_: bool, columns: list[str], id_: str, action: str, **said: Any) -> None:
     async def work(services: Services, _: Settings) -> Any:
-        return await manage.public(services, await review.move(services, id_, action, reason=reason, actor=OPERATOR.id))
+        return await manage.public(services, await review.move(services, id_, action, actor=OPERATOR.id, **said))
 
-    show(with_services(flags, work), json_, lambda one: table([one], _COLUMNS))
+    show(with_services(flags, work), json_, lambda one: table([one], columns))
 
 
 @click.group("keys", invoke_without_command=True)

@@ -84,6 +84,10 @@ class Form:
         """Whether a member was sent with a value."""
         return self._body.get(name) is not None
 
+    def empties(self, name: str) -> bool:
+        """Whether a member was sent as null."""
+        return name in self._body and self._body[name] is None
+
     def refuse(self, name: str, detail: str) -> None:
         """A member that others of its kind have, and this one has not."""
         self._left.discard(name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from adserve.core.model import Content, Creative, Pin, Revision
+from adserve.core.model import Content, Creative, Judged, Pin, Revision, Verdict
 from adserve.core.revisions import content_hash
 from adserve.errors import Conflict
 
@@ -22,10 +22,15 @@ MOVES: dict[tuple[str, str], str] = {
     ("rejected", "archive"): "archived",
 }
 
+MAX_REVISIONS = 1_000
+"""Of a creative. Each is kept for good, and every worker knows where each one leads."""
+REVIEWS = ("approve", "reject")
+"""Moves that are a verdict on the newest revision."""
+
 
 def move(creative: Creative, action: str, reason: str = "", *, by: str = "", at: int = 0) -> Creative:
     """The creative after a move. Only `approve` makes a revision live, and it is the newest one, whose hash it
-    pins; a rejection or an archival takes it off every page whole."""
+    pins; a rejection or an archival takes it off every page whole. `by` and `at` (epoch s) are noted of a review."""
     state = MOVES.get((creative.state, action))
     if state is None:
         raise Conflict(f"a creative that is {creative.state} cannot be moved by {action}")
@@ -34,14 +39,20 @@ def move(creative: Creative, action: str, reason: str = "", *, by: str = "", at:
         live, pin = creative.content, Pin(content_hash(creative.kind, creative.content), at, by)
     elif state in ("rejected", "archived"):
         live = pin = None
-    return replace(creative, state=state, live=live, pin=pin, reason=reason if action == "reject" else "")
+    judged = creative.judged
+    if action in REVIEWS:
+        judged = Judged(creative.content.serial, creative.version + 1, Verdict(state, at, by, reason))
+    reason = reason if action == "reject" else ""
+    return replace(creative, state=state, live=live, pin=pin, judged=judged, reason=reason)
 
 
 def edit(creative: Creative, content: Content) -> Creative:
     """New content: a new revision that waits for review. The approved one keeps serving meanwhile,
-    unless the creative was paused, which stays a stop until review."""
+    unless the creative was paused, which stays a stop until review. Conflict when it has too many."""
     if creative.state == "archived":
         raise Conflict("an archived creative cannot be edited")
+    if len(creative.revisions) >= MAX_REVISIONS:
+        raise Conflict(f"it has {MAX_REVISIONS:,} revisions: make another creative")
     revisions = (*creative.revisions, Revision(content.revision, content.serial))
     live = creative.live if creative.state in ("approved", "pending") else None
     pin = creative.pin if live is not None else None

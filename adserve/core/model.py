@@ -241,6 +241,23 @@ class Pin(Struct, frozen=True):
     by: str
 
 
+class Verdict(Struct, frozen=True):
+    """What a review came to."""
+
+    state: str
+    at: int
+    by: str
+    reason: str = ""
+
+
+class Judged(Struct, frozen=True):
+    """The verdict of a review: on which revision (its serial), and which version of the creative it made."""
+
+    revision: RevisionSerial
+    version: int
+    verdict: Verdict
+
+
 class Creative(Struct, frozen=True, kw_only=True):
     id: str
     serial: Serial
@@ -265,6 +282,8 @@ class Creative(Struct, frozen=True, kw_only=True):
     """The approved revision, which serves while a newer one waits."""
     pin: Pin | None = None
     """Of `live`; None where that was approved before there were pins."""
+    judged: Judged | None = None
+    """Its newest review; None before the first, and where that was before it stood here."""
     revisions: tuple[Revision, ...] = ()
 
 

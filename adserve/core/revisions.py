@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import Struct
 
-from adserve.core.model import Content, Creative
+from adserve.core.model import Content, Creative, Verdict
 
 _OWN = ("revision", "serial")
 """Of a content its place, not what it says."""
@@ -30,15 +30,6 @@ class Kept(Struct, frozen=True):
     content: Content
     at: int = 0
     by: str = ""
-
-
-class Verdict(Struct, frozen=True):
-    """What a review came to."""
-
-    state: str
-    at: int
-    by: str
-    reason: str = ""
 
 
 class Shown(NamedTuple):
@@ -109,9 +100,10 @@ def rejections(creative: Creative, history: Sequence[Shown]) -> list[Rejected]:
     """Those of before, the newest first; not the one that its state says already. `history`: all revisions, the newest
     first."""
     now = content_hash(creative.kind, creative.content)
-    reviews = [(one, verdict) for one in history for verdict in one.verdicts]
-    past = reviews[1:] if creative.state == "rejected" else reviews
-    return [Rejected(one.revision, said, one.hash == now) for one, said in past if said.state == "rejected"]
+    found = [(one, said) for one in history for said in one.verdicts if said.state == "rejected"]
+    if creative.state == "rejected" and found and found[0][0].revision == creative.content.revision:
+        del found[0]
+    return [Rejected(one.revision, said, one.hash == now) for one, said in found]
 
 
 def changes(before: Content, after: Content) -> tuple[Change, ...]:

@@ -12,10 +12,9 @@ from collections.abc import Callable
 from adserve.core import lifecycle
 from adserve.core.match import ANY, Match
 from adserve.core.model import Creative, Thing
-from adserve.flows.manage import again, archive_thing, get_thing, patch_thing, refresh
+from adserve.flows.manage import again, archive_thing, get_creative, get_thing, patch_thing, refresh
 from adserve.flows.revisions import keep
 from adserve.flows.services import Services
-from adserve.flows.submit import get_creative
 
 
 async def creatives_of(services: Services, campaign: str) -> list[Creative]:

@@ -47,6 +47,7 @@ async def _copy(services: Services, creative: Creative, campaign: str, actor: st
         content=content,
         live=None,
         pin=None,
+        judged=None,
         revisions=(Revision(1, serial),),
     )
     await services.revisions.keep(copied.serial, Kept(content, int(services.clock()), actor))

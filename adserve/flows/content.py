@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import replace as replaced
 from typing import Literal, NamedTuple
@@ -11,14 +11,16 @@ from typing import Literal, NamedTuple
 from msgspec.structs import replace
 
 from adserve.core.form import Form
-from adserve.core.gate import PARTS, problems_of
+from adserve.core.gate import PARTS, part_of, problems_of
 from adserve.core.members import CONTENT
 from adserve.core.model import Content, CreativeKind, File, Media, Slot
 from adserve.errors import AdserveError, Invalid, Problem
-from adserve.intake.images import Encoding, Picture, encode_off_loop
+from adserve.intake.images import MAX_UPLOAD_S, Encoding, Picture, countdown, encode_off_loop
 
 MAX_SIZES = 8
 """Further sizes of one creative: each costs its snippet some 300 bytes."""
+FILES = (*PARTS.values(), "sizes")
+"""Parts of a form that bring pictures."""
 TRACKERS = "trackers"
 _SIZE = ("width", "height")
 _MARKUP = dict.fromkeys(("html", TRACKERS), "belongs to html creatives")
@@ -66,17 +68,36 @@ class Made(NamedTuple):
     files: Sequence[Encoding] = ()
 
 
-async def make_content(
-    form: Form, kind: CreativeKind, slots: Sequence[Slot], parts: Parts, before: Content | None, max_bytes: int
-) -> Made:
-    """The content of a form and its files; problems go to the form. `before`: what is left out stays as it was there,
-    but pictures are replaced together."""
+Encoded = Mapping[str, Picture | AdserveError | None]
+"""What became of the files of an upload, by the name of the part: the picture, why it is none, or None for one that
+was not looked at."""
+
+
+async def encode_parts(kind: CreativeKind, parts: Parts, max_bytes: int) -> Encoded:
+    """What no creative of the kind takes is not looked at, nor are more files than it takes, nor others without the
+    main one."""
+    given, left = parts.given(), countdown(MAX_UPLOAD_S)
+    if kind in ("html", "passback") or "file" not in given or len(parts.sizes) > MAX_SIZES:
+        return dict.fromkeys(given)
+
+    async def encoded(data: bytes) -> Picture | AdserveError:
+        try:
+            return await encode_off_loop(data, max_bytes=max_bytes, left=left)
+        except AdserveError as problem:
+            return problem.with_traceback(None)  # which holds the bytes
+
+    return dict(zip(given, await asyncio.gather(*map(encoded, given.values())), strict=True))
+
+
+def make_content(form: Form, kind: CreativeKind, slots: Sequence[Slot], given: Encoded, before: Content | None) -> Made:
+    """The content of a form and its files, which are `given`; problems go to the form. `before`: what is left out stays
+    as it was there, but pictures are replaced together, or without new ones taken off by null. Whether slots take it is
+    asked of what is new or changed."""
     for name, detail in FOREIGN[kind].items():
         form.refuse(name, detail)
-    for name in (*PARTS.values(), "sizes"):
+    for name in FILES:
         form.refuse(name, f"is sent as the picture itself, in multipart/form-data (curl: -F {name}=@banner.png)")
     content = replace(before or Content(revision=0, serial=0, click_url=""), **form.read(CONTENT[kind]))
-    given = parts.given()
     if given and kind in ("html", "passback"):
         for name in given:
             form.problem(name, f"a {kind} creative has no file")
@@ -89,12 +110,28 @@ async def make_content(
     missing = kind == "image" and not given and before is None and not form.has("file")
     if missing or (given and "file" not in given):
         form.problem("file", "is required: a PNG, JPEG, GIF, WebP or AVIF picture", "required")
-    made = Made(content)
+    made = Made(content if given or before is None else _without(form, kind, content))
     if "file" in given:
-        made = await _with_pictures(form, kind, content, given, max_bytes)
-    for name, detail in problems_of(kind, made.content, slots):
-        form.problem(name, detail)
+        made = _with_pictures(form, kind, content, given)
+    if made.files or made.content != before:  # what came in under limits of before is not asked again
+        for name, detail in problems_of(kind, made.content, slots):
+            form.problem(name, detail)
     return made
+
+
+def _without(form: Form, kind: CreativeKind, content: Content) -> Content:
+    """The content without the pictures whose parts were sent as null."""
+    parts = [part_of(content, one).partition("/")[0] for one in content.pictures]
+    off = {name for name in parts if form.empties(name)}
+    if kind == "image" and "file" in off:
+        form.problem("file", "stays: an image is its picture; send another one in its place", "required")
+        return content
+    if "file_dark" in off and "file_dark_2x" in {*parts} - off:
+        form.problem("file_dark", "stays as long as file_dark_2x does: take that one off too")
+    if not off:
+        return content
+    kept = tuple(one for name, one in zip(parts, content.pictures, strict=True) if name not in off)
+    return replace(content, files=kept, media=content.media if kept else None)
 
 
 def _half(form: Form) -> None:
@@ -104,29 +141,21 @@ def _half(form: Form) -> None:
             form.problem(name, f"is required beside {other}: give both, or neither for every slot", "required")
 
 
-async def _with_pictures(
-    form: Form, kind: CreativeKind, content: Content, given: dict[str, bytes], max_bytes: int
-) -> Made:
+def _with_pictures(form: Form, kind: CreativeKind, content: Content, given: Encoded) -> Made:
     """The content with what was sent for its pictures; as it was where one of them cannot be taken."""
     if len([name for name in given if name.startswith("sizes/")]) > MAX_SIZES:
         form.problem("sizes", f"takes at most {MAX_SIZES} pictures")
         return Made(content)
-    found = await asyncio.gather(
-        *(encode_off_loop(data, max_bytes=max_bytes) for data in given.values()), return_exceptions=True
-    )
     pictures: dict[str, Picture] = {}
-    for name, one in zip(given, found, strict=True):
+    for name, one in given.items():
         if isinstance(one, Picture):
             pictures[name] = one
         elif isinstance(one, Invalid):
             form.problems += [Problem(f"/{name}", problem.detail, problem.code) for problem in one.problems]
-        elif isinstance(one, AdserveError) and (kind == "text" or form.problems or len(given) > 1):
+        elif one is not None and (kind == "text" or form.problems or len(given) > 1):
             form.problem(name, str(one))
-        else:
-            try:
-                raise one
-            finally:
-                del one, found  # its traceback holds this frame, whose pictures would wait for the garbage collector
+        elif one is not None:
+            raise type(one)(str(one))  # another one, for a traceback of `one` would hold the frames that hold it
     if len(pictures) < len(given):
         return Made(content)
     before = len(form.problems)

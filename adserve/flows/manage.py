@@ -32,7 +32,7 @@ PAUSE_S, MAX_PAUSE_S = 0.004, 0.25
 """The first pause before that at most, doubled each time, and the longest. A random part of it is waited,
 so that a crowd of writers spreads; together at most 4 seconds."""
 HIDDEN = {"serial", "starts_at", "ends_at", "zone", "priced", "content", "live", "pin", "revisions"}
-HIDDEN |= {"with_campaign"}
+HIDDEN |= {"with_campaign", "judged"}
 READ_ONLY = ("version", "accepts")
 
 
@@ -41,6 +41,12 @@ async def get_thing(services: Services, kind: str, id_: str) -> Thing:
     found = await services.catalog.get(kind, id_)
     if found is None:
         raise NotFound(f"there is no {kind} with this id")
+    return found
+
+
+async def get_creative(services: Services, id_: str) -> Creative:
+    found = await get_thing(services, "creative", id_)
+    assert isinstance(found, Creative)  # noqa: S101 - what the store holds under this kind
     return found
 
 

@@ -6,12 +6,11 @@ from adserve.core import lifecycle
 from adserve.core import validate as v
 from adserve.core.match import ANY, Match
 from adserve.core.model import Creative
-from adserve.core.revisions import Verdict, content_hash
+from adserve.core.revisions import content_hash
 from adserve.errors import Conflict, Invalid, Problem, Stale
-from adserve.flows.manage import refresh
+from adserve.flows.manage import get_creative, refresh
 from adserve.flows.revisions import keep
 from adserve.flows.services import Services
-from adserve.flows.submit import get_creative
 
 
 async def move(
@@ -37,8 +36,7 @@ async def move(
     content = before.content
     if revision not in (None, content.revision) or hash not in (None, content_hash(before.kind, content)):
         raise Conflict(f"its newest content is another, revision {content.revision}: look at that one")
-    now = int(services.clock())
-    after = lifecycle.move(before, action, reason, by=actor, at=now)
+    after = lifecycle.move(before, action, reason, by=actor, at=int(services.clock()))
     await keep(services, before)
     try:
         done = await services.catalog.put("creative", after, before, actor=actor, action=action)
@@ -46,9 +44,6 @@ async def move(
         if match.must is not None:
             raise
         raise Conflict("it was changed meanwhile: look at it again") from None
-    if action in ("approve", "reject"):
-        verdict = Verdict(str(done.state), now, actor, reason)
-        await services.revisions.judge(done.serial, content.serial, done.version, verdict)
     await refresh(services)
     assert isinstance(done, Creative)  # noqa: S101 - it was one
     return done

@@ -13,20 +13,22 @@ from adserve.core.match import ANY, Match
 from adserve.core.model import Content, Creative
 from adserve.core.revisions import Change, Kept, Shown
 from adserve.errors import Conflict, Invalid, NotFound, Problem
-from adserve.flows.manage import again, booked_slots, get_thing, refresh
+from adserve.flows.manage import again, booked_slots, get_creative, get_thing, refresh
 from adserve.flows.services import Services
 
 
 async def keep(services: Services, creative: Creative, *newer: Kept) -> None:
-    """Keeps the contents that a creative has now, which are nowhere else of one that is older than this, and
-    `newer` ones."""
+    """Keeps what a creative has now and its next version may not: its contents, which are nowhere else of one that is
+    older than this, and its newest verdict; and `newer` contents."""
+    if creative.judged is not None:
+        await services.revisions.judge(creative.serial, creative.judged)
     contents = [one for one in (creative.live, creative.content) if one is not None]
     await services.revisions.keep(creative.serial, *(Kept(one) for one in contents), *newer)
 
 
 async def list_revisions(services: Services, id_: str) -> Sequence[Shown]:
     """All of a creative, the newest first. NotFound."""
-    return await _shown(services, await _creative(services, id_))
+    return await _shown(services, await get_creative(services, id_))
 
 
 async def get_revision(services: Services, id_: str, number: int) -> Shown:
@@ -40,14 +42,19 @@ async def diff(services: Services, id_: str, before: int, after: int) -> tuple[C
     return core.changes(_content(_of(found, before)), _content(_of(found, after)))
 
 
-async def restore(services: Services, id_: str, number: int, *, actor: str, match: Match = ANY) -> Creative:
-    """Makes the content of a revision the newest one, which waits for review as any other. Conflict when it is what
-    serves, or the newest already; Invalid when no slot of its campaign takes it any more."""
+async def restore(
+    services: Services, id_: str, number: int, *, actor: str, match: Match = ANY, trusted: bool = False
+) -> Creative:
+    """Makes the content of a revision the newest one, which waits for review as any other. `trusted`: whether the
+    caller may set trackers; for others they stay those of the newest. Conflict when it is what serves, or the newest
+    already; Invalid when no slot of its campaign takes it any more."""
 
     async def once() -> Creative:
-        before = await _creative(services, id_)
+        before = await get_creative(services, id_)
         match.check(before)
         content = _content(_of(await _shown(services, before), number))
+        if not trusted:
+            content = replace(content, trackers=before.content.trackers)
         wanted = core.content_hash(before.kind, content)
         if before.live is not None and wanted == core.content_hash(before.kind, before.live):
             raise Conflict(f"revision {number} is the same as what serves")
@@ -70,14 +77,10 @@ async def restore(services: Services, id_: str, number: int, *, actor: str, matc
     return restored
 
 
-async def _creative(services: Services, id_: str) -> Creative:
-    found = await get_thing(services, "creative", id_)
-    assert isinstance(found, Creative)  # noqa: S101 - what the store holds under this kind
-    return found
-
-
 async def _shown(services: Services, creative: Creative) -> list[Shown]:
     kept, verdicts = await services.revisions.all(creative.serial)
+    if (newest := creative.judged) is not None:
+        verdicts.setdefault(newest.revision, {})[newest.version] = newest.verdict
     own = {one.serial: Kept(one) for one in (creative.live, creative.content) if one is not None}
     found = []
     for one in reversed(creative.revisions):
@@ -87,7 +90,8 @@ async def _shown(services: Services, creative: Creative) -> list[Shown]:
             known = own.get(one.serial)
         hashed = None if known is None else core.content_hash(creative.kind, known.content)
         state = core.state_of(creative, one.revision)
-        found.append(Shown(one.revision, state, known, hashed, verdicts.get(one.serial, ())))
+        said = verdicts.get(one.serial, {})
+        found.append(Shown(one.revision, state, known, hashed, [said[at] for at in sorted(said, reverse=True)]))
     return found
 
 

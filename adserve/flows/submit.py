@@ -5,14 +5,13 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
 
 from adserve.core import lifecycle
 from adserve.core import validate as v
 from adserve.core.form import Form
-from adserve.core.gate import PARTS, TEXT_PICTURE_SIDE
+from adserve.core.gate import TEXT_PICTURE_SIDE
 from adserve.core.match import ANY, Match
 from adserve.core.members import FREE, KIND
 from adserve.core.members import WORDS as WORDS_OF
@@ -20,15 +19,17 @@ from adserve.core.model import Campaign, Creative, CreativeKind, Revision
 from adserve.core.revisions import Kept
 from adserve.core.schedule import zone
 from adserve.errors import Conflict, NotFound, Stale
-from adserve.flows.content import MAX_SIZES, TRACKERS, Parts, make_content
-from adserve.flows.manage import again, booked_slots, get_thing, refresh
+from adserve.flows.content import FILES, MAX_SIZES, TRACKERS, Encoded, Parts, encode_parts, make_content
+from adserve.flows.manage import again, booked_slots, get_creative, get_thing, refresh
 from adserve.flows.revisions import keep
 from adserve.flows.services import Services
 from adserve.intake import budget
 from adserve.intake.images import TYPES, Encoding
 
-WORDS = ("file", *WORDS_OF)
+WORDS = (*FILES, *WORDS_OF)
 """Members of a body that are content."""
+MAX_CREATIVES = 10_000
+"""Of a campaign, archived ones too: every worker holds all of them."""
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 
 
@@ -55,6 +56,9 @@ async def submit(
     assert isinstance(owner, Campaign)  # noqa: S101 - what the store holds under this kind
     if owner.state == "archived":
         raise Conflict("the campaign is archived: take it into use first")
+    things = (await services.catalog.all()).values()
+    if sum(isinstance(one, Creative) and one.campaign == campaign for one in things) >= MAX_CREATIVES:
+        raise Conflict(f"the campaign has {MAX_CREATIVES:,} creatives, archived ones too: make another campaign")
     form = Form(body)
     parts = _parts(data)
     guess: CreativeKind = "image" if parts.given() or _means_image(form) else "html" if form.has("html") else "text"
@@ -63,8 +67,9 @@ async def submit(
     if not trusted and form.has(TRACKERS):
         form.problem(TRACKERS, "are set by an admin", "forbidden")
     slots = await booked_slots(services, owner.slots)
-    content, files = await make_content(form, kind, slots, parts, None, services.max_upload_bytes)
-    starts_at, ends_at = form.window(fields["starts"], fields["ends"], await _zone(services, owner))
+    pictures = await encode_parts(kind, parts, services.max_upload_bytes)
+    content, files = make_content(form, kind, slots, pictures, None)
+    starts_at, ends_at = form.window(fields["starts"], fields["ends"], zone(owner.zone))
     form.finish()
     serial = 0 if check else await services.catalog.serial("revision")
     content = replace(content, revision=1, serial=serial)
@@ -102,7 +107,7 @@ async def limits(services: Services, campaign: str) -> dict[str, Any]:
             {"slot": one.id, "title": one.title, "sizes": list(one.sizes), "max_kb": one.max_kb} for one in slots
         ],
         "max_upload_bytes": services.max_upload_bytes,
-        "parts": [*PARTS.values(), "sizes"],
+        "parts": list(FILES),
         "max_sizes": MAX_SIZES,
         "max_file_bytes": budget.MAX_SERVED_BYTES,
         "types": list(TYPES),
@@ -127,13 +132,16 @@ async def patch_creative(
     match: Match = ANY,
     trusted: bool = False,
 ) -> Creative:
-    """Merge patch. Content (file, text, html, alt, click_url, size) makes a new revision that waits for review;
-    name, weight, companions and dates do not. `trusted`: whether the caller may set trackers."""
-    return await again(lambda: _patch_once(services, id_, patch, _parts(data), actor, match, trusted=trusted))
+    """Merge patch. Content (files, where null takes one off; text, html, alt, click_url, size) makes a new revision
+    that waits for review; name, weight, companions and dates do not. `trusted`: whether the caller may set trackers."""
+    before = await get_creative(services, id_)
+    match.check(before)
+    pictures = await encode_parts(before.kind, _parts(data), services.max_upload_bytes)
+    return await again(lambda: _patch_once(services, id_, patch, pictures, actor, match, trusted=trusted))
 
 
 async def _patch_once(
-    services: Services, id_: str, patch: Any, parts: Parts, actor: str, match: Match, *, trusted: bool
+    services: Services, id_: str, patch: Any, pictures: Encoded, actor: str, match: Match, *, trusted: bool
 ) -> Creative:
     before = await get_creative(services, id_)
     match.check(before)
@@ -162,23 +170,17 @@ async def _patch_once(
     if not trusted and TRACKERS in patch:
         form.problem(TRACKERS, "are set by an admin", "forbidden")
     slots = await booked_slots(services, owner.slots)
-    edited, files = await make_content(form, before.kind, slots, parts, content, services.max_upload_bytes)
-    starts_at, ends_at = form.window(fields["starts"], fields["ends"], await _zone(services, owner))
+    edited, files = make_content(form, before.kind, slots, pictures, content)
+    starts_at, ends_at = form.window(fields["starts"], fields["ends"], zone(owner.zone))
     form.finish()
     after = replace(before, starts_at=starts_at, ends_at=ends_at, **fields)
     if files or edited != content:
-        await _keep(services, files)
         serial = await services.catalog.serial("revision")
         fresh = replace(edited, revision=len(before.revisions) + 1, serial=serial)
         after = lifecycle.edit(after, fresh)
+        await _keep(services, files)
         await keep(services, before, Kept(fresh, int(services.clock()), actor))
     return await _store(services, after, before, actor, "edit")
-
-
-async def get_creative(services: Services, id_: str) -> Creative:
-    found = await get_thing(services, "creative", id_)
-    assert isinstance(found, Creative)  # noqa: S101 - what the store holds under this kind
-    return found
 
 
 async def find_creative(services: Services, id_: str) -> Creative | None:
@@ -207,13 +209,3 @@ async def _keep(services: Services, files: Iterable[Encoding]) -> None:
 def _means_image(form: Form) -> bool:
     """What a creative without `kind` and picture was meant to be, so that it is told what it lacks."""
     return (form.has("alt") or form.has("file")) and not (form.has("title") or form.has("body"))
-
-
-async def _zone(services: Services, campaign: Campaign) -> ZoneInfo:
-    """The zone of a campaign: its own, else that of its sites."""
-    if campaign.timezone is not None:
-        return zone(campaign.timezone)
-    for one in await services.catalog.list("site"):
-        if any(place.startswith(f"{one.id}/") for place in campaign.slots):
-            return zone(getattr(one, "timezone", "UTC"))
-    return zone("UTC")

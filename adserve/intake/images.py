@@ -6,10 +6,11 @@ never what was sent: pixels are encoded again, in sRGB and upright, so metadata,
 thumbnails, profiles and whatever follows the end of the picture are gone. The same bytes give the
 same output, so its digest can be its name.
 
-Decoders are C code that reads hostile bytes. `encode_off_loop` runs each upload in a process of its
+Decoders are C code that reads hostile bytes. `encode_off_loop` runs each file in a process of its
 own with limits on memory, CPU and files, without this process's environment (where secrets are), bytes
-in and bytes out by pipes: a crash, a hang or a bomb costs that upload and nothing else. Starting it
-takes about 0.1 s, and uploads are rare. Not chosen: threads alone (a segfault ends the worker and
+in and bytes out by pipes: a crash, a hang or a bomb costs that file and nothing else. All files of an
+upload have one time limit together, for others wait behind them. Starting a process takes about 0.1 s,
+and uploads are rare. Not chosen: threads alone (a segfault ends the worker and
 its spooling) and a process pool (its children outlive a killed parent, and one crash fails all).
 
     decided here        still pictures        animations
@@ -32,14 +33,17 @@ import struct
 import subprocess
 import sys
 import warnings
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import accumulate
+from time import monotonic
 from typing import Any
 
 from PIL import AvifImagePlugin, GifImagePlugin, Image, WebPImagePlugin
 
+from adserve.core.pictures import ENDINGS, kind_of
 from adserve.errors import AdserveError, Invalid, Problem, TooLarge, UnsupportedMedia
 from adserve.intake.budget import MAX_PIXELS, MAX_SERVED_BYTES, check_budget, refuse
 from adserve.intake.encoding import encode
@@ -49,12 +53,14 @@ TYPES = (
     *(("image/webp",) if WebPImagePlugin.SUPPORTED else ()), *(("image/avif",) if AvifImagePlugin.SUPPORTED else ()),
 )  # fmt: skip
 MAX_TIME_S = 20
-"""CPU and wall time of one upload's process."""
+"""CPU and wall time of the process of one file."""
+MAX_UPLOAD_S = 30
+"""Wall time of all files of an upload, from when the first of them is taken up."""
 MAX_MEMORY_BYTES = 1 << 30
 """Address space of that process; the largest animation allowed needs about half of it."""
 
 _WAITING = ThreadPoolExecutor(2, thread_name_prefix="images")
-"""Threads that only wait for a process: two uploads are decoded at a time, the others queue."""
+"""Threads that only wait for a process: two files are decoded at a time, the others queue."""
 
 # Settings of Pillow have no other place than its modules.
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
@@ -87,25 +93,35 @@ class Picture(Encoding):
 
 
 def sniff(data: bytes) -> str:
-    """The kind that the first bytes name. UnsupportedMedia for everything else."""
-    signs = {
-        "PNG": data.startswith(b"\x89PNG\r\n\x1a\n"),
-        "JPEG": data.startswith(b"\xff\xd8\xff"),
-        "GIF": data.startswith((b"GIF87a", b"GIF89a")),
-        "WEBP": WebPImagePlugin.SUPPORTED and data[:4] == b"RIFF" and data[8:12] == b"WEBP",
-        "AVIF": AvifImagePlugin.SUPPORTED and data[4:12] in (b"ftypavif", b"ftypavis"),
-    }
-    if not any(signs.values()):
+    """The kind that the first bytes name. UnsupportedMedia for everything else, and what cannot be read here."""
+    kind = kind_of(data)
+    if f"image/{kind.lower()}" not in TYPES:
         raise UnsupportedMedia("the file is no PNG, JPEG, GIF, WebP or AVIF picture")
-    return next(kind for kind in signs if signs[kind])
+    return kind
 
 
-async def encode_off_loop(data: bytes, *, max_bytes: int) -> Picture:
-    """`inspect_and_encode` in a process of its own; the same results and errors, and the loop stays free."""
+def countdown(seconds: float, clock: Callable[[], float] = monotonic) -> Callable[[], float]:
+    """The seconds that are left, which run from the first call on."""
+    ends: list[float] = []
+
+    def left() -> float:
+        now = clock()
+        if not ends:
+            ends.append(now + seconds)
+        return ends[0] - now
+
+    return left
+
+
+async def encode_off_loop(data: bytes, *, max_bytes: int, left: Callable[[], float] | None = None) -> Picture:
+    """`inspect_and_encode` in a process of its own; the same results and errors, and the loop stays free. `left`: the
+    seconds that the files of its upload have together, a `countdown`."""
     if len(data) > max_bytes:
         raise TooLarge(f"the file is over {max_bytes} bytes")
     sniff(data)
-    return await asyncio.get_running_loop().run_in_executor(_WAITING, _in_process, data, max_bytes)
+    return await asyncio.get_running_loop().run_in_executor(
+        _WAITING, _in_process, data, max_bytes, left or countdown(MAX_UPLOAD_S)
+    )
 
 
 def inspect_and_encode(data: bytes, *, max_bytes: int) -> Picture:
@@ -141,8 +157,7 @@ def inspect_and_encode(data: bytes, *, max_bytes: int) -> Picture:
 
 
 def _named(kind: str, data: bytes) -> Encoding:
-    name, digest = kind.lower(), hashlib.sha256(data).hexdigest()[:40]
-    return Encoding(data, f"image/{name}", "jpg" if kind == "JPEG" else name, digest)
+    return Encoding(data, f"image/{kind.lower()}", ENDINGS[kind], hashlib.sha256(data).hexdigest()[:40])
 
 
 def _gif_frames(data: bytes) -> int:
@@ -176,13 +191,17 @@ def _table(flags: int) -> int:
     return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
 
 
-def _in_process(data: bytes, max_bytes: int) -> Picture:
-    """Blocks for up to `MAX_TIME_S`. The process answers a line of JSON, then the bytes of all files."""
+def _in_process(data: bytes, max_bytes: int, left: Callable[[], float]) -> Picture:
+    """Blocks for up to `MAX_TIME_S`, and no longer than is left. The process answers a line of JSON, then the bytes
+    of all files."""
+    time_s = min(MAX_TIME_S, left())
+    if time_s <= 0:
+        raise refuse("all pictures together take too long to read: make them smaller or simpler, or send fewer")
     command = [sys.executable, "-P", "-m", "adserve.intake.images", str(max_bytes)]
     environment = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
     try:
-        done = subprocess.run(command, input=data, capture_output=True, timeout=MAX_TIME_S, env=environment)
+        done = subprocess.run(command, input=data, capture_output=True, timeout=time_s, env=environment)
     except subprocess.TimeoutExpired:
         raise refuse("the picture takes too long to read: make it smaller or simpler") from None
     if done.returncode < 0:  # ended by a signal: a crash, or the limits

@@ -12,6 +12,7 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
+from adserve.core.pictures import ENDINGS, kind_of
 from adserve.store.client import Redis, understood
 from adserve.store.keys import Keys
 
@@ -25,8 +26,13 @@ def digest_of(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:DIGEST]
 
 
+def _names(file: str, data: bytes) -> bool:
+    """Whether this is the one name of these bytes."""
+    return _FILE.fullmatch(file) is not None and file == f"{digest_of(data)}.{ENDINGS.get(kind_of(data))}"
+
+
 class MediaStore:
-    """Files by content hash. What does not hash to its name is not given out."""
+    """Files by content hash, with the ending of their kind. What is not what its name says is not given out."""
 
     def __init__(self, client: Redis, keys: Keys, folder: Path | None) -> None:
         self._client, self._keys, self._folder = client, keys, folder
@@ -35,24 +41,23 @@ class MediaStore:
 
     async def put(self, file: str, data: bytes) -> None:
         """Keeps a file (`<hash>.<ending>`); the same file again changes nothing. ValueError for a name
-        that is not the hash of `data`."""
-        if not _FILE.fullmatch(file) or digest_of(data) != file.partition(".")[0]:
-            raise ValueError("a media file is named by the hash of its bytes")
+        that is not the hash and kind of `data`."""
+        if not _names(file, data):
+            raise ValueError("a media file is named by the hash of its bytes, and by their kind")
         await understood(self._client.set)(self._keys.media(file.partition(".")[0]), base64.b64encode(data).decode())
         self._remember(file, data)
 
     async def get(self, file: str) -> bytes | None:
-        """The bytes of a file; None when there is none or it was tampered with."""
+        """The bytes of a file; None when there is none, it was tampered with or is of another kind."""
         if not _FILE.fullmatch(file):
             return None
         if file in self._memory:
             self._memory.move_to_end(file)
             return self._memory[file]
-        digest = file.partition(".")[0]
         data = await asyncio.to_thread(self._read, file)
-        if data is None or digest_of(data) != digest:
-            data = await self._stored(digest)
-            if data is None or digest_of(data) != digest:
+        if data is None or not _names(file, data):
+            data = await self._stored(file.partition(".")[0])
+            if data is None or not _names(file, data):
                 return None
             await asyncio.to_thread(self._write, file, data)
         self._remember(file, data)

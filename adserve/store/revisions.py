@@ -3,20 +3,22 @@
 DESIGN. Workers load the whole catalog, and nobody serves an old revision, so these lie in a hash a creative: `SERIAL`
 (of the revision) to a `Kept`, `SERIAL:verdict:VERSION` to a `Verdict`, both JSON. VERSION is
 that of the creative which the review made, so that no verdict goes over another; `SERIAL:verdict`, which was written
-before there were several, counts as the oldest. A content is written before the object that names it, and only if
-nothing stands there: a serial is given once, so two writers never share a field. Who loses a race leaves a field
-that no creative names, which is never shown. Not chosen: one script with the catalog's (another hash slot, and the
-catalog's is read by every backup in one go).
+before there were several, counts as the oldest. The newest verdict stands in the creative itself, which a review
+changes, so that neither is there without the other; it comes here before another takes its place. A content is
+written before the object that names it, and only if nothing stands there: a serial is given once, so two writers
+never share a field. Who loses a race leaves a field that no creative names, which is never shown. Not chosen: one
+script with the catalog's (another hash slot, and the catalog's is read by every backup in one go).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from adserve.core.revisions import Kept, Verdict
+from adserve.core.model import Judged, Verdict
+from adserve.core.revisions import Kept
 from adserve.store.client import Redis, understood
 from adserve.store.keys import Keys
 
@@ -40,17 +42,16 @@ class RevisionStore:
             await pipe.execute()
 
     @understood
-    async def judge(self, creative: int, revision: int, version: int, verdict: Verdict) -> None:
-        """Notes what a review of a revision came to, and which version of the creative it made; the others are
-        serials."""
-        text = msgspec.json.encode(verdict).decode()
-        field = f"{revision}{_VERDICT.decode()}:{version}"
-        await self._client.hset(self._keys.revisions(creative), field, text)
+    async def judge(self, creative: int, judged: Judged) -> None:
+        """Keeps the verdict of a review; one that is there stays as it is."""
+        text = msgspec.json.encode(judged.verdict).decode()
+        field = f"{judged.revision}{_VERDICT.decode()}:{judged.version}"
+        await self._client.hsetnx(self._keys.revisions(creative), field, text)
 
     @understood
-    async def all(self, creative: int) -> tuple[Mapping[int, Kept], Mapping[int, Sequence[Verdict]]]:
-        """Everything of a creative, by the serials of revisions; verdicts the newest first. What cannot be read is left
-        out."""
+    async def all(self, creative: int) -> tuple[Mapping[int, Kept], dict[int, dict[int, Verdict]]]:
+        """Everything of a creative that is here, by the serials of revisions, verdicts also by the version that they
+        made. What cannot be read is left out."""
         execute: Any = self._client.execute_command
         found = await execute("HGETALL", self._keys.revisions(creative), NEVER_DECODE=True)
         pairs = found.items() if isinstance(found, dict) else zip(found[::2], found[1::2], strict=True)
@@ -66,4 +67,4 @@ class RevisionStore:
                     kept[int(serial)] = msgspec.json.decode(text, type=Kept)
             except (msgspec.MsgspecError, ValueError):
                 continue
-        return kept, {serial: [each[at] for at in sorted(each, reverse=True)] for serial, each in verdicts.items()}
+        return kept, verdicts

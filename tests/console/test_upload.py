@@ -102,6 +102,23 @@ async def test_an_edit_without_files_keeps_all_of_them(api: Api, enter: Enter) -
         assert len([one for one in files_now if one["type"] == "image/png"]) == count
 
 
+async def test_an_edit_takes_pictures_off(api: Api, enter: Enter) -> None:
+    """Boxes for those that are there and need not be."""
+    await world(api)
+    person = await enter("advertiser", "acme")
+    two = {"file": ("a.png", png(), "image/png"), "file_2x": ("b.png", png(600, 500), "image/png")}
+    for fields, files, part in ((IMAGE, two, "file_2x"), (TEXT, picture(40, 40), "file")):
+        at = (await person.post(HERE, fields, files=files)).headers["location"].partition("?")[0]
+        form = await person.get(f"{at}/edit")
+        boxes = [one.get("value") for one in page(form).iter("input") if one.get("name") == "off"]
+        assert boxes == [part]
+        reply = await person.post(f"{at}/edit", fields | {"weight": "1", "version": "1", "off": part})
+        assert reply.status_code == 303, text_of(reply)
+        found = await api.make("GET", f"/creatives/{at.rpartition('/')[2]}")
+        assert len([one for one in found["files"] if one["type"] == "image/png"]) == len(files) - 1
+        assert (found["state"], found["revision"]) == ("pending", 2)
+
+
 async def test_trackers_are_set_by_an_admin_alone(api: Api, enter: Enter) -> None:
     """Others have no field for them, what they send all the same is left out, and their edits keep what is set."""
     await world(api)

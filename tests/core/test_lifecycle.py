@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from adserve.core.lifecycle import MOVES, edit, move
+from adserve.core.lifecycle import MAX_REVISIONS, MOVES, edit, move
 from adserve.core.model import Content, Creative, Revision
 from adserve.core.revisions import genuine
 from adserve.errors import Conflict
@@ -87,6 +87,16 @@ def test_an_archived_creative_stays_archived() -> None:
     for action in ACTIONS:
         with pytest.raises(Conflict):
             move(archived, action)
+
+
+def test_revisions_of_a_creative_have_an_end() -> None:
+    """What is kept for good is bounded; the refusal says what to do."""
+    full = replace(creative(), revisions=tuple(Revision(n, 100 + n) for n in range(1, MAX_REVISIONS)))
+    full = edit(full, content(MAX_REVISIONS))
+    assert len(full.revisions) == MAX_REVISIONS
+    with pytest.raises(Conflict, match="make another creative"):
+        edit(full, content(MAX_REVISIONS + 1))
+    assert move(full, "approve").state == "approved"
 
 
 @given(st.lists(st.sampled_from((*ACTIONS, "edit", "rename")), max_size=30))

@@ -10,8 +10,8 @@ import pytest
 from msgspec.structs import replace
 
 from adserve.core.lifecycle import edit, move
-from adserve.core.model import Content, Creative, Media, Revision
-from adserve.core.revisions import changes, content_hash, genuine, state_of
+from adserve.core.model import Content, Creative, Media, Revision, Verdict
+from adserve.core.revisions import Kept, Shown, changes, content_hash, genuine, rejections, state_of
 
 MEDIA = Media("a" * 40 + ".png", "image/png", 1000)
 FULL = Content(
@@ -83,3 +83,15 @@ def test_a_diff_names_members_with_both_values() -> None:
         ("media", msgspec.to_builtins(MEDIA), msgspec.to_builtins(other)),
     ]
     assert changes(FULL, FULL) == ()
+
+
+def test_only_the_rejection_that_stands_is_left_out_of_earlier_ones() -> None:
+    """It is of the newest revision. Where nobody noted that one, those of older revisions are all shown."""
+    two = move(edit(creative(), replace(FULL, revision=2, serial=102, alt="B")), "reject", "Loud")
+    said = {number: Verdict("rejected", number, "k", f"no {number}") for number in (1, 2)}
+
+    def found(*noted: int) -> list[int]:
+        history = [Shown(n, "", Kept(FULL), "", [said[n]] if n in noted else ()) for n in (2, 1)]
+        return [one.revision for one in rejections(two, history)]
+
+    assert (found(1, 2), found(1), found(2), found()) == ([1], [1], [], [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Iterator
@@ -10,12 +11,16 @@ from typing import Any
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from adserve.cli.main import cli
 from adserve.cli.options import with_services, with_store
 from adserve.core.token import empty_id
+from adserve.flows import manage, submit
+from adserve.settings import Settings
 from adserve.store.embedded import EmbeddedStore
 from adserve.store.keys import Keys
+from tests.conftest import Api
 from tests.e2e.test_process import run
 from tests.servers import client
 
@@ -179,3 +184,44 @@ def test_markup_is_added_from_a_file(url: str, tmp_path: Path) -> None:
     for arguments in ((str(file), "--size", "300"), (str(strange), "--size", "300x250")):
         code, error = failure(*add, *arguments, **where)
         assert (code, error["code"]) == (2, "bad_usage")
+
+
+async def test_an_approval_tells_what_it_is_of(api: Api, settings: Settings, store_url: str) -> None:
+    """Revision and hash, of one that was named or of the newest; where another is the newest, nothing is approved."""
+    await api.world()
+    id_ = await api.creative(approve=False)
+    await api.make("PATCH", f"/creatives/{id_}", {"title": "Two"})
+    where = {"ADSERVE_REDIS_URL": store_url, "ADSERVE_KEY_PREFIX": settings.key_prefix}
+    approve = ("creative", "approve", id_)
+    code, error = await asyncio.to_thread(failure, *approve, "--revision", "1", **where)
+    assert (code, error["code"]) == (1, "conflict")
+    done = await asyncio.to_thread(run, *approve, "--revision", "2", **where)
+    head, row = (line.split() for line in done.stdout.splitlines())
+    found = await api.make("GET", f"/creatives/{id_}")
+    assert dict(zip(head, row, strict=True)).items() >= {"id": id_, "revision": "2", "hash": found["hash"]}.items()
+    assert found["approved"]["hash"] == found["hash"]
+
+
+async def test_what_is_added_and_approved_is_what_was_sent(
+    api: Api, settings: Settings, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Content that comes in between waits for review."""
+    await api.world()
+    await api.creative("one", approve=False)
+    place, real = "adserve.flows.review.get_creative", manage.get_creative
+
+    async def late(services: Any, id_: str) -> Any:
+        monkeypatch.setattr(place, real)
+        await submit.patch_creative(services, id_, {"title": "Other"}, actor="advertiser")
+        return await real(services, id_)
+
+    monkeypatch.setattr(place, late)
+    where = {"ADSERVE_REDIS_URL": store_url, "ADSERVE_KEY_PREFIX": settings.key_prefix}
+    add = ["creative", "add", "one", "--name", "x", "--title", "Shoes", "--click-url", "https://shop.example/"]
+    add += ["--approve"]
+    done = await asyncio.to_thread(CliRunner().invoke, cli, add, env=where)
+    (found,) = [one for one in (await api.make("GET", "/creatives"))["items"] if one["name"] == "x"]
+    assert (found["title"], found["state"], found["live_revision"]) == ("Other", "pending", None)
+    assert (done.exit_code, found["id"] in str(done.exception)) == (1, True)
+    done = await asyncio.to_thread(CliRunner().invoke, cli, add, env=where)
+    assert (done.exit_code, "approved" in done.output) == (0, True)

@@ -106,9 +106,9 @@ async def everything(api: Api, key: str, number: int) -> dict[str, httpx2.Respon
         "revoke": api.call("DELETE", "/keys/none"),
     }
     found = await asyncio.gather(*calls.values())
-    picture = b"%d" % number
+    picture = b"GIF89a%d" % number
     with contextlib.suppress(*REPLY_ERRORS):
-        await api.held.services.media.put(f"{digest_of(picture)}.png", picture)
+        await api.held.services.media.put(f"{digest_of(picture)}.gif", picture)
     return dict(zip(calls, found, strict=True))
 
 

@@ -18,7 +18,7 @@ from PIL import Image, ImageCms, ImageOps, PngImagePlugin
 
 from adserve.errors import Invalid, TooLarge, UnsupportedMedia
 from adserve.intake import images
-from adserve.intake.images import encode_off_loop, inspect_and_encode
+from adserve.intake.images import countdown, encode_off_loop, inspect_and_encode
 
 Patch = pytest.MonkeyPatch
 LIMIT = 5_000_000
@@ -302,6 +302,19 @@ async def test_the_process_does_what_the_function_does() -> None:
         await encode_off_loop(FOREIGN[0], max_bytes=LIMIT)
     with pytest.raises(Invalid, match="too many frames"):
         await encode_off_loop(FRAMES, max_bytes=LIMIT)
+
+
+async def test_files_of_an_upload_share_their_time() -> None:
+    """It runs from when the first is taken up; a file whose turn comes after the end is refused without a process."""
+    now = 100.0
+    left = countdown(30, lambda: now)
+    assert left() == 30
+    now = 129
+    assert left() == 1
+    assert await encode_off_loop(SEEDS["PNG"], max_bytes=LIMIT, left=countdown(30, lambda: now))
+    now = 131
+    with pytest.raises(Invalid, match="together take too long"):
+        await encode_off_loop(SEEDS["PNG"], max_bytes=LIMIT, left=left)
 
 
 @pytest.mark.parametrize(("program", "words"), [(CRASH, "too complex"), (HANG, "too long"), (ABSENT, "exit code 1")])

@@ -59,12 +59,13 @@ FILES = [
     "..", "../secret", "..%2fsecret", "%2e%2e%2fsecret", "..%5csecret", "%2fetc%2fpasswd", "FILE%00", "FILE%00.html",
     "FILE.html", "FILE/", "FILE%2f", "FILE;x", "FILE?x=.html", "UPPER", ".FILE", "FILE.", "FILE%20", "0", "HASH",
     "HASH.svg", "HASH.png", "HASH0.png", "HASH.html", "HASH.PNG", "HASH.png.png", "%EF%BC%90" * 40 + ".png", "x" * 5000,
+    "NAME.gif", "NAME.jpg", "NAME.webp", "NAME.avif",
 ]  # fmt: skip
 
 
 async def test_a_file_is_found_by_its_own_name_alone(world: World) -> None:
     """No other spelling, no way out of the cache's folder, nothing with another ending: 404, as boxed as the rest."""
-    words = {"FILE": world.media, "UPPER": world.media.upper(), "HASH": "0" * 40}
+    words = {"FILE": world.media, "UPPER": world.media.upper(), "NAME": world.media[:40], "HASH": "0" * 40}
     named = FILES
     for word, meant in words.items():
         named = [name.replace(word, meant) for name in named]

@@ -172,7 +172,7 @@ async def test_a_script_that_the_store_forgot_is_loaded_again(catalog: CatalogSt
 
 # ------------------------------------------------------------------ media
 
-DATA = b"picture" * 1000
+DATA = b"\x89PNG\r\n\x1a\n" + b"picture" * 1000
 FILE = f"{digest_of(DATA)}.png"
 
 
@@ -197,6 +197,21 @@ async def test_tampered_media_are_not_given_out(client: Redis, keys: Keys, tmp_p
     (tmp_path / FILE).write_bytes(garbage)
     await client.set(keys.media(digest_of(DATA)), garbage)
     assert await MediaStore(client, keys, tmp_path).get(FILE) is None
+
+
+async def test_a_file_has_one_name(client: Redis, keys: Keys, tmp_path: Path) -> None:
+    """Under the ending of another kind it is not kept, given out, held or written, nor read where it was written."""
+    media = MediaStore(client, keys, tmp_path)
+    await media.put(FILE, DATA)
+    for ending in ("gif", "jpg", "webp", "avif"):
+        other = FILE.replace("png", ending)
+        assert await media.get(other) is None
+        with pytest.raises(ValueError, match="kind"):
+            await media.put(other, DATA)
+        assert os.listdir(tmp_path) == []
+    (tmp_path / other).write_bytes(DATA)
+    assert await media.get(other) is None
+    assert await media.get(FILE) == DATA
 
 
 @pytest.mark.parametrize(

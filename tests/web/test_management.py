@@ -401,6 +401,23 @@ async def test_a_time_zone_is_asked_for_when_sites_differ(api: Api) -> None:
     assert getattr(stored, "starts_at", None) == 1795474800
 
 
+async def test_dates_of_a_creative_are_days_of_its_campaign(api: Api) -> None:
+    """Those of the zone that the campaign has, also when its site has gone to another and the creative is renamed."""
+    await api.world()
+    await api.ok("PATCH", "/campaigns/spring", {"starts": "2026-11-24"})
+    id_ = (await api.text()).json()["id"]
+    path = f"/creatives/{id_}"
+    await api.ok("PATCH", path, {"starts": "2026-11-24"})
+    await api.ok("PATCH", "/sites/news", {"timezone": "America/New_York"})
+    await api.ok("PATCH", path, {"name": "Another"})
+    found = [await api.services.catalog.get("campaign", "spring"), await api.services.catalog.get("creative", id_)]
+    assert [getattr(one, "starts_at", None) for one in found] == [1795458600, 1795458600]
+    await api.ok("PATCH", "/campaigns/spring", {"weight": 2})
+    await api.ok("PATCH", path, {"name": "A third"})
+    moved = await api.services.catalog.get("creative", id_)
+    assert getattr(moved, "starts_at", None) == 1795496400
+
+
 async def test_versions_guard_against_lost_updates(api: Api) -> None:
     """A stale If-Match is 412 and changes nothing; `*` asks only that it exists."""
     await api.world()
@@ -776,7 +793,7 @@ async def test_an_approval_does_not_race_past_new_content(api: Api, monkeypatch:
 async def test_an_upload_is_approved_as_it_was_sent(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """Content that comes in between storing and approving waits for review; the type of a form is told in any case."""
     await api.world()
-    place, real = "adserve.flows.review.get_creative", submit.get_creative
+    place, real = "adserve.flows.review.get_creative", manage.get_creative
 
     async def late(services: Services, id_: str) -> Any:
         monkeypatch.setattr(place, real)

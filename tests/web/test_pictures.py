@@ -12,6 +12,8 @@ import pytest
 from PIL import Image
 
 from adserve.core.model import Creative
+from adserve.flows import submit
+from adserve.intake.images import encode_off_loop
 from tests.conftest import ADMIN, Api
 
 FIELDS = {"name": "One", "alt": "A shoe", "click_url": "https://shop.example/1"}
@@ -138,6 +140,19 @@ async def test_an_upload_is_told_everything_at_once(api: Api) -> None:
     assert await api.contents() == before
 
 
+async def test_pictures_of_an_upload_have_their_time_together(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When it is over, the parts that are left are refused, however many there are; the next upload has its own."""
+    await campaign(api, "728x90", "320x50")
+    times = iter((20.0, 20.0, 0.0, -1.0))
+    monkeypatch.setattr("adserve.flows.content.countdown", lambda _: times.__next__)
+    sizes = [picture(320, 50), picture(320, 50, noise=True)]
+    found = problems(await send(api, file=picture(728, 90), file_dark=picture(728, 90), sizes=sizes))
+    assert len(found) == 2
+    assert all("together take too long" in detail for detail in found.values())
+    monkeypatch.undo()
+    assert (await send(api, file=picture(728, 90))).status_code == 201
+
+
 async def test_a_check_answers_as_an_upload_would_and_stores_nothing(api: Api) -> None:
     """200 with what would be made, without an id; 422 with the same problems."""
     await campaign(api, "728x90", "320x50", "468x60")
@@ -209,6 +224,81 @@ async def test_a_text_has_a_button_and_a_small_picture(api: Api) -> None:
     assert "25" in problems(await send(api, file=picture(9, 9), **{**text, "button": "x" * 26}))["/button"]
 
 
+def plain(made: dict[str, Any]) -> list[tuple[int, int, str]]:
+    return [(one["width"], one["density"], one["scheme"]) for one in made["files"] if one["type"] == "image/png"]
+
+
+async def test_a_race_encodes_no_file_again(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody changes the weight three times while new pictures are stored: they are made on what stands there then,
+    of what was encoded once."""
+    await campaign(api, "728x90", "320x50")
+    id_ = (await send(api, file=picture(728, 90))).json()["id"]
+    put, encode, encoded = api.held.services.catalog.put, encode_off_loop, []
+    weights = [2, 3, 4]
+
+    async def late(*args: Any, **named: Any) -> Any:
+        if named["actor"] != "another" and weights:
+            await submit.patch_creative(api.held.services, id_, {"weight": weights.pop(0)}, actor="another")
+        return await put(*args, **named)
+
+    async def counted(data: bytes, **named: Any) -> Any:
+        encoded.append(data)
+        return await encode(data, **named)
+
+    monkeypatch.setattr(api.held.services.catalog, "put", late)
+    monkeypatch.setattr("adserve.flows.content.encode_off_loop", counted)
+    sent = [picture(320, 50), picture(728, 90, noise=True)]
+    made = (await send(api, to=id_, file=sent[0], sizes=sent[1])).json()
+    assert (made["weight"], made["revision"], made["width"]) == (4, 2, 320)
+    assert encoded == sent
+
+
+async def test_null_takes_a_picture_off(api: Api) -> None:
+    """One part, and all further sizes together; the others stay, and it waits for review like any change of content.
+    An image keeps its picture, and the dark one that another is twice of."""
+    await campaign(api, "728x90", "320x50", "468x60")
+    made = (await send(api, "?approve=true", **ALL)).json()
+    path = f"/creatives/{made['id']}"
+    found = problems(await api.call("PATCH", path, {"file": None, "sizes": None}))
+    assert found == {"/file": "stays: an image is its picture; send another one in its place"}
+    found = problems(await api.call("PUT", f"{path}/content", {"file_dark": None}))
+    assert found == {"/file_dark": "stays as long as file_dark_2x does: take that one off too"}
+    less = await api.make("PATCH", path, {"file_dark": None, "file_dark_2x": None})
+    assert plain(less) == [(728, 1, "any"), (1456, 2, "any"), (320, 1, "any"), (468, 1, "any")]
+    assert (less["state"], less["revision"], less["live_revision"], less["width"]) == ("pending", 2, 1, 728)
+    less = await api.make("PUT", f"{path}/content", {"sizes": None})
+    assert plain(less) == [(728, 1, "any"), (1456, 2, "any")]
+    again = await api.make("PATCH", path, {"sizes": None, "file_dark": None})
+    assert (again["revision"], again["files"]) == (3, less["files"])
+
+
+async def test_a_text_goes_on_without_its_picture(api: Api) -> None:
+    """Its words and its room stay."""
+    await campaign(api, "300x250")
+    text: dict[str, Any] = {"kind": "text", "title": "Tea", "alt": None}
+    made = (await send(api, "?approve=true", file=picture(80, 60), **text)).json()
+    less = await api.make("PATCH", f"/creatives/{made['id']}", {"file": None})
+    assert (less["file"], less["files"], less["title"], less["state"]) == (None, [], "Tea", "pending")
+    await api.make("POST", f"/creatives/{made['id']}/approve")
+    assert made["file"] not in (await api.decide())["html"]
+
+
+async def test_what_is_no_content_changes_whatever_slots_take_today(api: Api) -> None:
+    """A lower weight and another size of the slot keep no name, weight or date; new content has to fit."""
+    await campaign(api, "728x90", max_kb=200)
+    sent = picture(728, 90, noise=True)
+    made = (await send(api, "?approve=true", file=sent)).json()
+    path = f"/creatives/{made['id']}"
+    for limits, detail in (({"max_kb": 20}, "takes at most 20 kB"), ({"sizes": ["320x50"]}, "does not fit top")):
+        await api.make("PUT", "/sites/news/slots/top", {"sizes": ["728x90"], **limits})
+        free = {"name": f"Fits {limits}", "weight": 5, "ends": "2027-06-01", "companions": "set"}
+        changed = await api.make("PATCH", path, free | {"alt": made["alt"]})
+        assert {name: changed[name] for name in free} == free
+        assert (changed["revision"], changed["state"]) == (1, "approved")
+        assert detail in problems(await api.call("PATCH", path, {"alt": "Another"}))["/file"]
+        assert detail in problems(await send(api, to=made["id"], file=sent))["/file"]
+
+
 HTML = {
     "kind": "html", "name": "h", "width": 300, "height": 250, "html": "<p>{random}", "click_url": "https://shop.example/",
 }  # fmt: skip
@@ -242,6 +332,27 @@ async def test_trackers_are_an_admins_and_are_called_from_within_the_frame(api: 
         assert {one["code"] for one in got.json()["errors"] if one["pointer"] == "/trackers"} == {"forbidden"}, where
     kept = await api.call("PATCH", path, {"html": "<b>new"}, Authorization=f"Bearer {key}")
     assert kept.json()["trackers"] == urls
+
+
+async def test_a_restored_revision_sets_trackers_for_an_admin_alone(api: Api) -> None:
+    """Those of the newest stay for others, whether the old revision had some or none; so nothing is left to restore
+    of one that differs in them alone."""
+    await campaign(api, "300x250")
+    key = (await api.make("POST", "/keys", {"role": "advertiser", "advertiser": "acme", "name": "a"}))["key"]
+    urls = ["https://count.example/"]
+    path = f"/creatives/{(await api.make('POST', '/campaigns/one/creatives', HTML | {'trackers': urls}))['id']}"
+    await api.make("PATCH", path, {"trackers": None})
+
+    async def restore(number: int, **headers: str) -> httpx2.Response:
+        return await api.call("POST", f"{path}/restore", {"revision": number}, **headers)
+
+    assert (await restore(1, Authorization=f"Bearer {key}")).status_code == 409
+    await api.make("PATCH", path, {"html": "<b>new"})
+    kept = (await restore(1, Authorization=f"Bearer {key}")).json()
+    assert (kept["html"], kept["trackers"]) == (HTML["html"], [])
+    assert (await restore(1)).json()["trackers"] == urls
+    kept = (await restore(3, Authorization=f"Bearer {key}")).json()
+    assert (kept["html"], kept["trackers"]) == ("<b>new", urls)
 
 
 async def test_a_restored_revision_has_to_fit_the_slots_of_today(api: Api) -> None:

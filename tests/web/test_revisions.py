@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import pytest
 
+from adserve.core import lifecycle
 from adserve.core.model import Creative
+from adserve.flows import submit
 from tests.conftest import Api
 
 TEXT = {"kind": "text", "name": "t", "title": "Tea", "click_url": "https://shop.example/tea"}
@@ -94,6 +97,9 @@ async def test_what_serves_or_is_newest_is_not_restored(api: Api) -> None:
         assert got.status_code == 409, got.text
     assert (await api.call("POST", f"/creatives/{id_}/restore", {"revision": 9})).status_code == 404
     assert (await api.call("POST", f"/creatives/{id_}/restore", {})).status_code == 422
+    await api.make("POST", f"/creatives/{id_}/reject", {"reason": "Loud"})
+    got = await api.call("POST", f"/creatives/{id_}/restore", {"revision": 2})
+    assert (got.status_code, got.json()["detail"]) == (409, "revision 2 is the same as the newest, which is rejected")
     assert len(await revisions(api, id_)) == 2
 
 
@@ -167,3 +173,22 @@ async def test_what_an_upload_keeps_to_is_told_before_it(api: Api) -> None:
     assert (found["texts"]["title"], found["texts"]["alt"], found["animation"]["max_seconds"]) == (120, 300, 30)
     assert "image/png" in found["types"]
     assert found["max_upload_bytes"] == api.held.settings.max_upload_bytes
+
+
+async def test_revisions_and_creatives_have_an_end(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """409 with what to do instead, for an edit, a restored one, an upload and a look at one; archived creatives count,
+    and what is no content still changes."""
+    monkeypatch.setattr(lifecycle, "MAX_REVISIONS", 3)
+    monkeypatch.setattr(submit, "MAX_CREATIVES", 2)
+    id_ = await edited(api, "Two", "Three")
+    path = f"/creatives/{id_}"
+    for method, where, body in (("PATCH", path, {"title": "Four"}), ("POST", f"{path}/restore", {"revision": 2})):
+        got = await api.call(method, where, body)
+        assert (got.status_code, "another creative" in got.text) == (409, True), got.text
+    assert (await api.make("PATCH", path, {"weight": 7}))["revision"] == 3
+    other = await api.make("POST", "/campaigns/one/creatives", TEXT)
+    await api.make("DELETE", f"/creatives/{other['id']}")
+    for query in ("", "?check=true"):
+        got = await api.call("POST", f"/campaigns/one/creatives{query}", TEXT)
+        assert (got.status_code, "another campaign" in got.text) == (409, True), got.text
+    await api.creative("two")

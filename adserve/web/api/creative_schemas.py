@@ -12,6 +12,7 @@ from adserve.core.gate import PARTS
 from adserve.core.model import Creative
 from adserve.core.revisions import STATES
 from adserve.core.validate import Schema
+from adserve.flows.content import FILES as PICTURES
 from adserve.flows.content import MAX_SIZES
 from adserve.web.api.shapes import COUNT, ID, MOMENT, NUMBER, TEXT, Schemas, list_of, or_null, shape, shown
 
@@ -53,8 +54,10 @@ def creative_bodies() -> Schemas:
         "required": ["name"],
         "additionalProperties": False,
     }
-    found["CreativePatch"] = body_schema({**m.FREE, **m.WORDS}, patch=True)
-    found["ContentBody"] = words
+    off = {name: {"type": "null", "description": "Takes this picture off."} for name in PICTURES}
+    patch = body_schema({**m.FREE, **m.WORDS}, patch=True)
+    found["CreativePatch"] = {**patch, "properties": patch["properties"] | off}
+    found["ContentBody"] = {**words, "properties": words["properties"] | off}
     found["ContentForm"] = {**words, "properties": form}
     found["RejectionBody"] = body_schema(m.REJECTION)
     found["ApprovalBody"] = {**body_schema(m.APPROVAL), "examples": [{"revision": 2}]}

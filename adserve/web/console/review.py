@@ -18,7 +18,6 @@ from adserve.flows import access, manage, revisions
 from adserve.flows import review as flow
 from adserve.flows.names import names_of
 from adserve.flows.preview import Preview, look
-from adserve.flows.submit import get_creative
 from adserve.web.console.creatives import actors_of, files_of, state_words
 from adserve.web.console.difference import differences
 from adserve.web.console.page import REVIEW, STAFF, Call, Page
@@ -144,7 +143,8 @@ async def _decide(call: Call, action: str, done: str, reason: str = "") -> Respo
             call.services, call.path["id"], action, actor=call.actor, reason=reason, hash=hash_, match=match
         )
     except (Conflict, Stale):
-        call.problems = [Problem("", _meanwhile(await get_creative(call.services, call.path["id"]), call), MEANWHILE)]
+        now = await manage.get_creative(call.services, call.path["id"])
+        call.problems = [Problem("", _meanwhile(now, call), MEANWHILE)]
         return await one(call)
     except Invalid as refused:
         call.problems = refused.problems

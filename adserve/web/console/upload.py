@@ -7,6 +7,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from adserve.core.gate import part_of
 from adserve.core.model import Campaign, Creative
 from adserve.flows import access, manage, submit
 from adserve.flows.content import TRACKERS, Parts
@@ -52,10 +53,22 @@ async def form(call: Call) -> Response:
 
 
 async def edit_form(call: Call) -> Response:
-    one = await submit.get_creative(call.services, call.path["id"])
+    one = await manage.get_creative(call.services, call.path["id"])
     campaign = await manage.get_thing(call.services, "campaign", one.campaign)
     assert isinstance(campaign, Campaign)  # noqa: S101 - what the store holds under this kind
     return await _show(call, campaign, one.kind, one)
+
+
+OPTIONAL = {
+    "image": (
+        ("file_2x", "for dense screens"),
+        ("file_dark", "for dark pages"),
+        ("file_dark_2x", "for dark pages on dense screens"),
+        ("sizes", "all further sizes"),
+    ),
+    "text": (("file", "the picture"),),
+}
+"""A kind to the pictures that an edit may take off, in words."""
 
 
 async def _show(call: Call, campaign: Campaign, kind: str, one: Creative | None) -> Response:
@@ -67,10 +80,17 @@ async def _show(call: Call, campaign: Campaign, kind: str, one: Creative | None)
         kinds=KINDS,
         one=one,
         content=one.content if one else None,
+        optional=_there(one) if one else (),
         limits=await submit.limits(call.services, campaign.id),
         names=NAMES,
         chosen=sorted(one.name for files in call.form.files.values() for one in files if one.name),
     )
+
+
+def _there(one: Creative) -> list[tuple[str, str]]:
+    """Pictures that may be taken off."""
+    parts = {part_of(one.content, file).partition("/")[0] for file in one.content.pictures}
+    return [(name, words) for name, words in OPTIONAL.get(one.kind, ()) if name in parts]
 
 
 def body_of(call: Call, kind: str) -> dict[str, Any]:
@@ -118,11 +138,11 @@ async def upload(call: Call) -> Response:
 @shows_again(edit_form)
 async def save(call: Call) -> Response:
     """Content becomes a new revision; the rest changes at once."""
-    before = await submit.get_creative(call.services, call.path["id"])
+    before = await manage.get_creative(call.services, call.path["id"])
     after = await submit.patch_creative(
         call.services,
         before.id,
-        body_of(call, before.kind),
+        body_of(call, before.kind) | dict.fromkeys({*call.form.all("off")} & {*dict(_there(before))}),
         _parts(call, before.kind, _files(call, before.kind)),
         actor=call.actor,
         match=call.match,
