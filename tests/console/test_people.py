@@ -16,6 +16,7 @@ from adserve.flows import users as people
 from adserve.web.console.cookies import SESSION
 from tests.conftest import Api, Clock
 from tests.console.conftest import Enter, Person, page
+from tests.console.reading import Reading
 from tests.console.test_entry import OTHER, PASSWORD, person, send
 
 LINK = re.compile(r"http://localhost:8000/console/(invitation|reset|link)/([\w-]{43})")
@@ -125,6 +126,17 @@ async def test_what_an_admin_takes_back_is_true_at_once(api: Api, enter: Enter) 
     await admin.post(f"{here}/delete")
     assert (await who.get("/console/")).status_code == 303
     assert (await admin.get(here)).status_code == 404
+
+
+async def test_a_refusal_leaves_the_other_forms_of_its_page_alone(api: Api, enter: Enter) -> None:
+    """Role and advertiser are shown as they are, so that saving them gives nobody another role."""
+    await api.world()
+    admin, ann = await enter(), await person(api, role="advertiser", advertiser="acme")
+    here = f"/console/users/{ann.id}"
+    await admin.post(f"{here}/disable")
+    refused = await admin.post(f"{here}/link", {"for": "reset"})
+    shown = Reading(refused)
+    assert (refused.status_code, shown.field("role"), shown.field("advertiser")) == (422, "advertiser", "acme")
 
 
 async def test_the_last_admin_is_told_so(api: Api) -> None:

@@ -108,11 +108,12 @@ class Call:
         return f"{self.request.scope.get('root_path', '')}{path}{'?' if asked else ''}{asked}"
 
     def typed(self, name: str, stored: object = "") -> str:
-        """What a field shows: what was typed, when the form is shown again, else what is stored."""
-        return self.form.text(name) if self.form is not EMPTY else "" if stored is None else str(stored)
+        """What a field shows: what was typed, when its form is shown again, else what is stored. A page may have more
+        forms than the one that was sent; a field that was sent empty is there."""
+        return self.form.text(name) if name in self.form.texts else "" if stored is None else str(stored)
 
     def ticked(self, name: str, stored: bool = False) -> bool:
-        """The same of a box."""
+        """The same of a box, which is not sent when it is not ticked: of a page with one form."""
         return self.form.on(name) if self.form is not EMPTY else stored
 
     def chosen(self, name: str, stored: Sequence[str] = ()) -> Sequence[str]:
