@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import httpx2
 import pytest
 
+from adserve.web.console.page import MEANWHILE
 from tests.conftest import Api
 from tests.console.conftest import Enter
 from tests.console.reading import Reading
+from tests.console.town import forms_of
 
 SITE = {"name": "The Courier", "timezone": "Asia/Kolkata", "clients": "browser", "unlabelled": "serve", "origins": ""}
 SLOT = {"title": "Below the post", "label": "Advertisement", "rotation": "even", "empty": "keep", "repeat": "never"}
@@ -79,6 +82,44 @@ async def test_a_form_of_an_older_state_is_not_saved_over_a_newer_one(api: Api, 
     assert (stored["label"], stored["title"]) == ("Anzeige", "")
     again = await person.post("/console/sites/news/slots/top/edit", {**typed, "version": refused.field("version")})
     assert again.status_code == 303
+
+
+VERSIONED = {
+    "/sites/news": ("name", "timezone"),
+    "/sites/news/slots/top": ("title", "rank"),
+    "/advertisers/acme": ("name", "name"),
+    "/campaigns/one": ("name", "goal"),
+    "/creatives/{made}": ("name", "weight"),
+}
+"""What has a form that changes it, to a text in it, and a field that takes no long one."""
+
+
+@pytest.mark.parametrize("path", VERSIONED)
+async def test_a_form_that_comes_back_is_of_the_version_that_it_was_opened_with(
+    api: Api, enter: Enter, path: str
+) -> None:
+    """What somebody else saved meanwhile is told before it is overwritten, also after something else was refused; sent
+    once more it goes before theirs."""
+    await api.world()
+    (name, other), path = VERSIONED[path], path.format(made=await api.creative("one"))
+    form, person = f"/console{path}/edit", await enter()
+
+    async def sent(on: httpx2.Response, **wrong: str) -> httpx2.Response:
+        filled = next(one for one in forms_of(on.text, form) if one.action == form).filled()
+        return await person.post(form, filled | {other: before[other], name: "Mine"} | wrong)
+
+    opened = await person.get(form)
+    before = next(one for one in forms_of(opened.text, form) if one.action == form).filled()
+    await api.make("PATCH", path, {name: "Theirs"})
+    told = await sent(opened, **{other: "x" * 300})
+    if MEANWHILE not in Reading(told).words:
+        told = await sent(told)
+    assert MEANWHILE in Reading(told).words
+    assert (await api.make("GET", path))[name] == "Theirs"
+    refused = await sent(told, **{other: "x" * 300})
+    assert (refused.status_code, bool(Reading(refused).wrong(other))) == (422, True)
+    assert (await sent(refused)).status_code == 303
+    assert (await api.make("GET", path))[name] == "Mine"
 
 
 @pytest.mark.parametrize("path", ["/console/sites/news/slots/top", "/console/sites/news"])

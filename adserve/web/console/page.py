@@ -143,7 +143,7 @@ Endpoint = Callable[[Call], Awaitable[Response]]
 
 def shows_again(show: Endpoint) -> Callable[[Endpoint], Endpoint]:
     """Of the endpoint that takes a form: what is wrong with it is told beside its fields, by the page that showed it,
-    and nothing that was typed is lost."""
+    and nothing that was typed is lost. It stays of the version that it was made of, until a newer one is told of."""
 
     def around(take: Endpoint) -> Endpoint:
         @wraps(take)
@@ -156,6 +156,7 @@ def shows_again(show: Endpoint) -> Callable[[Endpoint], Endpoint]:
                 call.problems = [
                     Problem("", MEANWHILE) if call.form.text("version") else Problem("/id", "is taken: choose another")
                 ]
+                call.form = call.form.without("version")  # sent again, it goes before what is there now
             except (Conflict, TooLarge, UnsupportedMedia) as refused:
                 call.problems = [Problem("", str(refused))]
             return await show(call)
