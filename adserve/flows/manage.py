@@ -228,6 +228,30 @@ async def archive_thing(services: Services, kind: str, id_: str, *, actor: str, 
     return after
 
 
+async def switch_thing(services: Services, kind: str, id_: str, state: str, *, actor: str) -> Thing:
+    """Stops what is in use (`paused`), or lets it serve (`active`). Conflict for what is archived."""
+
+    async def once() -> Thing:
+        before = await get_thing(services, kind, id_)
+        if before.state == "archived":
+            raise Conflict("it is archived: take it into use again first")
+        return await _store(services, kind, id_, {**_form_of(before), "state": state}, before, actor)
+
+    return await again(once)
+
+
+async def unarchive_thing(services: Services, kind: str, id_: str, state: str, *, actor: str) -> Thing:
+    """Into use again, as `state`; what is in use stays as it is."""
+
+    async def once() -> Thing:
+        before = await get_thing(services, kind, id_)
+        if before.state != "archived":
+            return before
+        return await _store(services, kind, id_, {**_form_of(before), "state": state}, before, actor)
+
+    return await again(once)
+
+
 async def _childless(services: Services, kind: str, id_: str) -> int | None:
     """The version of the catalog in which nothing below an object is in use; None for a kind that nothing lies below.
     Conflict where something is."""

@@ -139,6 +139,34 @@ async def test_the_switch_stops_at_once(api: Api, enter: Enter, path: str) -> No
     assert (await api.decide())["filled"]
 
 
+IN_USE = ("/sites/news", "/sites/news/slots/top", "/campaigns/one")
+
+
+@pytest.mark.parametrize("button", ["pause", "resume"])
+@pytest.mark.parametrize("path", IN_USE)
+async def test_the_switch_takes_nothing_out_of_the_archive(api: Api, enter: Enter, path: str, button: str) -> None:
+    """Its page may be older than what somebody else archived."""
+    await api.world()
+    await api.make("PUT", "/campaigns/one", {"advertiser": "acme", "name": "one", "slots": ["news/*"]})
+    person = await enter()
+    for one in IN_USE[1:] + IN_USE[:1]:  # a site when its slots are
+        assert (await api.call("DELETE", one)).status_code == 200
+    refused = await person.post(f"/console{path}/{button}")
+    assert (refused.status_code, "it is archived" in refused.text) == (409, True)
+    assert (await api.make("GET", path))["state"] == "archived"
+
+
+@pytest.mark.parametrize("path", IN_USE)
+async def test_an_undo_that_comes_late_starts_nothing(api: Api, enter: Enter, path: str) -> None:
+    """Somebody else took it into use again, and stopped it."""
+    await api.world()
+    await api.make("PUT", "/campaigns/one", {"advertiser": "acme", "name": "one", "slots": ["news/*"]})
+    await api.make("PATCH", path, {"state": "paused"})
+    person = await enter()
+    assert (await person.post(f"/console{path}/unarchive", {"was": "active"})).status_code == 303
+    assert (await api.make("GET", path))["state"] == "paused"
+
+
 async def test_an_archived_slot_comes_back_as_it_was(api: Api, enter: Enter) -> None:
     """The page says that it is archived, with an undo; without it, it comes back paused."""
     await api.world()
