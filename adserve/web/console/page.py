@@ -100,8 +100,9 @@ class Call:
         """Where links that leave the console point: the public URL, or the loopback origin of the request."""
         return base_url(self.console.worker, Ask.of(self.request.scope, lambda _: None))
 
-    def url(self, path: str, **query: Any) -> str:
-        """An address of ours, below the path under which the service may be mounted. What is None is left out."""
+    def url(self, path: str, /, **query: Any) -> str:
+        """An address of ours, below the path under which the service may be mounted. What is None is left out.
+        A query may have parameters of any name."""
         if not path.startswith("/") or path.startswith(("//", "/\\")):
             raise ValueError("an address of ours begins with one slash")
         asked = urlencode({name: value for name, value in query.items() if value is not None})
