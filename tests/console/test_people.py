@@ -303,6 +303,25 @@ async def test_a_key_that_cannot_be_made_keeps_what_was_typed(api: Api, enter: E
     assert await api.held.services.accounts.list() == []
 
 
+async def test_a_reload_of_a_secret_makes_no_other(api: Api, enter: Enter) -> None:
+    """The secret from before works on; a form that was refused can be mended and sent; so can the one that is shown
+    then."""
+    admin = await enter()
+    first = KEY.findall((await send(admin, "/console/keys/new", name="CI", role="reader")).text)[0]
+    (key,) = await api.held.services.accounts.list()
+    here = f"/console/keys/{key.id}"
+    form = {"grace_hours": "24", "once": Reading(await admin.get(here)).field("once")}
+    assert (await admin.post(f"{here}/rotate", form | {"grace_hours": "x"})).status_code == 422
+    second = KEY.findall((await admin.post(f"{here}/rotate", form)).text)[0]
+    again = await admin.post(f"{here}/rotate", form)
+    shown = Reading(again)
+    assert (shown.status, "this form was sent before" in shown.words, KEY.findall(again.text)) == (422, True, [])
+    for secret in (first, second):
+        reply = await api.http.get("/api/v1/sites", headers={"Authorization": f"Bearer {secret}"})
+        assert reply.status_code == 200
+    assert (await admin.post(f"{here}/rotate", form | {"once": shown.field("once")})).status_code == 200
+
+
 async def test_a_key_gets_another_secret_and_is_revoked(api: Api, enter: Enter, clock: Clock) -> None:
     """Both work as long as was said; then it is revoked at once, by a button."""
     admin = await enter()

@@ -18,6 +18,7 @@ from adserve.flows.delivery import delivery
 from adserve.flows.share import DAYS, MAY_SHARE, days_of, make_share, revoke_share, shares_of
 from adserve.store.shares import Share
 from adserve.web.console.form import EMPTY, whole
+from adserve.web.console.once import once
 from adserve.web.console.page import EVERYONE, Call, Page, shows_again
 from adserve.web.console.reports import cells
 from adserve.web.console.table import Column, Table, show_table
@@ -106,6 +107,7 @@ def _link(told: Delivery, one: Share) -> dict[str, str]:
 
 
 @shows_again(campaign_report)
+@once
 async def share(call: Call) -> Response:
     """Makes a link. The secret is in this answer alone: no address and no cookie has it."""
     text = call.form.text("days", str(DAYS))

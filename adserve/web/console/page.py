@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import wraps
@@ -94,6 +95,11 @@ class Call:
         """The version that the form was made of, its hidden member `version`: what came since is not overwritten."""
         version = whole(self.form.text("version"))
         return Match() if version is None else Match(etag(version))
+
+    @property
+    def number(self) -> str:
+        """A number that no other form has."""
+        return secrets.token_hex(8)
 
     @property
     def origin(self) -> str:
