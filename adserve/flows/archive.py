@@ -12,7 +12,7 @@ from collections.abc import Callable
 from adserve.core import lifecycle
 from adserve.core.match import ANY, Match
 from adserve.core.model import Creative, Thing
-from adserve.flows.manage import again, archive_thing, get_thing, refresh, unarchive_thing
+from adserve.flows.manage import again, archive_thing, get_thing, refresh, switch_thing
 from adserve.flows.revisions import keep
 from adserve.flows.services import Services
 from adserve.flows.submit import get_creative
@@ -35,7 +35,7 @@ async def archive_campaign(services: Services, id_: str, *, actor: str, match: M
 
 async def unarchive_campaign(services: Services, id_: str, state: str, *, actor: str) -> Thing:
     """Back into `state` when it is archived, with what was archived together with it."""
-    found = await unarchive_thing(services, "campaign", id_, state, actor=actor)
+    found = await switch_thing(services, "campaign", id_, state, actor=actor, archived=True)
     for one in await creatives_of(services, id_):
         if one.state == "archived" and one.with_campaign:
             await _change(services, one.id, lifecycle.restore, actor, "unarchive")

@@ -228,25 +228,18 @@ async def archive_thing(services: Services, kind: str, id_: str, *, actor: str, 
     return after
 
 
-async def switch_thing(services: Services, kind: str, id_: str, state: str, *, actor: str) -> Thing:
-    """Stops what is in use (`paused`), or lets it serve (`active`). Conflict for what is archived."""
+async def switch_thing(
+    services: Services, kind: str, id_: str, state: str, *, actor: str, archived: bool = False
+) -> Thing:
+    """Stops what is in use (`paused`) or lets it serve (`active`). Conflict for what is archived; or `archived`: that
+    is taken into use again, and what is in use stays as it is."""
 
     async def once() -> Thing:
         before = await get_thing(services, kind, id_)
-        if before.state == "archived":
-            raise Conflict("it is archived: take it into use again first")
-        return await _store(services, kind, id_, {**_form_of(before), "state": state}, before, actor)
-
-    return await again(once)
-
-
-async def unarchive_thing(services: Services, kind: str, id_: str, state: str, *, actor: str) -> Thing:
-    """Into use again, as `state`; what is in use stays as it is."""
-
-    async def once() -> Thing:
-        before = await get_thing(services, kind, id_)
-        if before.state != "archived":
+        if archived and before.state != "archived":
             return before
+        if not archived and before.state == "archived":
+            raise Conflict("it is archived: take it into use again first")
         return await _store(services, kind, id_, {**_form_of(before), "state": state}, before, actor)
 
     return await again(once)

@@ -140,7 +140,7 @@ def unarchive(kind: str, back: Callable[[Call], str]) -> Endpoint:
 
     async def endpoint(call: Call) -> Response:
         state = "active" if call.form.text("was") == "active" or kind == "advertiser" else "paused"
-        await manage.unarchive_thing(call.services, kind, id_in(call, kind), state, actor=call.actor)
+        await manage.switch_thing(call.services, kind, id_in(call, kind), state, actor=call.actor, archived=True)
         return call.go(back(call), "restored")
 
     return endpoint
