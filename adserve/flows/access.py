@@ -11,6 +11,7 @@ from adserve.store.catalog import Audit
 AT_ONCE, LOOKS = 500, 20
 """Lines of the audit that one look reads, and how often one call looks: who sees little of it must not make
 the store read all of it."""
+AT_ONE_CALL = AT_ONCE * LOOKS
 
 
 async def require(services: Services, account: Account, kind: str, id_: str) -> None:

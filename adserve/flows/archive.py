@@ -12,7 +12,7 @@ from collections.abc import Callable
 from adserve.core import lifecycle
 from adserve.core.match import ANY, Match
 from adserve.core.model import Creative, Thing
-from adserve.flows.manage import again, archive_thing, get_creative, get_thing, patch_thing, refresh
+from adserve.flows.manage import again, archive_thing, get_creative, get_thing, refresh, switch_thing
 from adserve.flows.revisions import keep
 from adserve.flows.services import Services
 
@@ -33,8 +33,8 @@ async def archive_campaign(services: Services, id_: str, *, actor: str, match: M
 
 
 async def unarchive_campaign(services: Services, id_: str, state: str, *, actor: str) -> Thing:
-    """Back into `state`, with what was archived together with it."""
-    found = await patch_thing(services, "campaign", id_, {"state": state}, actor=actor)
+    """Back into `state` when it is archived, with what was archived together with it."""
+    found = await switch_thing(services, "campaign", id_, state, actor=actor, archived=True)
     for one in await creatives_of(services, id_):
         if one.state == "archived" and one.with_campaign:
             await _change(services, one.id, lifecycle.restore, actor, "unarchive")

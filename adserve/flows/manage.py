@@ -234,6 +234,23 @@ async def archive_thing(services: Services, kind: str, id_: str, *, actor: str, 
     return after
 
 
+async def switch_thing(
+    services: Services, kind: str, id_: str, state: str, *, actor: str, archived: bool = False
+) -> Thing:
+    """Stops what is in use (`paused`) or lets it serve (`active`). Conflict for what is archived; or `archived`: that
+    is taken into use again, and what is in use stays as it is."""
+
+    async def once() -> Thing:
+        before = await get_thing(services, kind, id_)
+        if archived and before.state != "archived":
+            return before
+        if not archived and before.state == "archived":
+            raise Conflict("it is archived: take it into use again first")
+        return await _store(services, kind, id_, {**_form_of(before), "state": state}, before, actor)
+
+    return await again(once)
+
+
 async def _childless(services: Services, kind: str, id_: str) -> int | None:
     """The version of the catalog in which nothing below an object is in use; None for a kind that nothing lies below.
     Conflict where something is."""

@@ -32,11 +32,14 @@ from adserve.web.frames import SANDBOX, filled, markup_policy
 
 FRAME_S = 3600
 """How long the document of an `html` creative in a frame of the console can be loaded."""
+FRAME_ENDED = "This was shown for an hour: load the page around it again."
+LINK_ENDED = "This link has ended: links to previews last 7 days. Ask for another one."
 SCHEMES = ("light", "dark")
 _PAGE = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; frame-src 'self'; form-action 'none'; "
-    "base-uri 'none'; frame-ancestors 'none'"
+    "base-uri 'none'"
 )
+_ALONE = f"{_PAGE}; frame-ancestors 'none'"
 _FRAMED = (
     "{sandbox}; default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; frame-src 'self'; form-action 'none'; "
     "base-uri 'none'; frame-ancestors 'self'"
@@ -86,7 +89,7 @@ def sandbox_of(kind: str) -> str:
 
 def framed(preview: Preview, slot: Slot, form: Form, scheme: str, root: str, worker: Worker) -> Response:
     """One slot as a document for a frame of our own pages. `root`: the path under which the service is mounted."""
-    link = Link(preview.creative.id, preview.content.revision, int(worker.clock()) + FRAME_S)
+    link = Link(preview.creative.id, preview.content.revision, int(worker.clock()) + FRAME_S, framed=True)
     frame = f"{root}/preview/{core.write(link, worker.keys[0])}/markup"
     snippet = _in_scheme(draw(preview, slot, form, base=root, frame=frame), scheme)
     page = templates.get_template("preview-slot.html.j2").render(scheme=scheme, snippet=_HOLE)
@@ -134,39 +137,40 @@ class Previews:
             f"{preview.creative.name}, revision {link.revision}, {_state_of(preview)}. Nothing here is counted. "
             f"This link ends on {utc_label(link.expires)[:10]}."
         )
-        return Response(self._draw(places, said), 200, {**_HEADERS, "Content-Security-Policy": _PAGE}, _HTML)
+        return Response(self._draw(places, said), 200, {**_HEADERS, "Content-Security-Policy": _ALONE}, _HTML)
 
     async def markup(self, request: Request) -> Response:
         """`GET /preview/{token}/markup`: the document of an `html` creative, as where it serves, without trackers. For
-        frames alone: nobody approved it, and opened by itself it would be a page under our name."""
+        frames alone: nobody approved it, and opened by itself it would be a page under our name. What is said in its
+        place may be framed as it may: around it is a sandbox, whose origin no policy can name."""
         if request.headers.get("sec-fetch-dest") != "iframe":
             return _said("This is shown within a preview: open the link to that.", 404)
-        found = await self._look(request)
+        found = await self._look(request, _PAGE)
         if isinstance(found, Response):
             return found
         _, preview = found
         if preview.creative.kind != "html":
-            return _said("This creative has no document of its own.", 404)
+            return _said("This creative has no document of its own.", 404, _PAGE)
         landing = landing_of(preview, preview.slots[0] if preview.slots else None)
         body = filled(preview.content.html, landing, request.path_params["token"])
         policy = markup_policy(base_url(self._worker, Ask.of(request.scope, lambda _: None)))
         return Response(body, 200, {**_HEADERS, "Content-Security-Policy": policy}, _HTML)
 
-    async def _look(self, request: Request) -> tuple[Link, Preview] | Response:
-        """What a link is of, or the page that says why it shows nothing."""
+    async def _look(self, request: Request, policy: str = _ALONE) -> tuple[Link, Preview] | Response:
+        """What a link is of, or the page that says why it shows nothing, under a policy: in a frame it can be read."""
         link = core.read(request.path_params["token"], self._worker.keys)
-        if link is None:
-            return _said("This link was altered or cut off: ask for it again, and copy all of it.", 404)
+        if link is None or (link.framed and policy == _ALONE):
+            return _said("This link was altered or cut off: ask for it again, and copy all of it.", 404, policy)
         if link.expires <= self._worker.clock():
-            return _said("This link has ended: links to previews last 7 days. Ask for another one.", 410)
+            return _said(FRAME_ENDED if link.framed else LINK_ENDED, 410, policy)
         try:
             preview = await look(self._services, link.creative, link.revision)
         except (NotFound, Conflict):
-            return _said("What this link showed is not kept any more.", 410)
+            return _said("What this link showed is not kept any more.", 410, policy)
         except (*REPLY_ERRORS, AdserveError):
-            return _said("This page cannot be read now: try again in a moment.", 503)
-        if preview.creative.state == "archived":
-            return _said("This creative was archived: there is nothing to preview any more.", 410)
+            return _said("This page cannot be read now: try again in a moment.", 503, policy)
+        if preview.creative.state == "archived" and not link.framed:
+            return _said("This creative was archived: there is nothing to preview any more.", 410, policy)
         return link, preview
 
 
@@ -179,7 +183,7 @@ def _state_of(preview: Preview) -> str:
     return "does not serve yet: it waits for review" if creative.state == "pending" else f"is {creative.state}"
 
 
-def _said(words: str, status: int) -> Response:
+def _said(words: str, status: int, policy: str = _ALONE) -> Response:
     page = templates.get_template("preview-none.html.j2").render(words=words)
-    headers = {**_HEADERS, "Content-Security-Policy": _PAGE, **({"Retry-After": "2"} if status == 503 else {})}
+    headers = {**_HEADERS, "Content-Security-Policy": policy, **({"Retry-After": "2"} if status == 503 else {})}
     return Response(page, status, headers, _HTML)

@@ -110,6 +110,39 @@ def test_the_queue_is_worked_through_by_keyboard(console: Console) -> None:
     assert console.call("GET", f"/creatives/{ids[1]}")["reason"] == "a jar of ajar"
 
 
+def test_a_key_that_has_a_use_where_the_focus_is_keeps_it(console: Console) -> None:
+    """Enter follows the link and opens the part that it is on; arrows move what scrolls sideways, else they lead on."""
+    ids = [console.text(name) for name in ("Delta", "Epsilon")]
+    page = console.page
+    console.go("/console/review")
+    menu = page.locator(".menu > summary")
+    menu.evaluate("one => { one.style.display = 'block'; one.focus(); }")
+    before = page.locator(".menu").get_attribute("open")
+    page.keyboard.press("Enter")
+    assert page.locator(".menu").get_attribute("open") != before
+    page.locator(".menu").evaluate("one => { one.open = true; }")
+    page.locator(".menu nav a", has_text="Advertisers").focus()
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
+    assert console.heading == "Advertisers"
+    console.go("/console/review")
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
+    assert "/console/review/" in page.url
+    console.go(f"/console/review/{ids[0]}")
+    stage = page.locator(".stage").first
+    stage.evaluate(
+        "one => { one.onscroll = () => { one.dataset.moved = one.scrollLeft; }; one.style.width = '40px'; one.focus() }"
+    )
+    page.keyboard.press("ArrowRight")
+    page.locator(".stage[data-moved]").wait_for()
+    assert console.heading == "Delta"
+    stage.evaluate("one => { one.style.width = 'auto'; one.querySelector('iframe').width = 10; }")
+    with page.expect_navigation():
+        page.keyboard.press("ArrowRight")
+    assert console.heading == "Epsilon"
+
+
 def test_a_key_that_is_held_and_a_button_that_is_pressed_twice_decide_once(console: Console) -> None:
     """On each page the key has to go down anew; a form that is on its way is not sent again, until its page is shown
     again."""

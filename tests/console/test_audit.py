@@ -7,6 +7,7 @@ import csv
 import pytest
 
 from adserve.web.console import audit
+from adserve.web.console.page import Call
 from tests.conftest import Api
 from tests.console.conftest import Enter, page
 from tests.console.test_reports import HOSTILE, rows
@@ -75,11 +76,31 @@ async def test_it_goes_on_by_pages_and_the_export_has_all(
         await world.creative(name)
     while path:
         document = page(await person.get(path))
+        told = "among the 10,000 changes from here on" in "".join(document.itertext())
         seen += [row[3] for row in rows(document)]
         path = next((one.get("href") for one in document.iter("a") if one.get("rel") == "next"), "")
+        assert told is bool(path)
     assert seen == [f"campaign {name}" for name in ("c", "b", "a", "two", "one")]
     export = await person.get("/console/audit?kind=campaign&format=csv")
     assert [row[3] for row in csv.reader(export.text.splitlines())][1:] == seen
+
+
+async def test_a_file_looks_for_no_pages(world: Api, enter: Enter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has no links; each would be compared with every page that there is."""
+    person = await enter()
+    asked: list[str] = []
+    is_page = audit._is_page
+
+    def looking(call: Call, path: str) -> bool:
+        asked.append(path)
+        return is_page(call, path)
+
+    monkeypatch.setattr(audit, "_is_page", looking)
+    shown = rows(page(await person.get("/console/audit")))
+    assert len(asked) == len(shown)
+    export = await person.get("/console/audit?format=csv")
+    assert [row[3] for row in csv.reader(export.text.splitlines())][1:] == [row[3] for row in shown]
+    assert len(asked) == len(shown)
 
 
 async def test_an_advertiser_reads_of_its_own_and_no_names_of_others(world: Api, enter: Enter) -> None:

@@ -9,6 +9,7 @@ import pytest
 from adserve.web.console.cookies import SESSION, VISIT
 from tests.conftest import Api, Clock
 from tests.console.conftest import Enter, Person, page
+from tests.console.reading import Reading
 from tests.console.test_reports import HOSTILE, rows
 from tests.flows.test_delivery import DAY, TODAY, day, put
 
@@ -134,6 +135,15 @@ async def test_what_is_wrong_with_a_link_is_told_beside_its_field(world: Api, en
         assert (fields["days"], fields["note"]) == (days, "Zoë's")
         assert 'id="wrong-days"' in reply.text
     assert await world.held.services.shares.of("one") == []
+
+
+async def test_the_next_link_ends_as_the_first_does(world: Api, enter: Enter) -> None:
+    """The page that shows a link has the form with what is usual in it again."""
+    owner = await enter()
+    for _ in range(2):
+        reply = await owner.post(f"{REPORT}/links", {"days": "7", "note": "Ann"}, token=await owner.csrf(REPORT))
+        shown = Reading(reply)
+        assert (reply.status_code, shown.field("days"), shown.field("note")) == (200, "90", "")
 
 
 async def test_stored_text_is_text_on_both_pages(world: Api, enter: Enter) -> None:

@@ -16,6 +16,7 @@ from adserve.flows import users as people
 from adserve.web.console.cookies import SESSION
 from tests.conftest import Api, Clock
 from tests.console.conftest import Enter, Person, page
+from tests.console.reading import Reading
 from tests.console.test_entry import OTHER, PASSWORD, person, send
 
 LINK = re.compile(r"http://localhost:8000/console/(invitation|reset|link)/([\w-]{43})")
@@ -125,6 +126,17 @@ async def test_what_an_admin_takes_back_is_true_at_once(api: Api, enter: Enter) 
     await admin.post(f"{here}/delete")
     assert (await who.get("/console/")).status_code == 303
     assert (await admin.get(here)).status_code == 404
+
+
+async def test_a_refusal_leaves_the_other_forms_of_its_page_alone(api: Api, enter: Enter) -> None:
+    """Role and advertiser are shown as they are, so that saving them gives nobody another role."""
+    await api.world()
+    admin, ann = await enter(), await person(api, role="advertiser", advertiser="acme")
+    here = f"/console/users/{ann.id}"
+    await admin.post(f"{here}/disable")
+    refused = await admin.post(f"{here}/link", {"for": "reset"})
+    shown = Reading(refused)
+    assert (refused.status_code, shown.field("role"), shown.field("advertiser")) == (422, "advertiser", "acme")
 
 
 async def test_the_last_admin_is_told_so(api: Api) -> None:
@@ -289,6 +301,25 @@ async def test_a_key_that_cannot_be_made_keeps_what_was_typed(api: Api, enter: E
     assert "x" * 101 in reply.text
     assert 'value="yesterday"' in reply.text
     assert await api.held.services.accounts.list() == []
+
+
+async def test_a_reload_of_a_secret_makes_no_other(api: Api, enter: Enter) -> None:
+    """The secret from before works on; a form that was refused can be mended and sent; so can the one that is shown
+    then."""
+    admin = await enter()
+    first = KEY.findall((await send(admin, "/console/keys/new", name="CI", role="reader")).text)[0]
+    (key,) = await api.held.services.accounts.list()
+    here = f"/console/keys/{key.id}"
+    form = {"grace_hours": "24", "once": Reading(await admin.get(here)).field("once")}
+    assert (await admin.post(f"{here}/rotate", form | {"grace_hours": "x"})).status_code == 422
+    second = KEY.findall((await admin.post(f"{here}/rotate", form)).text)[0]
+    again = await admin.post(f"{here}/rotate", form)
+    shown = Reading(again)
+    assert (shown.status, "this form was sent before" in shown.words, KEY.findall(again.text)) == (422, True, [])
+    for secret in (first, second):
+        reply = await api.http.get("/api/v1/sites", headers={"Authorization": f"Bearer {secret}"})
+        assert reply.status_code == 200
+    assert (await admin.post(f"{here}/rotate", form | {"once": shown.field("once")})).status_code == 200
 
 
 async def test_a_key_gets_another_secret_and_is_revoked(api: Api, enter: Enter, clock: Clock) -> None:

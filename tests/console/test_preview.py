@@ -12,6 +12,7 @@ import pytest
 from adserve.core.model import Creative
 from adserve.core.preview import LIFETIME_S, Link, write
 from adserve.web.console.pages import PAGES
+from adserve.web.preview import FRAME_ENDED, FRAME_S
 from tests.conftest import ADMIN, Api, Clock
 from tests.console.conftest import Enter, page
 from tests.console.making import IMAGE, LANDING, MARKUP, TEXT, make, png, text_of, world
@@ -139,6 +140,35 @@ async def test_markup_stands_in_a_document_of_its_own(api: Api, enter: Enter) ->
     assert reply.status_code == 200
     assert f'<a href="{LANDING}">Tea</a><script>1</script>' in reply.text
     assert reply.headers["content-security-policy"].startswith("sandbox allow-scripts allow-popups")
+
+
+async def test_archived_markup_is_looked_at_in_the_console_alone(api: Api, enter: Enter) -> None:
+    """The frame of its page has its document; a link has the words for whoever frames it, and the address of a frame is
+    no link to a page."""
+    await world(api)
+    id_, frames = await make(api, MARKUP), {"Sec-Fetch-Dest": "iframe"}
+    of_link = f"{link(api, id_)}/markup"
+    await api.make("DELETE", f"/creatives/{id_}")
+    frame = re.search(r'<iframe src="([^"]+)"', (await (await enter()).get(address(id_))).text)
+    assert frame is not None
+    shown = await api.http.get(frame[1], headers=frames)
+    assert (shown.status_code, "<script>1</script>" in shown.text) == (200, True)
+    said = await api.http.get(of_link, headers=frames)
+    assert (said.status_code, "was archived" in said.text) == (410, True)
+    assert "frame-ancestors" not in said.headers["content-security-policy"]
+    alone = await api.http.get(frame[1].removesuffix("/markup"))
+    assert (alone.status_code, "frame-ancestors 'none'" in alone.headers["content-security-policy"]) == (404, True)
+
+
+async def test_the_words_of_a_frame_that_ended_are_framed(api: Api, enter: Enter, clock: Clock) -> None:
+    """An hour after its page was made."""
+    await world(api)
+    frame = re.search(r'<iframe src="([^"]+)"', (await (await enter()).get(address(await make(api, MARKUP)))).text)
+    assert frame is not None
+    clock.now += FRAME_S
+    said = await api.http.get(frame[1], headers={"Sec-Fetch-Dest": "iframe"})
+    assert (said.status_code, FRAME_ENDED in said.text) == (410, True)
+    assert "frame-ancestors" not in said.headers["content-security-policy"]
 
 
 async def test_hostile_words_stay_words(api: Api, enter: Enter) -> None:

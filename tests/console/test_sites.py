@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import httpx2
 import pytest
 
+from adserve.web.console.page import MEANWHILE
 from tests.conftest import Api
 from tests.console.conftest import Enter
 from tests.console.reading import Reading
+from tests.console.town import forms_of
 
 SITE = {"name": "The Courier", "timezone": "Asia/Kolkata", "clients": "browser", "unlabelled": "serve", "origins": ""}
 SLOT = {"title": "Below the post", "label": "Advertisement", "rotation": "even", "empty": "keep", "repeat": "never"}
@@ -81,6 +84,44 @@ async def test_a_form_of_an_older_state_is_not_saved_over_a_newer_one(api: Api, 
     assert again.status_code == 303
 
 
+VERSIONED = {
+    "/sites/news": ("name", "timezone"),
+    "/sites/news/slots/top": ("title", "rank"),
+    "/advertisers/acme": ("name", "name"),
+    "/campaigns/one": ("name", "goal"),
+    "/creatives/{made}": ("name", "weight"),
+}
+"""What has a form that changes it, to a text in it, and a field that takes no long one."""
+
+
+@pytest.mark.parametrize("path", VERSIONED)
+async def test_a_form_that_comes_back_is_of_the_version_that_it_was_opened_with(
+    api: Api, enter: Enter, path: str
+) -> None:
+    """What somebody else saved meanwhile is told before it is overwritten, also after something else was refused; sent
+    once more it goes before theirs."""
+    await api.world()
+    (name, other), path = VERSIONED[path], path.format(made=await api.creative("one"))
+    form, person = f"/console{path}/edit", await enter()
+
+    async def sent(on: httpx2.Response, **wrong: str) -> httpx2.Response:
+        filled = next(one for one in forms_of(on.text, form) if one.action == form).filled()
+        return await person.post(form, filled | {other: before[other], name: "Mine"} | wrong)
+
+    opened = await person.get(form)
+    before = next(one for one in forms_of(opened.text, form) if one.action == form).filled()
+    await api.make("PATCH", path, {name: "Theirs"})
+    told = await sent(opened, **{other: "x" * 300})
+    if MEANWHILE not in Reading(told).words:
+        told = await sent(told)
+    assert MEANWHILE in Reading(told).words
+    assert (await api.make("GET", path))[name] == "Theirs"
+    refused = await sent(told, **{other: "x" * 300})
+    assert (refused.status_code, bool(Reading(refused).wrong(other))) == (422, True)
+    assert (await sent(refused)).status_code == 303
+    assert (await api.make("GET", path))[name] == "Mine"
+
+
 @pytest.mark.parametrize("path", ["/console/sites/news/slots/top", "/console/sites/news"])
 async def test_the_switch_stops_at_once(api: Api, enter: Enter, path: str) -> None:
     """A slot, or the whole site; and lets it serve again."""
@@ -96,6 +137,34 @@ async def test_the_switch_stops_at_once(api: Api, enter: Enter, path: str) -> No
     assert f"{path}/resume" in shown.actions
     await person.post(f"{path}/resume")
     assert (await api.decide())["filled"]
+
+
+IN_USE = ("/sites/news", "/sites/news/slots/top", "/campaigns/one")
+
+
+@pytest.mark.parametrize("button", ["pause", "resume"])
+@pytest.mark.parametrize("path", IN_USE)
+async def test_the_switch_takes_nothing_out_of_the_archive(api: Api, enter: Enter, path: str, button: str) -> None:
+    """Its page may be older than what somebody else archived."""
+    await api.world()
+    await api.make("PUT", "/campaigns/one", {"advertiser": "acme", "name": "one", "slots": ["news/*"]})
+    person = await enter()
+    for one in IN_USE[1:] + IN_USE[:1]:  # a site when its slots are
+        assert (await api.call("DELETE", one)).status_code == 200
+    refused = await person.post(f"/console{path}/{button}")
+    assert (refused.status_code, "it is archived" in refused.text) == (409, True)
+    assert (await api.make("GET", path))["state"] == "archived"
+
+
+@pytest.mark.parametrize("path", IN_USE)
+async def test_an_undo_that_comes_late_starts_nothing(api: Api, enter: Enter, path: str) -> None:
+    """Somebody else took it into use again, and stopped it."""
+    await api.world()
+    await api.make("PUT", "/campaigns/one", {"advertiser": "acme", "name": "one", "slots": ["news/*"]})
+    await api.make("PATCH", path, {"state": "paused"})
+    person = await enter()
+    assert (await person.post(f"/console{path}/unarchive", {"was": "active"})).status_code == 303
+    assert (await api.make("GET", path))["state"] == "paused"
 
 
 async def test_an_archived_slot_comes_back_as_it_was(api: Api, enter: Enter) -> None:

@@ -18,6 +18,13 @@ def test_a_link_says_what_was_written() -> None:
     assert read(text, (NEW,)) is None
 
 
+def test_a_frame_s_link_is_of_another_kind() -> None:
+    """With the same words, and neither is taken for the other."""
+    framed = LINK._replace(framed=True)
+    assert read(write(framed, OLD), (NEW, OLD)) == framed
+    assert write(framed, OLD) != write(LINK, OLD)
+
+
 def test_an_altered_link_is_none_of_ours() -> None:
     """Any other character at any place, any cut, and a longer one."""
     text = write(LINK, NEW)

@@ -93,15 +93,14 @@ async def fields_of(town: Town, person: Person) -> dict[str, tuple[Page, Sent]]:
 
 
 def good_fields(line: Page, form: Sent) -> dict[str, Any]:
-    """A form as it would work, without its token."""
+    """A form as it would work, however often, without its token."""
     found = {**form.filled(), **GOOD[line.path].fields}
-    found.pop("csrf", None)
-    return found
+    return {name: value for name, value in found.items() if name not in ("csrf", "once")}
 
 
 def texts_of(form: Sent) -> list[str]:
     """The names of the fields that one could write anything into."""
-    hidden = ("csrf", "version")
+    hidden = ("csrf", "version", "once")
     return [name for name, one in form.fields.items() if one.kind in TEXT_KINDS and name not in hidden]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from adserve.core.access import ROLES
+from adserve.web.console.once import SENT
 from adserve.web.console.page import ANYONE, Page
 from adserve.web.console.pages import PAGES
 from tests.console.conftest import page as parsed
@@ -60,7 +61,8 @@ async def form_for(town: Town, one: Page, path: str) -> dict[str, object]:
 
 @pytest.mark.parametrize("one", [one for one in FORMS if not one.path.startswith(IN_AND_OUT)], ids=named)
 async def test_every_good_form_works(town: Town, one: Page) -> None:
-    """It is answered by an address, which shows a page, or by what is shown this once."""
+    """It is answered by an address, which shows a page, or by what is shown this once, and a reload of that makes
+    nothing."""
     good = GOOD[one.path]
     path = town.paths(one, town.states(good.state))[0] if good.state else town.paths(one)[0]
     files = {good.file: ("p.png", town.picture, "image/png")} if good.file else None
@@ -71,3 +73,8 @@ async def test_every_good_form_works(town: Town, one: Page) -> None:
     assert reply.status_code == good.status, reply.text
     if good.status == 303:
         assert (await person.get(reply.headers["location"])).status_code == 200
+    elif good.status == 200:
+        before = await town.api.contents()
+        again = await person.post(path, form, files=files)
+        assert (again.status_code, SENT.partition(",")[0] in again.text) == (422, True)
+        assert await town.api.contents() == before

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from adserve.core.model import Thing
-from adserve.flows.access import read_audit
+from adserve.flows.access import AT_ONE_CALL, read_audit
 from adserve.web.api.endpoints import audit_id
 from adserve.web.console.form import asked as shown_again
 from adserve.web.console.page import EVERYONE, STAFF, Call, Page
@@ -38,18 +38,20 @@ COLUMNS = (
 
 
 class _Known(NamedTuple):
-    """What lines are read with: names of accounts by id, and the objects."""
+    """What lines are read with: names of accounts by id, the objects, and whether they lead to pages: a file has no
+    links, and to look for the pages of all of its lines would hold up everybody else."""
 
     people: Mapping[str, str]
     things: Mapping[str, Thing]
+    linked: bool
 
 
 async def audit(call: Call) -> Response:
     asked = call.query
     call.form = shown_again(asked)
-    known = _Known(await _people(call), await call.services.catalog.all())
-    before = _cursor(asked.get("before", ""))
     whole = asked.get("format") == "csv"
+    known = _Known(await _people(call), await call.services.catalog.all(), linked=not whole)
+    before = _cursor(asked.get("before", ""))
     lines, after = await read_audit(
         call.services,
         call.account,
@@ -69,6 +71,7 @@ async def audit(call: Call) -> Response:
         kinds=KINDS,
         people=sorted(known.people.items(), key=lambda one: one[1]) if call.account.advertiser is None else [],
         after=after,
+        looked=AT_ONE_CALL,
         rest=rest,
         lost=bool(asked.get("before")) and before is None,
     )
@@ -116,13 +119,13 @@ def _object(call: Call, what: str, known: _Known) -> Value:
     thing = known.things.get(what)
     if thing is None:
         named, place = known.people.get(id_), f"/console/{PLACES.get(kind, 'none')}/{id_}"
-        linked = call.may("admin") and _is_page(call, place)
+        linked = known.linked and call.may("admin") and _is_page(call, place)
         words = named if kind == "key" else f"{kind} {named}"  # the name of a key says that it is one
         return Cell(words, call.url(place) if linked else None, note=id_) if named else what
     name = getattr(thing, "title", "") or thing.name
     site, _, slot = id_.partition("/")
     place = f"/console/sites/{site}/slots/{slot}" if kind == "slot" else f"/console/{PLACES[kind]}/{id_}"
-    open_ = call.account.role in STAFF or kind in ("campaign", "creative")
+    open_ = known.linked and (call.account.role in STAFF or kind in ("campaign", "creative"))
     return Cell(f"{kind} {name}", call.url(place) if open_ and _is_page(call, place) else None, note=id_)
 
 

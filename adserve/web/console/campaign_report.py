@@ -17,7 +17,8 @@ from adserve.errors import Invalid, Problem
 from adserve.flows.delivery import delivery
 from adserve.flows.share import DAYS, MAY_SHARE, days_of, make_share, revoke_share, shares_of
 from adserve.store.shares import Share
-from adserve.web.console.form import whole
+from adserve.web.console.form import EMPTY, whole
+from adserve.web.console.once import once
 from adserve.web.console.page import EVERYONE, Call, Page, shows_again
 from adserve.web.console.reports import cells
 from adserve.web.console.table import Column, Table, show_table
@@ -106,6 +107,7 @@ def _link(told: Delivery, one: Share) -> dict[str, str]:
 
 
 @shows_again(campaign_report)
+@once
 async def share(call: Call) -> Response:
     """Makes a link. The secret is in this answer alone: no address and no cookie has it."""
     text = call.form.text("days", str(DAYS))
@@ -114,7 +116,7 @@ async def share(call: Call) -> Response:
         raise Invalid([Problem("/days", "takes a whole number of days, or nothing for no end")])
     campaign, note = call.path["id"], call.form.text("note")
     _, secret = await make_share(call.services, call.account, campaign, days=days, note=note)
-    call.form = type(call.form)()
+    call.form = EMPTY
     return await _shown(call, secret)
 
 

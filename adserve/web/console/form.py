@@ -52,6 +52,10 @@ class Form:
         """The lines of a text that are not blank; commas part too."""
         return [one.strip() for one in self.text(name).replace(",", "\n").splitlines() if one.strip()]
 
+    def without(self, name: str) -> Form:
+        """The same without the texts of a name."""
+        return Form({one: texts for one, texts in self.texts.items() if one != name}, self.files)
+
     def on(self, name: str) -> bool:
         """Whether a box was ticked."""
         return bool(self.text(name))

@@ -10,6 +10,7 @@ from adserve.core.access import DELIVERY, Account
 from adserve.errors import NotFound
 from adserve.flows import keys
 from adserve.web.console.form import whole
+from adserve.web.console.once import once
 from adserve.web.console.page import ADMIN, Call, Page, shows_again
 from adserve.web.console.table import Cell, Column, Table, show_table
 from adserve.web.console.users import advertisers, body_of, roles
@@ -69,6 +70,7 @@ async def ask_key(call: Call) -> Response:
 
 
 @shows_again(ask_key)
+@once
 async def make_key(call: Call) -> Response:
     form = call.form
     body: dict[str, Any] = body_of(call, "role", "advertiser")
@@ -100,6 +102,7 @@ async def show_key(call: Call) -> Response:
 
 
 @shows_again(show_key)
+@once
 async def rotate_key(call: Call) -> Response:
     text = call.form.text("grace_hours")
     hours = whole(text, 4)

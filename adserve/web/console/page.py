@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import wraps
@@ -96,23 +97,30 @@ class Call:
         return Match() if version is None else Match(etag(version))
 
     @property
+    def number(self) -> str:
+        """A number that no other form has."""
+        return secrets.token_hex(8)
+
+    @property
     def origin(self) -> str:
         """Where links that leave the console point: the public URL, or the loopback origin of the request."""
         return base_url(self.console.worker, Ask.of(self.request.scope, lambda _: None))
 
-    def url(self, path: str, **query: Any) -> str:
-        """An address of ours, below the path under which the service may be mounted. What is None is left out."""
+    def url(self, path: str, /, **query: Any) -> str:
+        """An address of ours, below the path under which the service may be mounted. What is None is left out.
+        A query may have parameters of any name."""
         if not path.startswith("/") or path.startswith(("//", "/\\")):
             raise ValueError("an address of ours begins with one slash")
         asked = urlencode({name: value for name, value in query.items() if value is not None})
         return f"{self.request.scope.get('root_path', '')}{path}{'?' if asked else ''}{asked}"
 
     def typed(self, name: str, stored: object = "") -> str:
-        """What a field shows: what was typed, when the form is shown again, else what is stored."""
-        return self.form.text(name) if self.form is not EMPTY else "" if stored is None else str(stored)
+        """What a field shows: what was typed, when its form is shown again, else what is stored. A page may have more
+        forms than the one that was sent; a field that was sent empty is there."""
+        return self.form.text(name) if name in self.form.texts else "" if stored is None else str(stored)
 
     def ticked(self, name: str, stored: bool = False) -> bool:
-        """The same of a box."""
+        """The same of a box, which is not sent when it is not ticked: of a page with one form."""
         return self.form.on(name) if self.form is not EMPTY else stored
 
     def chosen(self, name: str, stored: Sequence[str] = ()) -> Sequence[str]:
@@ -142,7 +150,7 @@ Endpoint = Callable[[Call], Awaitable[Response]]
 
 def shows_again(show: Endpoint) -> Callable[[Endpoint], Endpoint]:
     """Of the endpoint that takes a form: what is wrong with it is told beside its fields, by the page that showed it,
-    and nothing that was typed is lost."""
+    and nothing that was typed is lost. It stays of the version that it was made of, until a newer one is told of."""
 
     def around(take: Endpoint) -> Endpoint:
         @wraps(take)
@@ -155,6 +163,7 @@ def shows_again(show: Endpoint) -> Callable[[Endpoint], Endpoint]:
                 call.problems = [
                     Problem("", MEANWHILE) if call.form.text("version") else Problem("/id", "is taken: choose another")
                 ]
+                call.form = call.form.without("version")  # sent again, it goes before what is there now
             except (Conflict, TooLarge, UnsupportedMedia) as refused:
                 call.problems = [Problem("", str(refused))]
             return await show(call)

@@ -117,7 +117,7 @@ def switch(kind: str, state: str, back: Callable[[Call], str]) -> Endpoint:
     """The switch: `paused` stops a site, slot or campaign within a second, `active` lets it serve again."""
 
     async def endpoint(call: Call) -> Response:
-        await manage.patch_thing(call.services, kind, id_in(call, kind), {"state": state}, actor=call.actor)
+        await manage.switch_thing(call.services, kind, id_in(call, kind), state, actor=call.actor)
         return call.go(back(call), "paused" if state == "paused" else "resumed")
 
     return endpoint
@@ -140,7 +140,7 @@ def unarchive(kind: str, back: Callable[[Call], str]) -> Endpoint:
 
     async def endpoint(call: Call) -> Response:
         state = "active" if call.form.text("was") == "active" or kind == "advertiser" else "paused"
-        await manage.patch_thing(call.services, kind, id_in(call, kind), {"state": state}, actor=call.actor)
+        await manage.switch_thing(call.services, kind, id_in(call, kind), state, actor=call.actor, archived=True)
         return call.go(back(call), "restored")
 
     return endpoint

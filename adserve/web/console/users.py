@@ -15,6 +15,7 @@ from adserve.core.users import User
 from adserve.errors import NotFound
 from adserve.flows import access, own_account
 from adserve.flows import users as people
+from adserve.web.console.once import once
 from adserve.web.console.page import ADMIN, Call, Endpoint, Page, shows_again
 from adserve.web.console.table import Cell, Column, Table, show_table
 
@@ -77,6 +78,7 @@ async def ask_invitation(call: Call) -> Response:
 
 
 @shows_again(ask_invitation)
+@once
 async def invite(call: Call) -> Response:
     body = body_of(call, "name", "role", "advertiser")
     user, secret = await people.invite(call.services, body, actor=call.actor)
@@ -104,6 +106,7 @@ async def show_user(call: Call) -> Response:
 
 
 @shows_again(show_user)
+@once
 async def make_link(call: Call) -> Response:
     purpose = PURPOSES.get(call.form.text("for"))
     if purpose is None:

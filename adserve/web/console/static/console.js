@@ -48,13 +48,17 @@ addEventListener("pageshow", () => {
   sent.clear();
 });
 
-// Keys for a button, link or field, several parted by blanks; not while something is being typed, which Escape ends. A
-// key that is held counts once: the page after next has been looked at by nobody.
+// Keys for a button, link or field, several parted by blanks; not while something is being typed, which Escape ends, and
+// not where a key has a use of its own. A key that is held counts once: the page after next has been looked at by nobody.
+const used = (key, at) => {
+  const region = key.startsWith("Arrow") && at.closest(".stage, .scroll, pre");
+  return key === "Enter" ? at.closest("a, button, summary") : region && region.scrollWidth > region.clientWidth;
+};
 document.addEventListener("keydown", (event) => {
   if (event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
   const field = event.target.closest("input, select, textarea, [contenteditable]");
   if (field && event.key === "Escape") field.blur();
-  if (field) return;
+  if (field || used(event.key, event.target)) return;
   const wanted = [...document.querySelectorAll("[data-key]")].find((one) => one.dataset.key.split(" ").includes(event.key));
   if (!wanted) return;
   event.preventDefault();
