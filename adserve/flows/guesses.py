@@ -5,6 +5,8 @@ those at one name from everywhere, at a higher level. Whoever guesses at the nam
 the last one; so a device that signed in before is counted by itself, and waits for nobody's guesses but its own. No
 wait is longer than `Allowance.rate` says for one attempt, half a minute at most, since refused attempts count nothing.
 
+What the store cannot count is no attempt: it raises what the store did, and nobody is let in.
+
 A client is a keyed digest of its network, never an address; so is a name.
 """
 
@@ -56,14 +58,15 @@ async def admit_code(services: Services, user: User, device: str | None) -> None
 async def failed(services: Services, user: User | None, action: str, reason: str) -> None:
     """Writes down that somebody was refused: in the log without a name, in the audit of a user who is there."""
     log.warning("refused", action=action, reason=reason)
-    if user is None or await services.limiter.wait_s(_caller(services, "noted", user.id), NOTED):
+    if user is None:
         return
     with contextlib.suppress(*REPLY_ERRORS):  # they are refused all the same
-        await services.users.note(user.id, action)
+        if not await services.limiter.wait_s(_caller(services, "noted", user.id), NOTED, strict=True):
+            await services.users.note(user.id, action)
 
 
 async def _count(services: Services, allowance: Allowance, *who: str) -> None:
-    wait_s = await services.limiter.wait_s(_caller(services, *who), allowance)
+    wait_s = await services.limiter.wait_s(_caller(services, *who), allowance, strict=True)
     if wait_s:
         raise TooMany(f"too many attempts: wait {wait_s} seconds", wait_s)
 

@@ -20,7 +20,7 @@ keys, never text from outside; names stand in hash *fields* at most.
 | `{cat}:sessions:USER` | sorted set, DIGEST by its beginning | 7 days | session_start.lua | store.sessions |
 | `{cat}:link:DIGEST` | hash: what a link that works once is for | 1 h or 7 days | link_make.lua | user_put.lua |
 | `{cat}:links:USER` | hash, purpose to the DIGEST of the newest link | 7 days | link_make.lua | link_make.lua |
-| `{cat}:audit` | stream, who changed what | never | `*_put.lua`, account.lua, share.lua, store.users | `GET /audit` |
+| `{cat}:audit` | stream, who changed what | never | `*_put.lua`, user_note.lua, account.lua, share.lua | `GET /audit` |
 | `{cat}:schema` | number of the form of all this, `1`, or `1>2` while migrated | never | store.schema | every worker |
 | `{cat}:schema:by` | version of adserve that wrote that number | never | store.schema | store.schema |
 | `{cat}:secret` | check value of the secret, or `unfinished` | never | flows.admit, store.load | flows.admit |

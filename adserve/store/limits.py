@@ -1,7 +1,8 @@
 """How often a caller may call, for all workers together.
 
-DESIGN. One number a caller (GCRA), which ends by itself when it has no effect any more. A store that does not answer
-limits nobody: it has enough to do, and a limit must not be why a call fails.
+DESIGN. One number a caller (GCRA), which ends by itself when it has no effect any more, and is counted where the store
+has no room left, too. A store that does not answer limits no call of the API: it has enough to do, and a limit must not
+be why a call fails. Guesses are `strict`: what cannot be counted is not let through.
 """
 
 from __future__ import annotations
@@ -26,16 +27,18 @@ class Limiter:
 
     def __init__(self, client: Redis, keys: Keys, clock: Callable[[], float], up: Callable[[], bool]) -> None:
         self._client, self._keys, self._clock, self._up = client, keys, clock, up
-        self._gcra = Script("gcra")
+        self._gcra = Script("gcra", urgent=True)
 
-    async def wait_s(self, caller: str, allowance: Allowance) -> int:
+    async def wait_s(self, caller: str, allowance: Allowance, *, strict: bool = False) -> int:
         """Whole seconds until this call may be made: 0 when it may be now, and is counted. `caller`: an id of ours or a
-        keyed digest."""
-        if not allowance.rate or not self._up():
+        keyed digest. A store that does not answer is 0, or raises where it is `strict`."""
+        if not allowance.rate or not (strict or self._up()):
             return 0
         try:
             return math.ceil(await self._ask(caller, allowance) / 1e6)
         except REPLY_ERRORS:
+            if strict:
+                raise
             return 0
 
     @understood

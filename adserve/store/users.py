@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import secrets
 from collections.abc import Callable
-from typing import Any
 
 import msgspec
 
@@ -34,7 +33,7 @@ class Users:
 
     def __init__(self, client: Redis, keys: Keys, clock: Callable[[], float]) -> None:
         self._client, self._keys, self._clock = client, keys, clock
-        self._put = Script("user_put", urgent=True)
+        self._put, self._note = Script("user_put", urgent=True), Script("user_note", urgent=True)
 
     @understood
     async def get(self, id_: str) -> User | None:
@@ -95,9 +94,7 @@ class Users:
     @understood
     async def note(self, user: str, action: str, *, actor: str = NOBODY) -> None:
         """A line of the audit about a user of whom nothing changed."""
-        at = int(self._clock())
-        line: Any = {"what": f"user:{user}", "actor": actor, "action": action, "before": "", "after": "", "at": at}
-        await self._client.xadd(self._keys.audit, line)
+        await self._note.call(self._client, [self._keys.audit], [user, actor, action, int(self._clock())])
 
 
 def user_id() -> str:

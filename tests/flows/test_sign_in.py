@@ -12,7 +12,7 @@ from adserve.core.users import User
 from adserve.errors import Conflict, Invalid, NotFound, TooMany, Unauthenticated
 from adserve.flows import own_account as own
 from adserve.flows import users as people
-from adserve.flows.guesses import BY_NAME
+from adserve.flows.guesses import BY_NAME, BY_NAME_AND_CLIENT, CODES
 from adserve.flows.passwords import HASHER, Hashing
 from adserve.flows.services import Services
 from adserve.flows.sign_in import (
@@ -583,16 +583,58 @@ async def test_signing_in_goes_on_where_the_store_is_full(
             try:
                 entered = await come(services)
                 assert await find(services, entered.secret) is not None
-                link = await services.sessions.make_link(await people.get_user(services, ann.id), "sign_in")
+                _, link = await people.make_link(services, ann.id, "sign_in", actor="u-x")
                 assert await find(services, (await by_link(services, link, AGENT)).secret) is not None
                 with pytest.raises(Unauthenticated):
                     await come(services, password=OTHER)
-                assert ("sign_in", ann.id) in await audit(services)
+                lines = await audit(services)
+                assert {("sign_in", ann.id), ("link_sign_in", "u-x"), ("sign_in_failed", "nobody")} <= set(lines)
                 api = Api(held)
                 assert (await api.call("PUT", "/sites/news", {"name": "News"})).status_code == 503
                 await api.http.aclose()
             finally:
                 await services.client.config_set("maxmemory", "0")
+
+
+async def test_guesses_are_slowed_down_where_the_store_is_full(
+    tmp_path_factory: pytest.TempPathFactory, settings: Settings, clock: Clock
+) -> None:
+    """As many as else, of passwords and of codes."""
+    with EmbeddedStore.start(tmp_path_factory.mktemp("own")) as store:
+        async with running(settings, store.url, clock=clock) as held:
+            services = held.services
+            await with_codes(services, clock)
+            await services.client.config_set("maxmemory", "1mb")
+            try:
+                refused: list[type[Exception]] = []
+                for _ in range(BY_NAME_AND_CLIENT.burst + 2):
+                    with pytest.raises((TooMany, Unauthenticated)) as one:
+                        await come(services, password=OTHER, client="evil")
+                    refused.append(one.type)
+                assert refused == [Unauthenticated] * BY_NAME_AND_CLIENT.burst + [TooMany] * 2
+                codes = []
+                for number in range(CODES.burst + 1):
+                    secret = (await come(services, client=f"home-{number}")).secret
+                    with pytest.raises((TooMany, Unauthenticated)) as one:
+                        await enter_code(services, secret, "wrong", agent=AGENT, device=None)
+                    codes.append(one.type)
+                assert codes == [Unauthenticated] * CODES.burst + [TooMany]
+            finally:
+                await services.client.config_set("maxmemory", "0")
+
+
+async def test_a_guess_that_cannot_be_counted_is_none(services: Services) -> None:
+    """Nor is the right password let in: the store is there, and what counts in it cannot be read."""
+    await person(services)
+    entered = await come(services)
+    counted = [key async for key in services.client.scan_iter(f"{services.keys.prefix}*rate")]
+    assert len(counted) == 3
+    for name in counted:
+        await services.client.delete(name)
+        await services.client.hset(name, "spoilt", "1")
+    with pytest.raises(REPLY_ERRORS):
+        await come(services)
+    assert await find(services, entered.secret) is not None
 
 
 async def test_without_the_store_nobody_is_in(settings: Settings) -> None:
