@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from http.cookies import CookieError, SimpleCookie
 from typing import TypeVar
 
 from starlette.requests import Request
@@ -20,13 +19,9 @@ SESSION, VISIT, DEVICE = "__Host-adserve", "__Host-adserve-visit", "__Host-adser
 
 
 def cookie(request: Request, name: str) -> str | None:
-    """A cookie that came once and could be ours."""
-    found: list[str] = []
-    for line in request.headers.getlist("cookie"):
-        try:
-            found += [one.value for key, one in SimpleCookie(line[:8192]).items() if key == name]
-        except CookieError:
-            return None
+    """A cookie that came once and could be ours, whatever other cookies of the host look like."""
+    pairs = [one.partition("=") for line in request.headers.getlist("cookie") for one in line.split(";")]
+    found = [value.strip() for key, _, value in pairs if key.strip() == name]
     return found[0] if len(found) == 1 and 16 <= len(found[0]) <= 128 and found[0].isascii() else None
 
 
