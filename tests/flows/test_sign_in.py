@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
 from typing import Any
 
 import pytest
@@ -542,8 +544,32 @@ async def test_the_last_admin_stays(services: Services) -> None:
     ):
         with pytest.raises(Conflict, match="last admin"):
             await take
+    invited, _ = await people.invite(services, {"name": "new", "role": "admin"}, actor="t")
+    bea, _ = await people.invite(services, {"name": "bea", "role": "admin"}, actor="t")
+    _, link = await people.make_link(services, bea.id, "sign_in", actor="t")
+    await by_link(services, link, AGENT)
+    with pytest.raises(Conflict, match="last admin"):  # the others cannot come in again by themselves
+        await people.disable(services, ann.id, actor="u-x")
+    for one in (invited, bea):
+        await people.delete(services, one.id, actor="u-x")
+    assert (await people.set_role(services, ann.id, {"role": "admin"}, actor="u-x")).role == "admin"
     await people.disable(services, ann.id, actor="command line")
     assert (await people.find_user(services, "ANN")).state == "disabled"
+
+
+async def test_of_two_admins_who_take_each_other_out_one_stays(services: Services) -> None:
+    """Whatever they do, at the same moment, fifty times."""
+    ann, bea = await person(services), await person(services, "bea")
+    for number in range(50):
+        ways = [partial(people.disable, services), partial(people.set_role, services, body={"role": "reader"})]
+        first, second = ways[number % 2], ways[number // 2 % 2]
+        done = await asyncio.gather(
+            first(id_=ann.id, actor=bea.id), second(id_=bea.id, actor=ann.id), return_exceptions=True
+        )
+        assert [type(one) for one in done].count(Conflict) == 1, done
+        for one in (ann, bea):
+            await people.set_role(services, one.id, {"role": "admin"}, actor="command line")
+            await people.enable(services, one.id, actor="command line")
 
 
 async def test_who_lost_the_device_gets_in_by_the_password_again(services: Services, clock: Clock) -> None:
