@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from threading import Event
 from typing import Any
 
+import httpx2
 import pytest
 
+from adserve.intake.images import _WAITING
+from adserve.web.api.body import UPLOADS_OF_ONE
 from tests.conftest import Api
 from tests.console.conftest import Enter, page
 from tests.console.making import IMAGE, LANDING, MARKUP, TEXT, png, state, text_of, world
@@ -215,3 +220,29 @@ async def test_too_many_sizes_are_told_beside_their_field(api: Api, enter: Enter
     assert reply.status_code == 422
     assert "takes at most 8 pictures" in text_of(reply)
     assert "Tea in tins" in reply.text
+
+
+async def test_an_upload_has_its_room_until_it_is_decoded(api: Api, enter: Enter) -> None:
+    """Pictures that wait for the decoder are in memory, too: who sends more meanwhile is told when to come again."""
+    await world(api)
+    person = await enter("advertiser", "acme")
+    token, go_on, waiting = await person.csrf(), Event(), _WAITING._work_queue
+
+    async def send() -> httpx2.Response:
+        return await person.post(HERE, IMAGE, files=picture(), token=token)
+
+    for _ in range(_WAITING._max_workers):
+        _WAITING.submit(go_on.wait)
+    try:
+        sent = [asyncio.create_task(send()) for _ in range(UPLOADS_OF_ONE)]
+        while waiting.qsize() < UPLOADS_OF_ONE:  # noqa: ASYNC110 - a queue of threads, which tells nobody
+            await asyncio.sleep(0.01)
+        late = asyncio.create_task(send())
+        while not late.done() and waiting.qsize() == UPLOADS_OF_ONE:  # noqa: ASYNC110 - the same
+            await asyncio.sleep(0.01)
+    finally:
+        go_on.set()
+    assert [(await one).status_code for one in sent] == [303] * UPLOADS_OF_ONE
+    refused = await late
+    assert (refused.status_code, refused.headers.get("retry-after")) == (429, "2")
+    assert (await send()).status_code == 303

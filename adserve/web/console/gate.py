@@ -127,24 +127,25 @@ async def _answer(call: Call, room: Room, methods: dict[str, Page], visit: str |
         if page.about is not None:
             await require(call.services, call.account, page.about, id_of(page.about, call.path))
     if request.method not in SAFE:
-        await _take_form(call, room, page)
-    if signed is not None or visit is not None or request.method not in SAFE:
+        with room.of(call.account.id) if page.takes_file else nullcontext():
+            await _take_form(call, page)
+            return await page.endpoint(call)
+    if signed is not None or visit is not None:
         return await page.endpoint(call)
     visit = new_visit()
     call.csrf = token_of(visit)
     return begin_visit(await page.endpoint(call), visit)
 
 
-async def _take_form(call: Call, room: Room, page: Page) -> None:
+async def _take_form(call: Call, page: Page) -> None:
     """Reads the form of an unsafe call. Forbidden when no page of ours sent it."""
     await _check_sender(call)
     limit = call.services.max_upload_bytes * 4 + 2 * LIMIT if page.takes_file else LIMIT
-    with room.of(call.account.id) if page.takes_file else nullcontext():
-        try:
-            body = await read(call.request, limit)
-        except TooLarge:
-            raise TooLarge(f"the form is over {limit:,} bytes: send less of it at once, or smaller files") from None
-        call.form = await parse(call.request, body) if body else EMPTY
+    try:
+        body = await read(call.request, limit)
+    except TooLarge:
+        raise TooLarge(f"the form is over {limit:,} bytes: send less of it at once, or smaller files") from None
+    call.form = await parse(call.request, body) if body else EMPTY
     sent = call.form.text("csrf") or call.request.headers.get("x-csrf-token", "")
     if not call.csrf or not hmac.compare_digest(sent.encode(), call.csrf.encode()):
         await _refused(call, "token")
