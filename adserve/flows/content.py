@@ -111,6 +111,11 @@ async def _with_pictures(
     if len([name for name in given if name.startswith("sizes/")]) > MAX_SIZES:
         form.problem("sizes", f"takes at most {MAX_SIZES} pictures")
         return Made(content)
+    if (total := sum(map(len, given.values()))) > max_bytes:
+        largest = max(given, key=lambda name: len(given[name]))
+        most = f"all files of an upload together have at most {max_bytes:,} bytes"
+        form.problem(largest, f"{most}, and these {total:,}: send a smaller one", "too_large")
+        return Made(content)
     found = await asyncio.gather(
         *(encode_off_loop(data, max_bytes=max_bytes) for data in given.values()), return_exceptions=True
     )

@@ -11,11 +11,12 @@ import pytest
 
 from adserve.intake.images import _WAITING
 from adserve.web.api.body import UPLOADS_OF_ONE
-from tests.conftest import Api
+from tests.conftest import ADMIN, Api
 from tests.console.conftest import Enter, page
 from tests.console.making import IMAGE, LANDING, MARKUP, TEXT, png, state, text_of, world
 
 HERE = "/console/campaigns/one/creatives/new"
+SEVERAL = {"file": (300, 250), "file_2x": (600, 500), "sizes": (320, 50)}
 
 
 def picture(width: int = 300, height: int = 250) -> dict[str, Any]:
@@ -90,6 +91,32 @@ async def test_a_picture_brings_more_of_its_kind(api: Api, enter: Enter) -> None
     assert wrong.status_code == 422
     assert 'id="wrong-file_2x"' in wrong.text
     assert "600x500" in text_of(wrong)
+
+
+async def test_all_files_of_an_upload_have_one_limit(api: Api, enter: Enter) -> None:
+    """At the console and by the API, of what is new and in an edit; it is told at the largest, with what was typed."""
+    await world(api, sizes=["300x250", "320x50"])
+    person, files = await enter("advertiser", "acme"), {name: png(*size) for name, size in SEVERAL.items()}
+    total = sum(map(len, files.values()))
+    sent = {name: (f"{name}.png", data, "image/png") for name, data in files.items()}
+    most, key = api.held.services, {"Authorization": f"Bearer {ADMIN}"}
+    told = f"all files of an upload together have at most {total - 1:,} bytes, and these {total:,}: send a smaller one"
+    made = (await person.post(HERE, IMAGE, files=sent)).headers["location"].partition("?")[0]
+    for at, fields in ((HERE, IMAGE), (f"{made}/edit", {**IMAGE, "version": "1"})):
+        most.max_upload_bytes = total - 1
+        refused = await person.post(at, {**fields, "alt": "As typed"}, files=sent)
+        assert (refused.status_code, 'id="wrong-file_2x"' in refused.text) == (422, True)
+        assert told in text_of(refused)
+        assert "As typed" in refused.text
+        most.max_upload_bytes = total
+        assert (await person.post(at, fields, files=sent)).status_code == 303
+    most.max_upload_bytes = total - 1
+    path = "/api/v1/campaigns/one/creatives"
+    refused = await api.http.post(path, data=IMAGE, files=sent, headers=key)
+    (problem,) = refused.json()["errors"]
+    assert (refused.status_code, problem) == (422, {"pointer": "/file_2x", "detail": told, "code": "too_large"})
+    most.max_upload_bytes = total
+    assert (await api.http.post(path, data=IMAGE, files=sent, headers=key)).status_code == 201
 
 
 async def test_an_edit_without_files_keeps_all_of_them(api: Api, enter: Enter) -> None:

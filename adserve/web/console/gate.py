@@ -140,7 +140,8 @@ async def _answer(call: Call, room: Room, methods: dict[str, Page], visit: str |
 async def _take_form(call: Call, page: Page) -> None:
     """Reads the form of an unsafe call. Forbidden when no page of ours sent it."""
     await _check_sender(call)
-    limit = call.services.max_upload_bytes * 4 + 2 * LIMIT if page.takes_file else LIMIT
+    # files that are somewhat too much are read, so that it can be told beside them and nothing typed is lost
+    limit = call.services.max_upload_bytes * 2 + 2 * LIMIT if page.takes_file else LIMIT
     try:
         body = await read(call.request, limit)
     except TooLarge:
