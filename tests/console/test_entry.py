@@ -61,11 +61,13 @@ async def test_a_password_signs_in_and_on_to_what_was_wanted(api: Api) -> None:
     """With a cookie that scripts, other hosts and plain http do not get, new each time."""
     await person(api)
     who = Person(api)
-    asked = await who.get("/console/keys?x=1")
-    path = asked.headers["location"]
+    wanted = "/console/explain?place=news%2Ftop"
+    path = (await who.get(wanted)).headers["location"]
     assert path.startswith(f"{SIGN_IN}?next=")
-    reply = await send(who, path, name="Ann", password=PASSWORD, next="/console/keys?x=1")
-    assert (reply.status_code, reply.headers["location"]) == (303, "/console/keys?x=1")
+    kept_there = re.search(r'name="next" value="([^"]*)"', (await who.get(path)).text)
+    assert kept_there is not None
+    reply = await send(who, path, name="Ann", password=PASSWORD, next=kept_there[1])
+    assert (reply.status_code, reply.headers["location"]) == (303, wanted)
     kept = told(reply)
     for name in (SESSION, DEVICE):
         assert name.startswith("__Host-")

@@ -67,11 +67,13 @@ def keeps_cookies(call: Call) -> bool:
 
 
 def own_path(text: str) -> str:
-    """A path of the console out of `next`; the start page for what is none.
+    """A path of the console, with its query, out of `next`; the start page for what is none. What stands behind `?`
+    leads nowhere.
 
-    >>> own_path("/console/review?state=pending"), own_path("//evil.example"), own_path("/console/../")
-    ('/console/review?state=pending', '/console/', '/console/')
+    >>> own_path("/console/explain?place=news%2Ftop"), own_path("//evil.example"), own_path("/console/../")
+    ('/console/explain?place=news%2Ftop', '/console/', '/console/')
     """
-    odd = any(part in text.lower() for part in ("\\", "//", "%5c", "%2f", ".."))
+    path = text.partition("?")[0].lower()
+    odd = any(part in path for part in ("\\", "//", "%5c", "%2f", ".."))
     plain = text.isascii() and text.isprintable() and not odd and len(text) <= 500
     return text if plain and text.startswith(HOME) and not text.startswith(SIGN_IN) else HOME
