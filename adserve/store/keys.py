@@ -16,7 +16,7 @@ keys, never text from outside; names stand in hash *fields* at most.
 | `{cat}:shares` | hash, digest of a share link to JSON | never; see store.shares | share.lua | store.shares |
 | `{cat}:users` | hash, user id to JSON | never | user_put.lua | store.users, session_find.lua |
 | `{cat}:users:names` | hash, folded name to user id | never | user_put.lua | user_put.lua, store.users |
-| `{cat}:session:DIGEST` | hash: who is signed in | 12 h unused, 7 days | session_start.lua | session_find.lua |
+| `{cat}:session:DIGEST` | hash: who is signed in | 12 h unused, 7 days | `session_*.lua` | session_find.lua |
 | `{cat}:sessions:USER` | sorted set, DIGEST by its beginning | 7 days | session_start.lua | store.sessions |
 | `{cat}:link:DIGEST` | hash: what a link that works once is for | 1 h or 7 days | link_make.lua | user_put.lua |
 | `{cat}:links:USER` | hash, purpose to the DIGEST of the newest link | 7 days | link_make.lua | link_make.lua |

@@ -471,11 +471,14 @@ async def test_a_second_factor_is_set_up_and_removed_with_the_password(services:
     now = await signed(services, renewed.secret)
     with pytest.raises(Invalid):
         await own.remove_second_factor(services, now, OTHER, agent=AGENT)
-    gone = await own.remove_second_factor(services, now, PASSWORD, agent=AGENT)
-    assert (await signed(services, gone.secret)).user.totp == ""
+    gone = await signed(services, (await own.remove_second_factor(services, now, PASSWORD, agent=AGENT)).secret)
+    assert gone.user.totp == ""
     assert not (await come(services)).needs_code
     with pytest.raises(Conflict):
-        await own.new_recovery_codes(services, await signed(services, gone.secret), PASSWORD, agent=AGENT)
+        await own.new_recovery_codes(services, gone, PASSWORD, agent=AGENT)
+    await sign_out(services, gone)
+    with pytest.raises(Conflict, match="has ended"):
+        await own.begin_second_factor(services, gone)
 
 
 async def test_people_see_their_sessions_and_end_one(services: Services) -> None:
