@@ -240,6 +240,27 @@ async def test_guessing_is_slowed_down_and_the_owner_is_let_in(services: Service
     await come(services, client="abroad")
 
 
+async def test_a_guess_that_has_to_wait_takes_nothing_from_anybody(services: Services, clock: Clock) -> None:
+    """Whoever is kept waiting by what others guess at the name has all attempts left, and may then make them."""
+    await person(services)
+    for number in range(BY_NAME.burst):
+        with pytest.raises(Unauthenticated):
+            await come(services, password=OTHER, client=f"evil-{number}")
+    for _ in range(2 * BY_NAME_AND_CLIENT.burst):
+        with pytest.raises(TooMany) as waits:
+            await come(services, client="abroad")
+        assert waits.value.again_s == 1
+    for _ in range(BY_NAME_AND_CLIENT.burst):
+        clock.now += 1
+        with pytest.raises(Unauthenticated):
+            await come(services, password=OTHER, client="abroad")
+    clock.now += 1
+    with pytest.raises(TooMany) as waits:
+        await come(services, client="abroad")
+    assert (waits.value.again_s or 0) > 1
+    await come(services, client="home")
+
+
 async def test_one_client_tries_few_names(services: Services) -> None:
     """A spray of one guess at each of many names ends after some."""
     done = []
@@ -278,7 +299,8 @@ async def test_guesses_are_written_down_without_name_and_without_end(services: S
     assert failed == ["nobody"] * 3
     contents = await Api(held).contents()
     assert ann.id in str(contents)
-    rates = [key async for key in services.client.scan_iter(f"{held.settings.key_prefix}*rate")]
+    rates = [key async for key in services.client.scan_iter(f"{held.settings.key_prefix}*}}:rate*")]
+    assert rates
     assert not [one for one in (*map(str, contents), *rates) if "0123456789abcdef" in one or ":ann" in one]
 
 
@@ -656,7 +678,7 @@ async def test_a_guess_that_cannot_be_counted_is_none(services: Services) -> Non
     """Nor is the right password let in: the store is there, and what counts in it cannot be read."""
     await person(services)
     entered = await come(services)
-    counted = [key async for key in services.client.scan_iter(f"{services.keys.prefix}*rate")]
+    counted = [key async for key in services.client.scan_iter(f"{services.keys.prefix}*}}:rate*")]
     assert len(counted) == 3
     for name in counted:
         await services.client.delete(name)
