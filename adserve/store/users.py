@@ -42,9 +42,8 @@ class Users:
 
     @understood
     async def by_name(self, name: str) -> User | None:
-        """The one that signs in with a name, however it is written."""
-        id_ = await self._client.hget(self._keys.user_names, folded(name))
-        found = await self.get(str(id_)) if id_ else None
+        """The one that signs in with a name, however it is written. A name that nobody has takes as many calls."""
+        found = await self.get(str(await self._client.hget(self._keys.user_names, folded(name)) or ""))
         return found if found is not None and folded(found.name) == folded(name) else None
 
     @understood

@@ -135,6 +135,29 @@ async def test_a_name_that_nobody_has_takes_as_much_work(services: Services, mon
     assert set(compared) == {"$argon2id$v=19$m=32768,t=3,p=1"}
 
 
+async def test_a_name_that_nobody_has_asks_the_store_as_often(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where an attempt has to wait there is no hash beside which a call of the store is nothing."""
+    await person(services)
+    for _ in range(BY_NAME_AND_CLIENT.burst):
+        for name in ("ann", "nobody"):
+            with pytest.raises(Unauthenticated):
+                await come(services, name, OTHER)
+    calls: list[str] = []
+    execute: Any = services.client.execute_command
+
+    async def counting(*command: Any, **options: Any) -> Any:
+        calls.append(str(command[0]))
+        return await execute(*command, **options)
+
+    monkeypatch.setattr(services.client, "execute_command", counting)
+    for name in ("ann", "nobody"):
+        with pytest.raises(TooMany):
+            await come(services, name, OTHER)
+    assert calls == ["HGET", "HGET", "EVALSHA"] * 2
+
+
 async def test_the_stored_hash_is_argon2id_above_what_owasp_asks(services: Services) -> None:
     """19 MiB, two passes, one lane; salted, so that two of one password differ."""
     services.hashing = Hashing()
