@@ -141,7 +141,7 @@ class Api:
         return {
             key: await dump("DUMP", key, NEVER_DECODE=True)
             async for key in client.scan_iter(f"{prefix}*")
-            if not key.endswith((":rate", ":keys:used")) and "{ask}" not in key
+            if "}:rate" not in key and not key.endswith(":keys:used") and "{ask}" not in key
         }
 
     async def keys_for_ever(self) -> list[str]:

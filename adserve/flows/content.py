@@ -79,6 +79,11 @@ async def encode_parts(kind: CreativeKind, parts: Parts, max_bytes: int) -> Enco
     given, left = parts.given(), countdown(MAX_UPLOAD_S)
     if kind in ("html", "passback") or "file" not in given or len(parts.sizes) > MAX_SIZES:
         return dict.fromkeys(given)
+    if len(given) > 1 and (total := sum(map(len, given.values()))) > max_bytes:
+        largest = max(given, key=lambda name: len(given[name]))
+        most = f"all files of an upload together have at most {max_bytes:,} bytes"
+        told = Problem("", f"{most}, and these {total:,}: send a smaller one", "too_large")
+        return dict.fromkeys(given) | {largest: Invalid([told])}
 
     async def encoded(data: bytes) -> Picture | AdserveError:
         try:

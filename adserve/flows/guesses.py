@@ -3,7 +3,10 @@
 DESIGN. Guesses are slowed down three times: those at one name from one client, those of one client at any names, and
 those at one name from everywhere, at a higher level. Whoever guesses at the name of another would lock them out with
 the last one; so a device that signed in before is counted by itself, and waits for nobody's guesses but its own. No
-wait is longer than `Allowance.rate` says for one attempt, half a minute at most, since refused attempts count nothing.
+wait is longer than `Allowance.rate` says for one attempt, a minute at most, since refused attempts count nothing, in
+none of the ways.
+
+What the store cannot count is no attempt: it raises what the store did, and nobody is let in.
 
 A client is a keyed digest of its network, never an address; so is a name.
 """
@@ -12,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+from collections.abc import Mapping
 
 import structlog
 
@@ -38,32 +42,32 @@ async def admit(services: Services, name: str, client: str, device: str | None) 
     """Counts an attempt with a password. TooMany when it is one."""
     who = folded(name)
     if device is not None:
-        await _count(services, BY_DEVICE, "device", who, device)
+        await _count(services, {("device", who, device): BY_DEVICE})
         return
-    await _count(services, BY_NAME_AND_CLIENT, "pair", who, client)
-    await _count(services, BY_CLIENT, "client", client)
-    await _count(services, BY_NAME, "name", who)
+    limits = {("pair", who, client): BY_NAME_AND_CLIENT, ("client", client): BY_CLIENT, ("name", who): BY_NAME}
+    await _count(services, limits)
 
 
 async def admit_code(services: Services, user: User, device: str | None) -> None:
     """The same with a second factor."""
     if device is not None:
-        await _count(services, CODES_BY_DEVICE, "code-device", user.id, device)
+        await _count(services, {("code-device", user.id, device): CODES_BY_DEVICE})
     else:
-        await _count(services, CODES, "code", user.id)
+        await _count(services, {("code", user.id): CODES})
 
 
 async def failed(services: Services, user: User | None, action: str, reason: str) -> None:
     """Writes down that somebody was refused: in the log without a name, in the audit of a user who is there."""
     log.warning("refused", action=action, reason=reason)
-    if user is None or await services.limiter.wait_s(_caller(services, "noted", user.id), NOTED):
+    if user is None:
         return
     with contextlib.suppress(*REPLY_ERRORS):  # they are refused all the same
-        await services.users.note(user.id, action)
+        if not await services.limiter.guess_wait_s({_caller(services, "noted", user.id): NOTED}):
+            await services.users.note(user.id, action)
 
 
-async def _count(services: Services, allowance: Allowance, *who: str) -> None:
-    wait_s = await services.limiter.wait_s(_caller(services, *who), allowance)
+async def _count(services: Services, limits: Mapping[tuple[str, ...], Allowance]) -> None:
+    wait_s = await services.limiter.guess_wait_s({_caller(services, *who): one for who, one in limits.items()})
     if wait_s:
         raise TooMany(f"too many attempts: wait {wait_s} seconds", wait_s)
 

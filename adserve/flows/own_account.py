@@ -45,12 +45,13 @@ async def change_password(services: Services, signed: Signed, old: str, new: str
 
 
 async def begin_second_factor(services: Services, signed: Signed) -> Setup:
-    """A new secret for a device; asked again in the same session, the same one. Conflict when there is one in use."""
+    """A new secret for a device; asked again in the same session, the same one. Conflict when there is one in use, or
+    the session has ended."""
     if signed.user.totp:
         raise Conflict("there is a second factor already: remove it first")
-    secret = signed.session.setup or random_base32()
-    if secret != signed.session.setup:
-        await services.sessions.set_up(signed.session, secret)
+    secret = signed.session.setup or await services.sessions.set_up(signed.session, random_base32())
+    if secret is None:
+        raise Conflict("this session has ended: sign in again")
     return Setup(secret, address(secret, signed.user.name))
 
 

@@ -71,7 +71,8 @@ def link_url(origin: str, purpose: Purpose, secret: str) -> str:
 
 
 async def set_role(services: Services, id_: str, body: Any, *, actor: str) -> User:
-    """What a user may from now on, of `{"role", "advertiser"?}`; its sessions and links end. Invalid, Conflict."""
+    """What a user may from now on, of `{"role", "advertiser"?}`; its sessions and links end. Invalid, Conflict for
+    the last admin."""
     form = Form(body)
     said = form.read(ROLE)
     said |= await _bound(services, form, said["role"])
@@ -108,9 +109,8 @@ async def delete(services: Services, id_: str, *, actor: str) -> User:
     """Removes a user; what they did stays in the audit under their id. Conflict for the last admin."""
     for _ in range(AGAIN):
         user = await get_user(services, id_)
-        await _keep_an_admin(services, user, None, actor)
         try:
-            await services.users.remove(user, actor=actor)
+            await services.users.remove(user, actor=actor, keep_admin=_keeps_admin(actor))
         except Stale:
             continue
         return user
@@ -126,10 +126,9 @@ async def _change(
         after = change(user)
         if after == user and not always:
             return user
-        await _keep_an_admin(services, user, after, actor)
         after = _with(after, epoch=user.epoch + 1)
         try:
-            return await services.users.put(after, user, actor=actor, action=action)
+            return await services.users.put(after, user, actor=actor, action=action, keep_admin=_keeps_admin(actor))
         except Stale:
             continue
     raise Stale("others change this user at this moment: try again")
@@ -139,14 +138,10 @@ def _with(user: User, **members: Any) -> User:
     return msgspec.structs.replace(user, **members)
 
 
-async def _keep_an_admin(services: Services, user: User, after: User | None, actor: str) -> None:
-    """Conflict when nobody would be left who may let others in. The operator's commands may do it: they can undo it."""
-    stays = after is not None and (after.role, after.state) == ("admin", "active")
-    if actor == OPERATOR.id or stays or (user.role, user.state) != ("admin", "active"):
-        return
-    others = [one for one in await services.users.list() if one.id != user.id and (one.password or one.signed_in)]
-    if not any((one.role, one.state) == ("admin", "active") for one in others):
-        raise Conflict(f"{user.name} is the last admin: make another one first")
+def _keeps_admin(actor: str) -> bool:
+    """Whether somebody has to be left who may let others in. The operator's commands take the last one: they can undo
+    it."""
+    return actor != OPERATOR.id
 
 
 async def _bound(services: Services, form: Form, role: str | None) -> dict[str, Any]:

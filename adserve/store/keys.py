@@ -16,11 +16,11 @@ keys, never text from outside; names stand in hash *fields* at most.
 | `{cat}:shares` | hash, digest of a share link to JSON | never; see store.shares | share.lua | store.shares |
 | `{cat}:users` | hash, user id to JSON | never | user_put.lua | store.users, session_find.lua |
 | `{cat}:users:names` | hash, folded name to user id | never | user_put.lua | user_put.lua, store.users |
-| `{cat}:session:DIGEST` | hash: who is signed in | 12 h unused, 7 days | session_start.lua | session_find.lua |
+| `{cat}:session:DIGEST` | hash: who is signed in | 12 h unused, 7 days | `session_*.lua` | session_find.lua |
 | `{cat}:sessions:USER` | sorted set, DIGEST by its beginning | 7 days | session_start.lua | store.sessions |
 | `{cat}:link:DIGEST` | hash: what a link that works once is for | 1 h or 7 days | link_make.lua | user_put.lua |
 | `{cat}:links:USER` | hash, purpose to the DIGEST of the newest link | 7 days | link_make.lua | link_make.lua |
-| `{cat}:audit` | stream, who changed what | never | `*_put.lua`, account.lua, share.lua, store.users | `GET /audit` |
+| `{cat}:audit` | stream, who changed what | never | `*_put.lua`, user_note.lua, account.lua, share.lua | `GET /audit` |
 | `{cat}:schema` | number of the form of all this, `1`, or `1>2` while migrated | never | store.schema | every worker |
 | `{cat}:schema:by` | version of adserve that wrote that number | never | store.schema | store.schema |
 | `{cat}:secret` | check value of the secret, or `unfinished` | never | flows.admit, store.load | flows.admit |
@@ -35,6 +35,7 @@ keys, never text from outside; names stand in hash *fields* at most.
 | `{ask}:q:WORKER` | list of questions to a worker, JSON | 10 s | question.lua | questions.lua |
 | `{ask}:answer:QUESTION` | answer to a question, JSON | 10 s | store.questions | store.questions |
 | `{a:CALLER}:rate` | integer, until when a caller of the API used up its rate | then | gcra.lua | gcra.lua |
+| `{guess}:rate:DIGEST` | the same of guesses at passwords and codes | then | gcra.lua | gcra.lua |
 | `{pK}:k:DIGEST` | hash, number to decision of a keyed pair | 30 days (setting) | pair.lua | pair.lua |
 | `{pK}:new:SITE:HOUR` | integer, keyed pairs that began in an hour of a site | 2 h | pair.lua | pair.lua |
 | `{m:HASH}:media` | bytes of a picture | never | store.media | `GET /m/` |
@@ -101,7 +102,7 @@ KINDS = {
     b"once": "idempotency keys",
     b"k": "keyed pairs",
     b"new": "keyed pairs",
-    b"rate": "rates of the API",
+    b"rate": "rates of callers",
     b"alive": "questions between workers",
     b"workers": "questions between workers",
     b"q": "questions between workers",
@@ -182,6 +183,10 @@ class Keys:
     def rate(self, caller: str) -> str:
         """`caller`: the id of a key, or the keyed digest of a client's network."""
         return f"{self.prefix}{{a:{caller}}}:rate"
+
+    def guesses(self, who: str) -> str:
+        """`who`: a keyed digest of what is counted, such as a name and a network."""
+        return f"{self.prefix}{{guess}}:rate:{who}"
 
     def alive(self, worker: str) -> str:
         """`worker`: an incarnation in hexadecimal, or `any`."""

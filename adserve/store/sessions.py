@@ -42,6 +42,7 @@ class Sessions:
     def __init__(self, client: Redis, keys: Keys, clock: Callable[[], float]) -> None:
         self._client, self._keys, self._clock = client, keys, clock
         self._find, self._try = Script("session_find"), Script("session_try", urgent=True)
+        self._set_up = Script("session_set_up")
         self._start, self._make = Script("session_start", urgent=True), Script("link_make", urgent=True)
 
     @understood
@@ -84,10 +85,11 @@ class Sessions:
         return int(await self._try.call(self._client, [self._keys.session(session.digest)], [TRIES]))
 
     @understood
-    async def set_up(self, session: Session, setup: str) -> None:
-        """Keeps the secret of a second factor with the session that sets it up; empty: no more."""
-        key = self._keys.session(session.digest)
-        await (self._client.hset(key, "setup", setup) if setup else self._client.hdel(key, "setup"))
+    async def set_up(self, session: Session, setup: str) -> str | None:
+        """Keeps the secret of a second factor with the session that sets it up: the first one that it got, which this
+        answers; None when the session has ended."""
+        kept = await self._set_up.call(self._client, [self._keys.session(session.digest)], [setup])
+        return str(kept) if kept else None
 
     @understood
     async def end(self, session: Session) -> None:

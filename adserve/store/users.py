@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import secrets
 from collections.abc import Callable
-from typing import Any
 
 import msgspec
 
@@ -20,7 +19,7 @@ from adserve.store.catalog import fingerprint
 from adserve.store.client import Redis, Script, understood
 from adserve.store.keys import Keys
 
-STALE, TAKEN, USED = -1, -2, -3
+STALE, TAKEN, USED, LAST = -1, -2, -3, -4
 NOBODY = "nobody"
 """The actor of what strangers cause."""
 
@@ -34,7 +33,7 @@ class Users:
 
     def __init__(self, client: Redis, keys: Keys, clock: Callable[[], float]) -> None:
         self._client, self._keys, self._clock = client, keys, clock
-        self._put = Script("user_put", urgent=True)
+        self._put, self._note = Script("user_put", urgent=True), Script("user_note", urgent=True)
 
     @understood
     async def get(self, id_: str) -> User | None:
@@ -43,9 +42,8 @@ class Users:
 
     @understood
     async def by_name(self, name: str) -> User | None:
-        """The one that signs in with a name, however it is written."""
-        id_ = await self._client.hget(self._keys.user_names, folded(name))
-        found = await self.get(str(id_)) if id_ else None
+        """The one that signs in with a name, however it is written. A name that nobody has takes as many calls."""
+        found = await self.get(str(await self._client.hget(self._keys.user_names, folded(name)) or ""))
         return found if found is not None and folded(found.name) == folded(name) else None
 
     @understood
@@ -56,19 +54,24 @@ class Users:
         return sorted(found, key=lambda one: folded(one.name))
 
     @understood
-    async def put(self, user: User, before: User | None, *, actor: str, action: str, link: str = "") -> User:
+    async def put(
+        self, user: User, before: User | None, *, actor: str, action: str, link: str = "", keep_admin: bool = False
+    ) -> User:
         """Stores `user` in place of `before` (None: it must not exist). `link`: the digest of a link that this uses up.
-        Stale when another won, NameTaken, or NotFound when the link is gone."""
+        Stale when another won, NameTaken, NotFound when the link is gone, or Conflict with `keep_admin`, when the last
+        admin who can come in (again) would go."""
         after = msgspec.structs.replace(user, version=before.version + 1 if before is not None else 1)
-        await self._change(after, before, actor, action, link)
+        await self._change(after, before, actor, action, link, keep_admin)
         return after
 
     @understood
-    async def remove(self, before: User, *, actor: str) -> None:
-        """Stale when another changed it meanwhile."""
-        await self._change(None, before, actor, "delete", "")
+    async def remove(self, before: User, *, actor: str, keep_admin: bool = False) -> None:
+        """Stale when another changed it meanwhile, and Conflict as for `put`."""
+        await self._change(None, before, actor, "delete", "", keep_admin)
 
-    async def _change(self, after: User | None, before: User | None, actor: str, action: str, link: str) -> None:
+    async def _change(
+        self, after: User | None, before: User | None, actor: str, action: str, link: str, keep_admin: bool
+    ) -> None:
         one = after or before
         assert one is not None  # noqa: S101 - of the two callers above
         names = [self._keys.users, self._keys.user_names, self._keys.audit]
@@ -83,21 +86,22 @@ class Users:
             _shown(before),
             _shown(after),
             int(self._clock()),
+            "1" if keep_admin else "",
         ]
         done = int(await self._put.call(self._client, names + ([self._keys.link(link)] if link else []), args))
         if done == TAKEN:
             raise NameTaken("another user has this name: take another")
         if done == USED:
             raise NotFound("this link was used, or its time is over")
+        if done == LAST:
+            raise Conflict(f"{one.name} is the last admin who can sign in: make another one first")
         if done == STALE:
             raise Stale("the user was changed in between: read it again")
 
     @understood
     async def note(self, user: str, action: str, *, actor: str = NOBODY) -> None:
         """A line of the audit about a user of whom nothing changed."""
-        at = int(self._clock())
-        line: Any = {"what": f"user:{user}", "actor": actor, "action": action, "before": "", "after": "", "at": at}
-        await self._client.xadd(self._keys.audit, line)
+        await self._note.call(self._client, [self._keys.audit], [user, actor, action, int(self._clock())])
 
 
 def user_id() -> str:

@@ -61,11 +61,13 @@ async def test_a_password_signs_in_and_on_to_what_was_wanted(api: Api) -> None:
     """With a cookie that scripts, other hosts and plain http do not get, new each time."""
     await person(api)
     who = Person(api)
-    asked = await who.get("/console/keys?x=1")
-    path = asked.headers["location"]
+    wanted = "/console/explain?place=news%2Ftop"
+    path = (await who.get(wanted)).headers["location"]
     assert path.startswith(f"{SIGN_IN}?next=")
-    reply = await send(who, path, name="Ann", password=PASSWORD, next="/console/keys?x=1")
-    assert (reply.status_code, reply.headers["location"]) == (303, "/console/keys?x=1")
+    kept_there = re.search(r'name="next" value="([^"]*)"', (await who.get(path)).text)
+    assert kept_there is not None
+    reply = await send(who, path, name="Ann", password=PASSWORD, next=kept_there[1])
+    assert (reply.status_code, reply.headers["location"]) == (303, wanted)
     kept = told(reply)
     for name in (SESSION, DEVICE):
         assert name.startswith("__Host-")
@@ -88,6 +90,25 @@ async def test_a_session_that_was_planted_means_nothing(api: Api) -> None:
     assert reply.status_code == 303
     assert who.cookies[SESSION] != planted
     assert (await Person(api, planted).get("/console/")).status_code == 303
+
+
+async def test_the_second_of_two_tabs_signs_in_too(api: Api) -> None:
+    """Its form was shown before the first one signed in; so with links. What another browser was shown is refused."""
+    ann = await person(api)
+    made = [await people.make_link(api.held.services, ann.id, one, actor="t") for one in ("sign_in", "reset")]
+    link, reset = (f"/console/{path}/{secret}" for path, (_, secret) in zip(("link", "reset"), made, strict=True))
+    who, other = Person(api), await Person(api).csrf(SIGN_IN)
+    tabs = {path: await who.csrf(path) for path in (SIGN_IN, link, reset)}
+    body = {"name": "ann", "password": PASSWORD, "again": PASSWORD}
+    await who.post(SIGN_IN, body, token=tabs[SIGN_IN])
+    for path in (SIGN_IN, link, reset):
+        before = who.cookies[SESSION]
+        for at, token in ((path, other), ("/console/users/new", tabs[path])):
+            assert (await who.post(at, {**body, "role": "reader"}, token=token)).status_code == 403
+        assert who.cookies[SESSION] == before
+        reply = await who.post(path, body, token=tabs[path])
+        assert (reply.status_code, reply.headers.get("location")) == (303, "/console/"), path
+        assert (await who.get("/console/")).status_code == 200
 
 
 @pytest.mark.parametrize(("name", "password"), [("ann", OTHER), ("nobody", OTHER), ("a\0b", OTHER), ("ann", "")])

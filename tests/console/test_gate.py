@@ -136,7 +136,10 @@ async def test_pages_are_whole_documents(api: Api, enter: Enter) -> None:
     [
         "//evil.example", "/\\evil.example", "/%5cevil.example", "https://evil.example", "/console/../../x",
         "javascript:x", "/console//evil.example", "/console/\nx", "", "/demo/", "/console/sign-in",
-        "/console/%2f%2fevil.example",
+        "/console/%2f%2fevil.example", "?/console/", "//evil.example?x=/console/", "/\\evil.example?/console/",
+        "https://evil.example/?/console/", "/console?x=//evil.example", "/console/..%2f?x=1", "/console/%5c?",
+        "\t/console/?x", "/console/?x=\r\nLocation: //evil.example", "/console/sign-in?next=%2Fconsole%2F",
+        "/console/\u2215evil?x=1", f"/console/?x={'y' * 500}",
     ],
 )  # fmt: skip
 def test_next_leads_nowhere_else(text: str) -> None:
@@ -145,8 +148,9 @@ def test_next_leads_nowhere_else(text: str) -> None:
 
 
 def test_next_leads_back() -> None:
-    """A page of the console, with its query."""
-    assert own_path("/console/review?state=pending") == "/console/review?state=pending"
+    """A page of the console, with its query, whatever that says: it is no place to go to."""
+    for query in ("state=pending", "place=news%2Ftop", "q=a..b", "url=https://shop.example/x", "q=%5C\\", "x=?", ""):
+        assert own_path(f"/console/review?{query}") == f"/console/review?{query}"
 
 
 def test_the_access_log_holds_no_secret_of_an_address() -> None:

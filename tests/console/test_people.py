@@ -103,10 +103,9 @@ async def test_a_link_of_ours_never_leads_to_a_host_that_was_made_up(api: Api, e
     assert "evil.example" not in reply.text
 
 
-async def test_what_an_admin_takes_back_is_true_at_once(api: Api, enter: Enter) -> None:
+async def test_what_an_admin_takes_back_is_true_at_once(api: Api) -> None:
     """Another role, out everywhere, disabled, deleted: each ends the session of who it is about."""
-    admin = await enter()
-    who = await signed_in(api)
+    admin, who = await signed_in(api, "root"), await signed_in(api)
     ann = await api.held.services.users.by_name("ann")
     assert ann is not None
     here = f"/console/users/{ann.id}"

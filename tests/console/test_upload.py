@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+from threading import Event
 from typing import Any
 
+import httpx2
 import pytest
 
-from tests.conftest import Api
+from adserve.intake.images import _WAITING
+from adserve.web.api.body import UPLOADS_OF_ONE
+from tests.conftest import ADMIN, Api
 from tests.console.conftest import Enter, page
 from tests.console.making import IMAGE, LANDING, MARKUP, TEXT, png, state, text_of, world
 
 HERE = "/console/campaigns/one/creatives/new"
+SEVERAL = {"file": (300, 250), "file_2x": (600, 500), "sizes": (320, 50)}
 
 
 def picture(width: int = 300, height: int = 250) -> dict[str, Any]:
@@ -85,6 +91,32 @@ async def test_a_picture_brings_more_of_its_kind(api: Api, enter: Enter) -> None
     assert wrong.status_code == 422
     assert 'id="wrong-file_2x"' in wrong.text
     assert "600x500" in text_of(wrong)
+
+
+async def test_all_files_of_an_upload_have_one_limit(api: Api, enter: Enter) -> None:
+    """At the console and by the API, of what is new and in an edit; it is told at the largest, with what was typed."""
+    await world(api, sizes=["300x250", "320x50"])
+    person, files = await enter("advertiser", "acme"), {name: png(*size) for name, size in SEVERAL.items()}
+    total = sum(map(len, files.values()))
+    sent = {name: (f"{name}.png", data, "image/png") for name, data in files.items()}
+    most, key = api.held.services, {"Authorization": f"Bearer {ADMIN}"}
+    told = f"all files of an upload together have at most {total - 1:,} bytes, and these {total:,}: send a smaller one"
+    made = (await person.post(HERE, IMAGE, files=sent)).headers["location"].partition("?")[0]
+    for at, fields in ((HERE, IMAGE), (f"{made}/edit", {**IMAGE, "version": "1"})):
+        most.max_upload_bytes = total - 1
+        refused = await person.post(at, {**fields, "alt": "As typed"}, files=sent)
+        assert (refused.status_code, 'id="wrong-file_2x"' in refused.text) == (422, True)
+        assert told in text_of(refused)
+        assert "As typed" in refused.text
+        most.max_upload_bytes = total
+        assert (await person.post(at, fields, files=sent)).status_code == 303
+    most.max_upload_bytes = total - 1
+    path = "/api/v1/campaigns/one/creatives"
+    refused = await api.http.post(path, data=IMAGE, files=sent, headers=key)
+    (problem,) = refused.json()["errors"]
+    assert (refused.status_code, problem) == (422, {"pointer": "/file_2x", "detail": told, "code": "too_large"})
+    most.max_upload_bytes = total
+    assert (await api.http.post(path, data=IMAGE, files=sent, headers=key)).status_code == 201
 
 
 async def test_an_edit_without_files_keeps_all_of_them(api: Api, enter: Enter) -> None:
@@ -232,3 +264,29 @@ async def test_too_many_sizes_are_told_beside_their_field(api: Api, enter: Enter
     assert reply.status_code == 422
     assert "takes at most 8 pictures" in text_of(reply)
     assert "Tea in tins" in reply.text
+
+
+async def test_an_upload_has_its_room_until_it_is_decoded(api: Api, enter: Enter) -> None:
+    """Pictures that wait for the decoder are in memory, too: who sends more meanwhile is told when to come again."""
+    await world(api)
+    person = await enter("advertiser", "acme")
+    token, go_on, waiting = await person.csrf(), Event(), _WAITING._work_queue
+
+    async def send() -> httpx2.Response:
+        return await person.post(HERE, IMAGE, files=picture(), token=token)
+
+    for _ in range(_WAITING._max_workers):
+        _WAITING.submit(go_on.wait)
+    try:
+        sent = [asyncio.create_task(send()) for _ in range(UPLOADS_OF_ONE)]
+        while waiting.qsize() < UPLOADS_OF_ONE:  # noqa: ASYNC110 - a queue of threads, which tells nobody
+            await asyncio.sleep(0.01)
+        late = asyncio.create_task(send())
+        while not late.done() and waiting.qsize() == UPLOADS_OF_ONE:  # noqa: ASYNC110 - the same
+            await asyncio.sleep(0.01)
+    finally:
+        go_on.set()
+    assert [(await one).status_code for one in sent] == [303] * UPLOADS_OF_ONE
+    refused = await late
+    assert (refused.status_code, refused.headers.get("retry-after")) == (429, "2")
+    assert (await send()).status_code == 303

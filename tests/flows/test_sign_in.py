@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ from adserve.core.users import User
 from adserve.errors import Conflict, Invalid, NotFound, TooMany, Unauthenticated
 from adserve.flows import own_account as own
 from adserve.flows import users as people
-from adserve.flows.guesses import BY_NAME
+from adserve.flows.guesses import BY_NAME, BY_NAME_AND_CLIENT, CODES
 from adserve.flows.passwords import HASHER, Hashing
 from adserve.flows.services import Services
 from adserve.flows.sign_in import (
@@ -133,6 +135,29 @@ async def test_a_name_that_nobody_has_takes_as_much_work(services: Services, mon
     assert set(compared) == {"$argon2id$v=19$m=32768,t=3,p=1"}
 
 
+async def test_a_name_that_nobody_has_asks_the_store_as_often(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where an attempt has to wait there is no hash beside which a call of the store is nothing."""
+    await person(services)
+    for _ in range(BY_NAME_AND_CLIENT.burst):
+        for name in ("ann", "nobody"):
+            with pytest.raises(Unauthenticated):
+                await come(services, name, OTHER)
+    calls: list[str] = []
+    execute: Any = services.client.execute_command
+
+    async def counting(*command: Any, **options: Any) -> Any:
+        calls.append(str(command[0]))
+        return await execute(*command, **options)
+
+    monkeypatch.setattr(services.client, "execute_command", counting)
+    for name in ("ann", "nobody"):
+        with pytest.raises(TooMany):
+            await come(services, name, OTHER)
+    assert calls == ["HGET", "HGET", "EVALSHA"] * 2
+
+
 async def test_the_stored_hash_is_argon2id_above_what_owasp_asks(services: Services) -> None:
     """19 MiB, two passes, one lane; salted, so that two of one password differ."""
     services.hashing = Hashing()
@@ -238,6 +263,27 @@ async def test_guessing_is_slowed_down_and_the_owner_is_let_in(services: Service
     await come(services, client="abroad")
 
 
+async def test_a_guess_that_has_to_wait_takes_nothing_from_anybody(services: Services, clock: Clock) -> None:
+    """Whoever is kept waiting by what others guess at the name has all attempts left, and may then make them."""
+    await person(services)
+    for number in range(BY_NAME.burst):
+        with pytest.raises(Unauthenticated):
+            await come(services, password=OTHER, client=f"evil-{number}")
+    for _ in range(2 * BY_NAME_AND_CLIENT.burst):
+        with pytest.raises(TooMany) as waits:
+            await come(services, client="abroad")
+        assert waits.value.again_s == 1
+    for _ in range(BY_NAME_AND_CLIENT.burst):
+        clock.now += 1
+        with pytest.raises(Unauthenticated):
+            await come(services, password=OTHER, client="abroad")
+    clock.now += 1
+    with pytest.raises(TooMany) as waits:
+        await come(services, client="abroad")
+    assert (waits.value.again_s or 0) > 1
+    await come(services, client="home")
+
+
 async def test_one_client_tries_few_names(services: Services) -> None:
     """A spray of one guess at each of many names ends after some."""
     done = []
@@ -276,7 +322,8 @@ async def test_guesses_are_written_down_without_name_and_without_end(services: S
     assert failed == ["nobody"] * 3
     contents = await Api(held).contents()
     assert ann.id in str(contents)
-    rates = [key async for key in services.client.scan_iter(f"{held.settings.key_prefix}*rate")]
+    rates = [key async for key in services.client.scan_iter(f"{held.settings.key_prefix}*}}:rate*")]
+    assert rates
     assert not [one for one in (*map(str, contents), *rates) if "0123456789abcdef" in one or ":ann" in one]
 
 
@@ -469,11 +516,14 @@ async def test_a_second_factor_is_set_up_and_removed_with_the_password(services:
     now = await signed(services, renewed.secret)
     with pytest.raises(Invalid):
         await own.remove_second_factor(services, now, OTHER, agent=AGENT)
-    gone = await own.remove_second_factor(services, now, PASSWORD, agent=AGENT)
-    assert (await signed(services, gone.secret)).user.totp == ""
+    gone = await signed(services, (await own.remove_second_factor(services, now, PASSWORD, agent=AGENT)).secret)
+    assert gone.user.totp == ""
     assert not (await come(services)).needs_code
     with pytest.raises(Conflict):
-        await own.new_recovery_codes(services, await signed(services, gone.secret), PASSWORD, agent=AGENT)
+        await own.new_recovery_codes(services, gone, PASSWORD, agent=AGENT)
+    await sign_out(services, gone)
+    with pytest.raises(Conflict, match="has ended"):
+        await own.begin_second_factor(services, gone)
 
 
 async def test_people_see_their_sessions_and_end_one(services: Services) -> None:
@@ -542,8 +592,32 @@ async def test_the_last_admin_stays(services: Services) -> None:
     ):
         with pytest.raises(Conflict, match="last admin"):
             await take
+    invited, _ = await people.invite(services, {"name": "new", "role": "admin"}, actor="t")
+    bea, _ = await people.invite(services, {"name": "bea", "role": "admin"}, actor="t")
+    _, link = await people.make_link(services, bea.id, "sign_in", actor="t")
+    await by_link(services, link, AGENT)
+    with pytest.raises(Conflict, match="last admin"):  # the others cannot come in again by themselves
+        await people.disable(services, ann.id, actor="u-x")
+    for one in (invited, bea):
+        await people.delete(services, one.id, actor="u-x")
+    assert (await people.set_role(services, ann.id, {"role": "admin"}, actor="u-x")).role == "admin"
     await people.disable(services, ann.id, actor="command line")
     assert (await people.find_user(services, "ANN")).state == "disabled"
+
+
+async def test_of_two_admins_who_take_each_other_out_one_stays(services: Services) -> None:
+    """Whatever they do, at the same moment, fifty times."""
+    ann, bea = await person(services), await person(services, "bea")
+    for number in range(50):
+        ways = [partial(people.disable, services), partial(people.set_role, services, body={"role": "reader"})]
+        first, second = ways[number % 2], ways[number // 2 % 2]
+        done = await asyncio.gather(
+            first(id_=ann.id, actor=bea.id), second(id_=bea.id, actor=ann.id), return_exceptions=True
+        )
+        assert [type(one) for one in done].count(Conflict) == 1, done
+        for one in (ann, bea):
+            await people.set_role(services, one.id, {"role": "admin"}, actor="command line")
+            await people.enable(services, one.id, actor="command line")
 
 
 async def test_who_lost_the_device_gets_in_by_the_password_again(services: Services, clock: Clock) -> None:
@@ -583,16 +657,58 @@ async def test_signing_in_goes_on_where_the_store_is_full(
             try:
                 entered = await come(services)
                 assert await find(services, entered.secret) is not None
-                link = await services.sessions.make_link(await people.get_user(services, ann.id), "sign_in")
+                _, link = await people.make_link(services, ann.id, "sign_in", actor="u-x")
                 assert await find(services, (await by_link(services, link, AGENT)).secret) is not None
                 with pytest.raises(Unauthenticated):
                     await come(services, password=OTHER)
-                assert ("sign_in", ann.id) in await audit(services)
+                lines = await audit(services)
+                assert {("sign_in", ann.id), ("link_sign_in", "u-x"), ("sign_in_failed", "nobody")} <= set(lines)
                 api = Api(held)
                 assert (await api.call("PUT", "/sites/news", {"name": "News"})).status_code == 503
                 await api.http.aclose()
             finally:
                 await services.client.config_set("maxmemory", "0")
+
+
+async def test_guesses_are_slowed_down_where_the_store_is_full(
+    tmp_path_factory: pytest.TempPathFactory, settings: Settings, clock: Clock
+) -> None:
+    """As many as else, of passwords and of codes."""
+    with EmbeddedStore.start(tmp_path_factory.mktemp("own")) as store:
+        async with running(settings, store.url, clock=clock) as held:
+            services = held.services
+            await with_codes(services, clock)
+            await services.client.config_set("maxmemory", "1mb")
+            try:
+                refused: list[type[Exception]] = []
+                for _ in range(BY_NAME_AND_CLIENT.burst + 2):
+                    with pytest.raises((TooMany, Unauthenticated)) as one:
+                        await come(services, password=OTHER, client="evil")
+                    refused.append(one.type)
+                assert refused == [Unauthenticated] * BY_NAME_AND_CLIENT.burst + [TooMany] * 2
+                codes = []
+                for number in range(CODES.burst + 1):
+                    secret = (await come(services, client=f"home-{number}")).secret
+                    with pytest.raises((TooMany, Unauthenticated)) as one:
+                        await enter_code(services, secret, "wrong", agent=AGENT, device=None)
+                    codes.append(one.type)
+                assert codes == [Unauthenticated] * CODES.burst + [TooMany]
+            finally:
+                await services.client.config_set("maxmemory", "0")
+
+
+async def test_a_guess_that_cannot_be_counted_is_none(services: Services) -> None:
+    """Nor is the right password let in: the store is there, and what counts in it cannot be read."""
+    await person(services)
+    entered = await come(services)
+    counted = [key async for key in services.client.scan_iter(f"{services.keys.prefix}*}}:rate*")]
+    assert len(counted) == 3
+    for name in counted:
+        await services.client.delete(name)
+        await services.client.hset(name, "spoilt", "1")
+    with pytest.raises(REPLY_ERRORS):
+        await come(services)
+    assert await find(services, entered.secret) is not None
 
 
 async def test_without_the_store_nobody_is_in(settings: Settings) -> None:

@@ -18,7 +18,7 @@ from adserve.web.console.cookies import SESSION, VISIT
 from adserve.web.console.page import ANYONE, Page
 from adserve.web.console.pages import PAGES
 from tests.conftest import ADMIN
-from tests.console.conftest import CSRF, Person
+from tests.console.conftest import CSRF, SAME, Person
 from tests.console.forms import GOOD
 from tests.console.town import Town, named
 from tests.security.pages import check
@@ -78,6 +78,7 @@ async def _stays_shut(town: Town, path: str) -> None:
     for headers in (
         [("Authorization", f"Bearer {ADMIN}")], [("Cookie", f"{SESSION}={ADMIN}")],
         [("Cookie", f"{SESSION}={session}; {SESSION}={'x' * 43}")],
+        [("Cookie", f"{SESSION}={'x' * 43}; {SESSION}={session}")],
         [("Cookie", f"{SESSION}={session}"), ("Cookie", f"{SESSION}={'x' * 43}")],
         [("Authorization", f"Bearer {session}")], [("Cookie", f"adserve={session}")], [("X-Session", session)],
         [("Cookie", f"{VISIT}={session}")], [("Cookie", f"{SESSION}={session[:-1]}")],
@@ -109,8 +110,28 @@ async def test_swollen_and_broken_cookies_are_none(town: Town) -> None:
         reply = await town.api.http.get("/console/", headers=[(b"Cookie", text.encode())], follow_redirects=False)
         check(reply, text[:60])
         assert reply.status_code in (303, 400, 431)
-    kept = await town.api.http.get("/console/", headers={"Cookie": f"a=1; {SESSION}={session}; b=2"})
-    assert kept.status_code == 200
+
+
+OTHERS = (
+    "a=1", 'g_state={"i_l":0}', "theme=dark blue", "bare", "", '"', 'q="', "\x7f=1", "expires=Thu, 01 Jan 1970", "=;=",
+    "\u00fc=\u00e4", f"long={'x' * 9_000}",
+)  # fmt: skip
+
+
+async def test_other_cookies_of_the_host_keep_nobody_out(town: Town) -> None:
+    """Whatever an application beside ours sets, before and after: the session and the visit are seen."""
+    session, guest = town.people["admin"].cookies[SESSION], Person(town.api)
+    for other in OTHERS:
+        ours = f"{SESSION}={session}"
+        for line in (f"{other}; {ours}", f"{ours};{other}", f"{other};\t{SESSION} = {session}"):
+            kept = await town.api.http.get("/console/", headers=[(b"Cookie", line.encode())], follow_redirects=False)
+            assert kept.status_code == 200, line
+    token, headers = await guest.csrf(IN), [(name.encode(), value.encode()) for name, value in SAME.items()]
+    for number, other in enumerate(OTHERS):
+        line = f"{other}; {VISIT}={guest.cookies[VISIT]}"
+        sent = {"csrf": token, "name": f"nobody-{number}", "password": "x" * 12}
+        said = await town.api.http.post(IN, headers=[*headers, (b"Cookie", line.encode())], data=sent)
+        assert "the name or the password is wrong" in said.text, line
 
 
 # ---- in processes of its own

@@ -257,6 +257,22 @@ async def test_attempts_are_counted_before_they_are_looked_at(users: Users, sess
     assert await sessions.of(ann) != []
 
 
+async def test_a_session_that_ended_is_not_made_anew(
+    users: Users, sessions: Sessions, client: Redis, keys: Keys
+) -> None:
+    """By nothing that was still being done in it; one that lives keeps the first secret that two pages set up."""
+    ann = await make(users)
+    found = await sessions.find(await sessions.start(ann, agent="a"))
+    assert found is not None
+    kept = await asyncio.gather(*(sessions.set_up(found[1], f"SECRET{number}") for number in range(5)))
+    assert len(set(kept)) == 1
+    assert (await sessions.of(ann))[0].setup == kept[0]
+    await sessions.end(found[1])
+    assert await sessions.set_up(found[1], "LATE") is None
+    assert await sessions.attempt(found[1]) == 0
+    assert not await client.exists(keys.session(found[1].digest))
+
+
 async def test_a_user_has_so_many_sessions_and_no_more(users: Users, sessions: Sessions, clock: Clock) -> None:
     """The oldest goes for a new one."""
     ann = await make(users)

@@ -13,7 +13,7 @@ import pytest
 
 from adserve.app import create_app
 from adserve.settings import Settings
-from adserve.store.client import connect
+from adserve.store.client import REPLY_ERRORS, connect
 from adserve.store.keys import Keys
 from adserve.store.limits import Allowance, Limiter
 from adserve.wiring import running
@@ -110,12 +110,15 @@ async def test_delivery_is_not_limited(tight: Api) -> None:
 
 
 async def test_a_store_that_is_away_limits_nobody(tight: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No call fails because it cannot be counted, and a store that is known to be away is not asked."""
+    """No call fails because it cannot be counted, and a store that is known to be away is not asked;
+    a guess fails."""
     keys = Keys(tight.held.settings.key_prefix)
     away = connect("redis://127.0.0.1:1")
     for up in (True, False):
         limiter = Limiter(away, keys, tight.held.services.clock, lambda up=up: up)  # type: ignore[misc]
         assert [await limiter.wait_s("k-1", Allowance(1, 1)) for _ in range(3)] == [0, 0, 0]
+        with pytest.raises(REPLY_ERRORS):
+            await limiter.guess_wait_s({"k-1": Allowance(1, 1)})
     await away.aclose()
     client = tight.held.services.client
     await statuses(tight, 5)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from http.cookies import CookieError, SimpleCookie
 from typing import TypeVar
 
 from starlette.requests import Request
@@ -20,13 +19,9 @@ SESSION, VISIT, DEVICE = "__Host-adserve", "__Host-adserve-visit", "__Host-adser
 
 
 def cookie(request: Request, name: str) -> str | None:
-    """A cookie that came once and could be ours."""
-    found: list[str] = []
-    for line in request.headers.getlist("cookie"):
-        try:
-            found += [one.value for key, one in SimpleCookie(line[:8192]).items() if key == name]
-        except CookieError:
-            return None
+    """A cookie that came once and could be ours, whatever other cookies of the host look like."""
+    pairs = [one.partition("=") for line in request.headers.getlist("cookie") for one in line.split(";")]
+    found = [value.strip() for key, _, value in pairs if key.strip() == name]
     return found[0] if len(found) == 1 and 16 <= len(found[0]) <= 128 and found[0].isascii() else None
 
 
@@ -72,11 +67,13 @@ def keeps_cookies(call: Call) -> bool:
 
 
 def own_path(text: str) -> str:
-    """A path of the console out of `next`; the start page for what is none.
+    """A path of the console, with its query, out of `next`; the start page for what is none. What stands behind `?`
+    leads nowhere.
 
-    >>> own_path("/console/review?state=pending"), own_path("//evil.example"), own_path("/console/../")
-    ('/console/review?state=pending', '/console/', '/console/')
+    >>> own_path("/console/explain?place=news%2Ftop"), own_path("//evil.example"), own_path("/console/../")
+    ('/console/explain?place=news%2Ftop', '/console/', '/console/')
     """
-    odd = any(part in text.lower() for part in ("\\", "//", "%5c", "%2f", ".."))
+    path = text.partition("?")[0].lower()
+    odd = any(part in path for part in ("\\", "//", "%5c", "%2f", ".."))
     plain = text.isascii() and text.isprintable() and not odd and len(text) <= 500
     return text if plain and text.startswith(HOME) and not text.startswith(SIGN_IN) else HOME

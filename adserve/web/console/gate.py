@@ -3,8 +3,8 @@
 DESIGN. As in the API one wrapper stands around each line of the table, so no page can forget a check. A form is
 believed when the browser says that a page of ours sent it (Fetch Metadata, else `Origin`) *and* when it carries the
 token of the session; the cookie alone proves nothing. Whoever is not signed in has a token too, of a cookie that the
-first page sets: nobody is signed in by a form of somebody else's. Answers are kept by no cache, run no script but
-ours, and are framed by nobody.
+first page sets: nobody is signed in by a form of somebody else's. Pages that are open to anyone take it from
+who is signed in, too. Answers are kept by no cache, run no script but ours, and are framed by nobody.
 """
 
 from __future__ import annotations
@@ -127,26 +127,30 @@ async def _answer(call: Call, room: Room, methods: dict[str, Page], visit: str |
         if page.about is not None:
             await require(call.services, call.account, page.about, id_of(page.about, call.path))
     if request.method not in SAFE:
-        await _take_form(call, room, page)
-    if signed is not None or visit is not None or request.method not in SAFE:
+        with room.of(call.account.id) if page.takes_file else nullcontext():
+            await _take_form(call, page, visit)
+            return await page.endpoint(call)
+    if signed is not None or visit is not None:
         return await page.endpoint(call)
     visit = new_visit()
     call.csrf = token_of(visit)
     return begin_visit(await page.endpoint(call), visit)
 
 
-async def _take_form(call: Call, room: Room, page: Page) -> None:
-    """Reads the form of an unsafe call. Forbidden when no page of ours sent it."""
+async def _take_form(call: Call, page: Page, visit: str | None) -> None:
+    """Reads the form of an unsafe call. Forbidden when no page of ours sent it. A page that is open to anyone may have
+    been shown before the same browser signed in in another tab."""
     await _check_sender(call)
-    limit = call.services.max_upload_bytes * 4 + 2 * LIMIT if page.takes_file else LIMIT
-    with room.of(call.account.id) if page.takes_file else nullcontext():
-        try:
-            body = await read(call.request, limit)
-        except TooLarge:
-            raise TooLarge(f"the form is over {limit:,} bytes: send less of it at once, or smaller files") from None
-        call.form = await parse(call.request, body) if body else EMPTY
+    # files that are somewhat too much are read, so that it can be told beside them and nothing typed is lost
+    limit = call.services.max_upload_bytes * 2 + 2 * LIMIT if page.takes_file else LIMIT
+    try:
+        body = await read(call.request, limit)
+    except TooLarge:
+        raise TooLarge(f"the form is over {limit:,} bytes: send less of it at once, or smaller files") from None
+    call.form = await parse(call.request, body) if body else EMPTY
     sent = call.form.text("csrf") or call.request.headers.get("x-csrf-token", "")
-    if not call.csrf or not hmac.compare_digest(sent.encode(), call.csrf.encode()):
+    ours = (call.csrf, token_of(visit) if page.roles is ANYONE else "")
+    if not any(one and hmac.compare_digest(sent.encode(), one.encode()) for one in ours):
         await _refused(call, "token")
 
 
