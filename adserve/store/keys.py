@@ -35,7 +35,7 @@ keys, never text from outside; names stand in hash *fields* at most.
 | `{ask}:q:WORKER` | list of questions to a worker, JSON | 10 s | question.lua | questions.lua |
 | `{ask}:answer:QUESTION` | answer to a question, JSON | 10 s | store.questions | store.questions |
 | `{a:CALLER}:rate` | integer, until when a caller of the API used up its rate | then | gcra.lua | gcra.lua |
-| `{guess}:rate:DIGEST` | the same of guesses at passwords and codes | then | gcra.lua | gcra.lua |
+| `{a:guess}:rate:DIGEST` | the same of guesses at passwords and codes | then | gcra.lua | gcra.lua |
 | `{pK}:k:DIGEST` | hash, number to decision of a keyed pair | 30 days (setting) | pair.lua | pair.lua |
 | `{pK}:new:SITE:HOUR` | integer, keyed pairs that began in an hour of a site | 2 h | pair.lua | pair.lua |
 | `{m:HASH}:media` | bytes of a picture | never | store.media | `GET /m/` |
@@ -186,7 +186,7 @@ class Keys:
 
     def guesses(self, who: str) -> str:
         """`who`: a keyed digest of what is counted, such as a name and a network."""
-        return f"{self.prefix}{{guess}}:rate:{who}"
+        return f"{self.prefix}{{a:guess}}:rate:{who}"
 
     def alive(self, worker: str) -> str:
         """`worker`: an incarnation in hexadecimal, or `any`."""
