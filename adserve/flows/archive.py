@@ -12,8 +12,8 @@ from collections.abc import Callable
 from adserve.core import lifecycle
 from adserve.core.match import ANY, Match
 from adserve.core.model import Creative, Thing
-from adserve.flows.manage import again, archive_thing, get_creative, get_thing, refresh, switch_thing
-from adserve.flows.revisions import keep
+from adserve.flows.manage import again, archive_thing, get_thing, refresh, switch_thing
+from adserve.flows.revisions import get_creative, keep
 from adserve.flows.services import Services
 
 

@@ -44,12 +44,6 @@ async def get_thing(services: Services, kind: str, id_: str) -> Thing:
     return found
 
 
-async def get_creative(services: Services, id_: str) -> Creative:
-    found = await get_thing(services, "creative", id_)
-    assert isinstance(found, Creative)  # noqa: S101 - what the store holds under this kind
-    return found
-
-
 async def list_things(services: Services, kind: str) -> list[Thing]:
     return await services.catalog.list(kind)
 

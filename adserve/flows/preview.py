@@ -19,7 +19,8 @@ from adserve.core.model import Campaign, Content, Creative, Size, Slot
 from adserve.core.urls import UrlError, check_landing_url, compile_landing_url, fill_macros
 from adserve.errors import Conflict, NotFound
 from adserve.flows import revisions
-from adserve.flows.manage import booked_slots, get_creative, get_thing
+from adserve.flows.manage import booked_slots, get_thing
+from adserve.flows.revisions import get_creative
 from adserve.flows.services import Services
 from adserve.snippet import compile_snippet
 

@@ -8,8 +8,8 @@ from adserve.core.match import ANY, Match
 from adserve.core.model import Creative
 from adserve.core.revisions import content_hash
 from adserve.errors import Conflict, Invalid, Problem, Stale
-from adserve.flows.manage import get_creative, refresh
-from adserve.flows.revisions import keep
+from adserve.flows.manage import refresh
+from adserve.flows.revisions import get_creative, keep
 from adserve.flows.services import Services
 
 

@@ -13,8 +13,14 @@ from adserve.core.match import ANY, Match
 from adserve.core.model import Content, Creative
 from adserve.core.revisions import Change, Kept, Shown
 from adserve.errors import Conflict, Invalid, NotFound, Problem
-from adserve.flows.manage import again, booked_slots, get_creative, get_thing, refresh
+from adserve.flows.manage import again, booked_slots, get_thing, refresh
 from adserve.flows.services import Services
+
+
+async def get_creative(services: Services, id_: str) -> Creative:
+    found = await get_thing(services, "creative", id_)
+    assert isinstance(found, Creative)  # noqa: S101 - what the store holds under this kind
+    return found
 
 
 async def keep(services: Services, creative: Creative, *newer: Kept) -> None:

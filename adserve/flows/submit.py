@@ -20,8 +20,8 @@ from adserve.core.revisions import Kept
 from adserve.core.schedule import zone
 from adserve.errors import Conflict, NotFound, Stale
 from adserve.flows.content import FILES, MAX_SIZES, TRACKERS, Encoded, Parts, encode_parts, make_content
-from adserve.flows.manage import again, booked_slots, get_creative, get_thing, refresh
-from adserve.flows.revisions import keep
+from adserve.flows.manage import again, booked_slots, get_thing, refresh
+from adserve.flows.revisions import get_creative, keep
 from adserve.flows.services import Services
 from adserve.intake import budget
 from adserve.intake.images import TYPES, Encoding

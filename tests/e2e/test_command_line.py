@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from adserve.cli.main import cli
 from adserve.cli.options import with_services, with_store
 from adserve.core.token import empty_id
-from adserve.flows import manage, submit
+from adserve.flows import revisions, submit
 from adserve.settings import Settings
 from adserve.store.embedded import EmbeddedStore
 from adserve.store.keys import Keys
@@ -208,7 +208,7 @@ async def test_what_is_added_and_approved_is_what_was_sent(
     """Content that comes in between waits for review."""
     await api.world()
     await api.creative("one", approve=False)
-    place, real = "adserve.flows.review.get_creative", manage.get_creative
+    place, real = "adserve.flows.review.get_creative", revisions.get_creative
 
     async def late(services: Any, id_: str) -> Any:
         monkeypatch.setattr(place, real)

@@ -19,7 +19,7 @@ import pytest
 from PIL import Image
 from starlette.applications import Starlette
 
-from adserve.flows import manage, submit
+from adserve.flows import manage, revisions, submit
 from adserve.flows.services import Services
 from adserve.store.accounts import Accounts
 from adserve.store.catalog import CatalogStore
@@ -793,7 +793,7 @@ async def test_an_approval_does_not_race_past_new_content(api: Api, monkeypatch:
 async def test_an_upload_is_approved_as_it_was_sent(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """Content that comes in between storing and approving waits for review; the type of a form is told in any case."""
     await api.world()
-    place, real = "adserve.flows.review.get_creative", manage.get_creative
+    place, real = "adserve.flows.review.get_creative", revisions.get_creative
 
     async def late(services: Services, id_: str) -> Any:
         monkeypatch.setattr(place, real)

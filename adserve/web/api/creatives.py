@@ -114,7 +114,7 @@ async def limits(call: Call) -> Response:
 async def list_revisions(call: Call) -> Response:
     """Newest first; `after` is the number of the last one of the page before."""
     limit, after = limit_of(call), whole_from_one(call.query["after"]) if "after" in call.query else 0
-    creative = await manage.get_creative(call.services, call.path["id"])
+    creative = await revisions.get_creative(call.services, call.path["id"])
     found = [
         one
         for one in await revisions.list_revisions(call.services, creative.id)
@@ -130,7 +130,7 @@ async def get_revision(call: Call) -> Response:
     number = call.path["revision"]
     if not (number.isascii() and number.isdigit() and len(number) < 8):
         raise NotFound("there is no revision with this number")
-    creative = await manage.get_creative(call.services, call.path["id"])
+    creative = await revisions.get_creative(call.services, call.path["id"])
     found = {one.revision: one for one in await revisions.list_revisions(call.services, creative.id)}
     if int(number) not in found:
         raise NotFound("there is no revision with this number")

@@ -143,7 +143,7 @@ async def _decide(call: Call, action: str, done: str, reason: str = "") -> Respo
             call.services, call.path["id"], action, actor=call.actor, reason=reason, hash=hash_, match=match
         )
     except (Conflict, Stale):
-        now = await manage.get_creative(call.services, call.path["id"])
+        now = await revisions.get_creative(call.services, call.path["id"])
         call.problems = [Problem("", _meanwhile(now, call), MEANWHILE)]
         return await one(call)
     except Invalid as refused:

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from adserve.core.gate import part_of
 from adserve.core.model import Campaign, Creative
-from adserve.flows import access, manage, submit
+from adserve.flows import access, manage, revisions, submit
 from adserve.flows.content import TRACKERS, Parts
 from adserve.web.console.creatives import CREATIVES, OWN, UPLOADERS
 from adserve.web.console.form import Upload, whole
@@ -53,7 +53,7 @@ async def form(call: Call) -> Response:
 
 
 async def edit_form(call: Call) -> Response:
-    one = await manage.get_creative(call.services, call.path["id"])
+    one = await revisions.get_creative(call.services, call.path["id"])
     campaign = await manage.get_thing(call.services, "campaign", one.campaign)
     assert isinstance(campaign, Campaign)  # noqa: S101 - what the store holds under this kind
     return await _show(call, campaign, one.kind, one)
@@ -138,7 +138,7 @@ async def upload(call: Call) -> Response:
 @shows_again(edit_form)
 async def save(call: Call) -> Response:
     """Content becomes a new revision; the rest changes at once."""
-    before = await manage.get_creative(call.services, call.path["id"])
+    before = await revisions.get_creative(call.services, call.path["id"])
     after = await submit.patch_creative(
         call.services,
         before.id,
