@@ -43,8 +43,8 @@ def aims(town: Town) -> Iterator[Aim]:
 
 
 def plain(reply: httpx2.Response, *ids: str) -> tuple[int, str, dict[str, str]]:
-    """An answer without the ids that were asked for."""
-    text = reply.text
+    """An answer without the ids that were asked for, and without the number of a form, which each page gives anew."""
+    text = re.sub(r'name="once" value="[\w-]+"', "", reply.text)
     heads = {name: value for name, value in reply.headers.items() if name not in ("date", "content-length")}
     for id_ in ids:
         text = text.replace(id_, "ID")
