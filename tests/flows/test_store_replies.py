@@ -22,7 +22,7 @@ from tests.replies import Replies, replies
 PART = 9 if os.environ.get("ADSERVE_CHAOS_RUNS", "1") == "1" else 1
 
 KINDS = (
-    "GET", "SET", "HSET", "HSETNX", "HGET", "HGETALL", "HSCAN", "HMGET", "HINCRBY", "HLEN", "ZRANGEBYSCORE",
+    "GET", "SET", "HSETNX", "HGET", "HGETALL", "HSCAN", "HMGET", "HINCRBY", "HLEN", "ZRANGEBYSCORE",
     "XREVRANGE", "ZREVRANGEBYSCORE", "EVALSHA", "SCRIPT", "CLIENT", "INFO", "EXISTS", "MGET", "HKEYS", "MULTI", "EXEC",
     "DEL",
 )  # fmt: skip
