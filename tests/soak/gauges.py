@@ -22,7 +22,7 @@ MEMORY_KB_PER_HOUR = 10_000
 """What a process may grow by from the middle of a run to its end: so much, and so much an hour."""
 FILES = 12
 """Open files that may be there at the end beside those of the start: connections to the store, the spool."""
-LASTING = re.compile(r".*(\{cat\}(?!:salt:|:curves:claim)|:media$|:c:|:buckets$|:days$|:d:|\}:t$)")
+LASTING = re.compile(r".*(\{cat\}(?!:salt:|:curves:claim)|:media$|:revisions$|:c:|:buckets$|:days$|:d:|\}:t$)")
 """Keys that are kept for ever (`adserve/store/keys.py`)."""
 
 
