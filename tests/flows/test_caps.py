@@ -40,7 +40,8 @@ async def is_open(api: Api, clock: Clock, *, campaign: str = "one") -> None:
 
 
 async def deliver(api: Api, clock: Clock, requests: int) -> tuple[int, int]:
-    """Requests that are shown if they are filled, a second apart: how many were filled, how many counted."""
+    """Requests that are shown if they are filled, a second apart: how many were filled, how many counted. On a busy
+    machine one may come by the spool, which asks the ceiling when it is replayed: the totals of a test tell."""
     filled = counted = 0
     for _ in range(requests):
         clock.now += 1
@@ -48,7 +49,7 @@ async def deliver(api: Api, clock: Clock, requests: int) -> tuple[int, int]:
         one = await api.decide()
         if one["filled"]:
             filled += 1
-            counted += await outcome(api, one["impression_url"]) == "counted"
+            counted += await outcome(api, one["impression_url"]) in ("counted", "spooled")
     return filled, counted
 
 
@@ -208,4 +209,5 @@ async def test_a_worker_that_ends_leaves_nothing_held(store_url: str, settings: 
         api = Api(held)
         await is_open(api, clock)
         assert await deliver(api, clock, 8) == (4, 4)
+        assert (await api.totals())["impressions"] == 6
         await api.http.aclose()
