@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from playwright.sync_api import BrowserContext, ConsoleMessage, Page
+from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page
 
 from adserve.web.console.pages import PAGES
 from tests.console.town import line_of, links_of, named
@@ -42,6 +42,13 @@ def admin_of(running: Service) -> str:
     return found[0]
 
 
+def follow(link: Locator) -> None:
+    """Clicks, and waits for the whole of the page that comes of it. A click alone ends when its first bytes are there,
+    and what is counted or looked at then without waiting is not there yet."""
+    with link.page.expect_navigation():
+        link.click()
+
+
 class Visitor:
     """A page that is signed in, and what its browser complained of."""
 
@@ -53,7 +60,7 @@ class Visitor:
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.origin = link.partition("/console/")[0]
         self.page.goto(link)
-        self.page.click("main button")
+        follow(self.page.locator("main button"))
         assert self.page.url == f"{self.origin}/console/", self.page.url
 
     def _hear(self, message: ConsoleMessage) -> None:

@@ -11,6 +11,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 from pyotp import TOTP
 
+from tests.browser.console import follow
 from tests.service import BROWSER, command
 
 PASSWORD = "a sentence of my own"
@@ -29,8 +30,7 @@ def desk(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 def press(page: Page, words: str) -> None:
     """A button of the page's own part, and the page that comes of it."""
-    with page.expect_navigation():
-        page.locator("main").get_by_role("button", name=words, exact=True).click()
+    follow(page.locator("main").get_by_role("button", name=words, exact=True))
 
 
 def looked_at(page: Page) -> None:
@@ -69,8 +69,7 @@ def test_an_account_from_its_first_link_to_the_invitation_of_another(browser: Br
     assert len(codes) == 10
     page.goto(f"{origin}/console/account")
     looked_at(page)
-    with page.expect_navigation():
-        page.get_by_role("button", name="Sign out", exact=True).click()
+    follow(page.get_by_role("button", name="Sign out", exact=True))
     looked_at(page)
     page.fill("#f-name", "demo")
     page.fill("#f-password", PASSWORD)
@@ -88,8 +87,7 @@ def test_an_account_from_its_first_link_to_the_invitation_of_another(browser: Br
     looked_at(page)
     invitation = page.text_content("#link") or ""
     page.goto(f"{origin}/console/users")
-    with page.expect_navigation():
-        page.click("text=bea@news.example")
+    follow(page.locator("text=bea@news.example"))
     looked_at(page)
     page.close()
     assert said == []

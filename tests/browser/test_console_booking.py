@@ -9,6 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
+from tests.browser.console import follow
 from tests.e2e.test_process import run
 from tests.service import BROWSER, Service, service
 
@@ -51,7 +52,7 @@ def signed_in(browser: Browser, running: Service, *, script: bool = True) -> Pag
     context.set_default_timeout(60_000)
     page = context.new_page()
     page.goto(f"{running.origin}/console/link/{secret}")
-    page.click("main button")
+    follow(page.locator("main button"))
     return page
 
 
@@ -76,25 +77,25 @@ def test_a_campaign_is_booked_archived_and_taken_back_without_script(browser: Br
     """By plain forms; what is wrong comes back with all that was typed."""
     page = signed_in(browser, running, script=False)
     page.goto(f"{running.origin}/console/campaigns")
-    page.click("text=New campaign")
+    follow(page.locator("text=New campaign"))
     page.fill("#f-name", "Spring sale")
     page.select_option("#f-advertiser", "acme")
     page.check("input[name=slots][value='news/top']")
     page.fill("#f-ends", "2037-02-28")
     page.select_option("#f-goal_kind", "impressions")
     page.fill("#f-goal", "lots")
-    page.click("text=Book the campaign")
+    follow(page.locator("text=Book the campaign"))
     assert "takes a whole number" in page.inner_text("#wrong-goal")
     assert (page.input_value("#f-name"), page.input_value("#f-goal")) == ("Spring sale", "lots")
     assert page.is_checked("input[name=slots][value='news/top']")
     page.fill("#f-goal", "10,000")
-    page.click("text=Book the campaign")
+    follow(page.locator("text=Book the campaign"))
     assert page.url == f"{running.origin}/console/campaigns/spring-sale?done=created"
     assert "to the end of 28 February 2037" in page.inner_text("main")
-    page.click("main .head >> text=Archive")
-    page.click("main form button")
+    follow(page.locator("main .head >> text=Archive"))
+    follow(page.locator("main form button"))
     assert page.url.endswith("?done=archived&was=active")
-    page.click("text=Undo")
+    follow(page.locator("text=Undo"))
     assert "In use again." in page.inner_text("main")
     assert page.locator(".head .badge.active").count() == 1
     page.context.close()

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page
 
+from tests.browser.console import follow
 from tests.e2e.test_process import run
 from tests.service import BROWSER, Service, fetch, service
 
@@ -34,7 +35,7 @@ def signed_in(browser: Browser, running: Service, *, script: bool = True, width:
     context.set_default_timeout(60_000)
     page = context.new_page()
     page.goto(f"{running.origin}/console/link/{secret}")
-    page.click("main button")
+    follow(page.locator("main button"))
     return page
 
 
@@ -90,11 +91,11 @@ def test_without_script_a_reload_does_the_same(browser: Browser, running: Servic
     decide(running)
     page.reload()
     assert page.locator("#live tbody tr").count() == before + 1
-    page.click("#live tbody tr:first-child a:has-text('why?')")
+    follow(page.locator("#live tbody tr:first-child a:has-text('why?')"))
     assert "showed" in page.inner_text("main")
     page.goto(f"{running.origin}/console/reports")
     page.select_option("#f-by", "campaign")
-    page.click("main form button")
+    follow(page.locator("main form button"))
     assert "by=campaign" in page.url
     assert page.locator("svg.plot").count() == 1
     page.context.close()
@@ -104,7 +105,7 @@ def test_a_shared_report_is_read_by_somebody_without_an_account(browser: Browser
     """The link that a page shows once opens in another browser, on a phone, and nothing of it goes elsewhere."""
     owner = signed_in(browser, running)
     owner.goto(f"{running.origin}/console/campaigns/c0/report")
-    owner.click("text=Make a link")
+    follow(owner.locator("text=Make a link"))
     link = owner.inner_text("#made")
     owner.context.close()
     context = browser.new_context(user_agent=BROWSER, viewport={"width": 360, "height": 800})

@@ -14,6 +14,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
 from tests.browser.conftest import KEY
+from tests.browser.console import follow
 from tests.service import command
 
 AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 Safari/537.36"
@@ -76,7 +77,7 @@ def console(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Itera
         context = browser.new_context(user_agent=AGENT, viewport={"width": 1280, "height": 900})
         page = context.new_page()
         page.goto(found[0])
-        page.click("main button")
+        follow(page.locator("main button"))
         yield Console(origin, page)
         context.close()
 
@@ -168,10 +169,10 @@ def test_without_script_the_same_is_done_by_buttons(browser: Browser, console: C
     )
     page = context.new_page()
     page.goto(f"{console.origin}/console/review/{ids[0]}")
-    page.click("text=Approve revision 1")
+    follow(page.locator("text=Approve revision 1"))
     page.goto(f"{console.origin}/console/review/{ids[1]}")
     page.select_option("#f-chosen", "legal")
-    page.click("button:text-is('Reject')")
+    follow(page.locator("button:text-is('Reject')"))
     assert [console.state(id_) for id_ in ids] == ["approved", "rejected"]
     context.close()
 

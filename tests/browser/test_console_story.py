@@ -14,7 +14,7 @@ from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from tests.browser.conftest import KEY
-from tests.browser.console import DESK, Visitor, link_of
+from tests.browser.console import DESK, Visitor, follow, link_of
 from tests.service import BROWSER, command, environment
 
 SIZE = (728, 90)
@@ -41,16 +41,16 @@ def test_a_picture_goes_from_a_folder_to_a_page(context: BrowserContext, tmp_pat
         source = seen_in_every_slot(page)
         approved(page)
         shown_on_the_demo_page(context, origin, source)
-        page.get_by_role("navigation").get_by_role("link", name="Live").click()
+        follow(page.get_by_role("navigation").get_by_role("link", name="Live"))
         assert page.get_by_role("link", name="Harbour at night").first.is_visible()
         copied(page, origin, tmp_path)
         assert visitor.complaints == []
 
 
 def uploaded(page: Page, file: Path) -> None:
-    page.get_by_role("navigation").get_by_role("link", name="Creatives").click()
-    page.get_by_role("link", name="New creative").click()
-    page.get_by_role("link", name="First flush", exact=True).click()
+    follow(page.get_by_role("navigation").get_by_role("link", name="Creatives"))
+    follow(page.get_by_role("link", name="New creative"))
+    follow(page.get_by_role("link", name="First flush", exact=True))
     page.locator("input[name=file]").set_input_files(file)
     page.get_by_label("Name").fill("Harbour at night")
     page.get_by_label("Landing page").fill("https://shop.example/harbour")
@@ -59,7 +59,7 @@ def uploaded(page: Page, file: Path) -> None:
     page.get_by_label("Alternative text").fill("A harbour at night")
     page.get_by_text("Weight, dates and companions").click()
     page.get_by_label("Weight", exact=True).fill("1000")
-    page.get_by_role("button", name="Upload and send to review").click()
+    follow(page.get_by_role("button", name="Upload and send to review"))
     assert page.locator("h1").inner_text() == "Harbour at night"
     assert page.get_by_role("status").filter(has_text="Sent to review").is_visible()
 
@@ -81,10 +81,10 @@ def seen_in_every_slot(page: Page) -> str:
 
 
 def approved(page: Page) -> None:
-    page.get_by_role("link", name="Review", exact=True).last.click()
+    follow(page.get_by_role("link", name="Review", exact=True).last)
     assert page.locator("h1").inner_text() == "Harbour at night"
     assert page.locator(".host").first.inner_text() == "shop.example"
-    page.get_by_role("button", name="Approve").click()
+    follow(page.get_by_role("button", name="Approve"))
     assert page.get_by_role("status").filter(has_text="Approved").is_visible()
 
 
@@ -102,10 +102,10 @@ def shown_on_the_demo_page(context: BrowserContext, origin: str, source: str) ->
 
 def copied(page: Page, origin: str, folder: Path) -> None:
     """The code for Blogger is what the command line prints, to the letter."""
-    page.get_by_role("navigation").get_by_role("link", name="Sites and slots").click()
-    page.get_by_role("rowheader").get_by_role("link").first.click()
-    page.get_by_role("link", name="Code for its page").click()
-    page.get_by_role("link", name="Blogger").first.click()
+    follow(page.get_by_role("navigation").get_by_role("link", name="Sites and slots"))
+    follow(page.get_by_role("rowheader").get_by_role("link").first)
+    follow(page.get_by_role("link", name="Code for its page"))
+    follow(page.get_by_role("link", name="Blogger").first)
     shown = [text.strip("\n") for text in page.locator("section.code pre").all_inner_texts()]
     kind = page.url.rpartition("for=")[2]
     arguments = ["embed", "--site", "news", "--for", kind, "--url", origin, "--json"]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from adserve.web.api.documents import render
 from adserve.web.api.openapi import document
@@ -61,10 +62,10 @@ def test_it_is_read_by_keyboard_without_scripts(browser: Browser, page_file: Pat
         page.keyboard.press("Tab")
         assert page.locator(":focus").get_attribute("href") == "#calls"
         page.keyboard.press("Enter")
-        assert page.url.endswith("#calls")
+        expect(page).to_have_url(re.compile("#calls$"))
         body = page.locator("#create_or_replace_a_slot details")
         body.locator("summary").focus()
         page.keyboard.press("Enter")
-        assert body.locator("table").is_visible()
+        expect(body.locator("table")).to_be_visible()
     finally:
         context.close()
