@@ -113,21 +113,51 @@ def test_the_footer_s_rule_keeps_off_the_text(opened: Opener, width: int) -> Non
     assert gap >= 16
 
 
+SHIFTS = """window.shifts = []; new PerformanceObserver((list) => shifts.push(...list.getEntries().map(
+  (one) => one.sources.map(({ node }) => node?.outerHTML?.slice(0, 100)))
+)).observe({ type: 'layout-shift', buffered: true })"""
+"""What moved, by the browser's own account."""
+PIECES = """async () => {
+  const text = await (await fetch(location.href)).text();
+  const passed = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+  const [first, rest] = [text.slice(0, text.indexOf('class="story"')), text.slice(text.indexOf('class="story"'))];
+  await passed();
+  shifts.length = 0;
+  document.open();
+  for (const piece of [...first.split(/(?=<)/), ...rest.split(/(?=<div|<aside|<section|<footer)/)]) {
+    document.write(piece);
+    await passed();
+  }
+  document.close();
+}"""
+"""The same page anew, one element at a time, each shown before the next one comes."""
+
+
+def moved(browser: Browser, url: str, width: int, *, then: str = "null") -> object:
+    """What moves in a page that is opened, and in what runs there then."""
+    context = browser.new_context(user_agent=BROWSER, viewport={"width": width, "height": 900})
+    context.add_init_script(SHIFTS)
+    page = context.new_page()
+    page.goto(url)
+    page.wait_for_selector(".picks")
+    page.evaluate(then)
+    page.wait_for_load_state("networkidle")
+    found = page.evaluate("shifts")
+    context.close()
+    return found
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("path", PATHS)
 def test_nothing_moves_while_a_page_fills(browser: Browser, origin: str, path: str, width: int) -> None:
-    """The browser's own count of shifts in what is in sight stays nought."""
-    context = browser.new_context(user_agent=BROWSER, viewport={"width": width, "height": 900})
-    context.add_init_script(
-        "window.shifts = []; new PerformanceObserver((list) => shifts.push(...list.getEntries().map((e) => e.value)))"
-        ".observe({ type: 'layout-shift', buffered: true })"
-    )
-    page = context.new_page()
-    page.goto(origin + path)
-    page.wait_for_selector(".picks")
-    page.wait_for_load_state("networkidle")
-    assert page.evaluate("shifts") == []
-    context.close()
+    """Nothing of what is in sight."""
+    assert moved(browser, origin + path, width) == []
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_nothing_moves_where_half_a_page_is_shown(browser: Browser, origin: str, width: int) -> None:
+    """As on a slow line or device, where what a server filled comes in pieces."""
+    assert moved(browser, origin + PATHS[0], width, then=PIECES) == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
