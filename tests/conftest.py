@@ -130,7 +130,7 @@ class Api:
     async def settle(self) -> None:
         """Until everything that was answered is counted. On a busy machine some of it went to the spool."""
         counts = self.held.worker.ledger.counts
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(20):
             while not (await counts.flush() and counts.settled and not self.spooled()):  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
 

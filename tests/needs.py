@@ -25,5 +25,4 @@ def lacks(reason: str) -> NoReturn:
     """The one place that skips, or fails where nothing may be: `reason` says what this machine lacks and what helps."""
     if os.environ.get("ADSERVE_REQUIRE_BROWSER"):
         pytest.fail(f"{reason}, because ADSERVE_REQUIRE_BROWSER is set")
-    # the reason is in `reason`: which program this machine lacks and how to install it; all other tests run without it
-    pytest.skip(reason)
+    pytest.skip(f"this machine lacks what the test runs, all others run without it: {reason}")

@@ -76,7 +76,7 @@ def command(folder: Path, *arguments: str, **settings: str) -> Iterator[tuple[su
             assert process.wait(30) == 0, said.read_text()
 
 
-def until(holds: Callable[[], object], within_s: float = 60.0) -> None:
+def until(holds: Callable[[], object], within_s: float = 15.0) -> None:
     deadline = time.monotonic() + within_s
     while not holds():
         assert time.monotonic() < deadline, "it did not come about in time"
@@ -147,7 +147,7 @@ class Service:
 
     def at_rest(self) -> dict[str, Any]:
         """The figures when no worker has anything left to count, and a store that was just killed is back."""
-        until(lambda: not self.spooled())
+        until(lambda: not self.spooled(), 30)
         until(self.answers_reports)
         time.sleep(0.3)
         found: list[dict[str, Any]] = []

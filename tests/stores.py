@@ -92,7 +92,7 @@ class Node:
             self.process.wait(10)
 
 
-def until(holds: Callable[[], object], within_s: float = 60.0) -> None:
+def until(holds: Callable[[], object], within_s: float = 30.0) -> None:
     """Errors of a store that is not there yet are no answer."""
     deadline = time.monotonic() + within_s
     while True:

@@ -285,7 +285,7 @@ async def test_the_address_that_the_host_says_is_believed(
     client = service.client("news", timeout_s=5)
     assert "slot-unit" in await client.aslot("mail", headers={"User-Agent": BROWSER}, address=address)
     ledger = service._delivery.worker.ledger
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(20):
         while not (await ledger.counts.flush() and ledger.counts.settled and not ledger._waiting):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     found = await report(site)

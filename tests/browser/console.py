@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
 
-from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page
 
 from adserve.web.console.pages import PAGES
 from tests.console.town import line_of, links_of, named
-from tests.service import Service, environment
+from tests.e2e.test_process import run
+from tests.service import BROWSER, Service, environment
 
 PHONE, DESK = {"width": 360, "height": 800}, {"width": 1280, "height": 900}
 LINK = re.compile(r"http://\S+/console/link/\S+")
@@ -47,6 +49,19 @@ def follow(link: Locator) -> None:
     and what is counted or looked at then without waiting is not there yet."""
     with link.page.expect_navigation():
         link.click()
+
+
+def signed_in(browser: Browser, running: Service, *, script: bool = True) -> Page:
+    """A page of `boss`, whom the service knows, just signed in by a link."""
+    made = run("users", "link", "boss", "--for", "sign-in", "--json", ADSERVE_DATA_DIR=str(running.data))
+    assert made.returncode == 0, made.stderr
+    secret = json.loads(made.stdout)["link"].rpartition("/")[2]
+    context = browser.new_context(user_agent=BROWSER, java_script_enabled=script)
+    context.set_default_timeout(60_000)
+    page = context.new_page()
+    page.goto(f"{running.origin}/console/link/{secret}")
+    follow(page.locator("main button"))
+    return page
 
 
 class Visitor:

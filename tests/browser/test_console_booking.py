@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser
 
-from tests.browser.console import follow
+from tests.browser.console import follow, signed_in
 from tests.e2e.test_process import run
-from tests.service import BROWSER, Service, service
+from tests.service import Service, service
 
 PAGES = (
     "sites", "sites/new", "sites/news", "sites/news/edit", "sites/news/slots/new", "sites/news/slots/top",
@@ -41,19 +40,6 @@ def running(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Itera
         made = run("users", "invite", "boss", "--role", "admin", "--json", ADSERVE_DATA_DIR=str(found.data))
         assert made.returncode == 0, made.stderr
         yield found
-
-
-def signed_in(browser: Browser, running: Service, *, script: bool = True) -> Page:
-    """A page of somebody who has just signed in by a link."""
-    made = run("users", "link", "boss", "--for", "sign-in", "--json", ADSERVE_DATA_DIR=str(running.data))
-    assert made.returncode == 0, made.stderr
-    secret = json.loads(made.stdout)["link"].rpartition("/")[2]
-    context = browser.new_context(user_agent=BROWSER, java_script_enabled=script)
-    context.set_default_timeout(60_000)
-    page = context.new_page()
-    page.goto(f"{running.origin}/console/link/{secret}")
-    follow(page.locator("main button"))
-    return page
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (1280, "light")])

@@ -7,9 +7,9 @@ import operator
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser
 
-from tests.browser.console import follow
+from tests.browser.console import follow, signed_in
 from tests.e2e.test_process import run
 from tests.service import BROWSER, Service, fetch, service
 
@@ -23,20 +23,6 @@ def running(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Itera
         made = run("users", "invite", "boss", "--role", "admin", "--json", ADSERVE_DATA_DIR=str(found.data))
         assert made.returncode == 0, made.stderr
         yield found
-
-
-def signed_in(browser: Browser, running: Service, *, script: bool = True, width: int = 1200) -> Page:
-    """A page of somebody who has just signed in by a link."""
-    made = run("users", "link", "boss", "--for", "sign-in", "--json", ADSERVE_DATA_DIR=str(running.data))
-    assert made.returncode == 0, made.stderr
-    secret = json.loads(made.stdout)["link"].rpartition("/")[2]
-    size = {"width": width, "height": 900}
-    context = browser.new_context(user_agent=BROWSER, java_script_enabled=script, viewport=size)  # type: ignore[arg-type]
-    context.set_default_timeout(60_000)
-    page = context.new_page()
-    page.goto(f"{running.origin}/console/link/{secret}")
-    follow(page.locator("main button"))
-    return page
 
 
 def decide(running: Service) -> str:

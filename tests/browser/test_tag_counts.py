@@ -71,7 +71,7 @@ class Visitor:
             return found == {**dict.fromkeys(COUNTS, 0), **wanted}
 
         try:
-            until(agrees)
+            until(agrees, 5)
         except AssertionError:
             assert found == {**dict.fromkeys(COUNTS, 0), **wanted}
 
@@ -128,7 +128,7 @@ def test_what_is_sent_survives_leaving_the_page(browser: Browser, served: Servic
         page = plain.new_page()
         page.goto(f"http://127.0.0.1:{server.server_port}/")
         page.goto(f"http://127.0.0.1:{server.server_port}/next")
-        until(lambda: Visitor.figures_of(served)["impressions"] == before + 1)
+        until(lambda: Visitor.figures_of(served)["impressions"] == before + 1, 5)
         server.shutdown()
     plain.close()
 

@@ -55,7 +55,7 @@ START = 1_999_998_900
 """2033-05-18, a quarter-hour before the end of an hour."""
 
 
-async def until(holds: Callable[[], object], within_s: float = 60) -> None:
+async def until(holds: Callable[[], object], within_s: float = 20) -> None:
     async with asyncio.timeout(within_s):
         while not holds():  # noqa: ASYNC110 - a state of other tasks, which tell nobody
             await asyncio.sleep(0.005)
@@ -278,7 +278,7 @@ class World:
         self.heal()
         waits: Any = None
         try:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(20):
                 while waits := await self._waits():  # noqa: ASYNC110 - a try, not a wait for an event
                     await asyncio.sleep(0.01)
         except TimeoutError:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import threading
 import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
 
+from adserve.intake.images import _WAITING
 from tests.conftest import ADMIN, Api
 from tests.console.conftest import SAME, Enter
 from tests.console.making import world
@@ -38,6 +40,14 @@ async def in_halves(body: bytes) -> AsyncIterator[bytes]:
     yield body[len(body) // 2 :]
 
 
+async def threads_are_free() -> None:
+    """Each thread for pictures has taken other work: until then the last one may hold its picture, as it has said what
+    came of it and was not scheduled again to let go."""
+    threads, loop = _WAITING._max_workers, asyncio.get_running_loop()
+    meeting = threading.Barrier(threads)
+    await asyncio.gather(*(loop.run_in_executor(_WAITING, meeting.wait, 30) for _ in range(threads)))
+
+
 async def left_by(send: Send, status: int) -> int:
     """Bytes that some calls leave in memory, when nobody collects garbage."""
     assert await send() == status
@@ -48,11 +58,10 @@ async def left_by(send: Send, status: int) -> int:
         before = tracemalloc.get_traced_memory()[0]
         for _ in range(TIMES):
             assert await send() == status
-        for _ in range(200):  # the thread that answered lets go of its last picture when it is scheduled again
-            await asyncio.sleep(0.01)
-            if (left := tracemalloc.get_traced_memory()[0] - before) < SIZE // 2:
-                break
-        return left
+        await threads_are_free()
+        for _ in range(4):  # what woke this task up holds the last answer for as long, as does a client cut short
+            await asyncio.sleep(0)
+        return tracemalloc.get_traced_memory()[0] - before
     finally:
         tracemalloc.stop()
         gc.enable()

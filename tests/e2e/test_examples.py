@@ -46,7 +46,7 @@ def example(
                 return fetch(f"http://127.0.0.1:{port}/")[0] == 200
             return False
 
-        until(up)
+        until(up, 30)
         yield process
     finally:
         process.send_signal(signal.SIGTERM)

@@ -64,7 +64,7 @@ async def test_killed_workers_are_back_and_every_answer_counts(tmp_path: Path) -
         killing = asyncio.create_task(kill())
         await asyncio.gather(*(crowd.get(one["impression_url"]) for one in shown))
         await killing
-        until(lambda: len(running.worker_pids()) == 4)
+        until(lambda: len(running.worker_pids()) == 4, 3)
         assert not set(first) & set(running.worker_pids())
         await race(20)
         totals = running.at_rest()

@@ -12,7 +12,7 @@ from tests.conftest import Api
 async def at_rest(api: Api) -> dict[str, Any]:
     """The figures when the spool is empty and a report is answered."""
     await api.settle()
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(15):
         while not await reports(api):  # noqa: ASYNC110 - a try, not a wait for an event
             await asyncio.sleep(0.05)
     return await api.totals()
@@ -27,6 +27,6 @@ async def reports(api: Api) -> bool:
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(10):
         while not holds():  # noqa: ASYNC110 - nothing to wait on: a state of another task
             await asyncio.sleep(0.02)

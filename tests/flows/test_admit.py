@@ -53,7 +53,7 @@ async def worker(settings: Settings, url: str | None = None) -> AsyncIterator[Ap
 
 
 async def until(holds: Callable[[], object]) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(10):
         while not holds():  # noqa: ASYNC110 - what is waited for is in another task, which tells nobody
             await asyncio.sleep(0.01)
 

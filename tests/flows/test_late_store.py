@@ -136,7 +136,7 @@ async def test_a_worker_waits_for_its_store(
             assert (refused.status_code, refused.json()["code"]) == (503, "store_unavailable")
             assert not any(word in refused.text for word in ("127.0.0.1", "password", "given", "invalid", "Traceback"))
         mend()
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(15):
             while (await api.http.get("/readyz")).json()["status"] != "ready":  # noqa: ASYNC110 - behind HTTP
                 await asyncio.sleep(0.02)
         await api.world()

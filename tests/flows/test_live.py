@@ -36,7 +36,7 @@ async def another(world: Api, store_url: str, settings: Settings, clock: Clock) 
 
 async def known(held: Running, workers: int) -> None:
     """Until so many workers have noted that they live."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(10):
         while len(await held.services.questions.workers()) < workers:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 

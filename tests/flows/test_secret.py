@@ -25,7 +25,7 @@ SERVE = Serve(1, 2, 1_800_000_000, 3, 4, 0, 5, 1, 1)
 
 
 async def eventually(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(10):
         while not holds():  # noqa: ASYNC110 - what is waited for is in another task, which tells nobody
             await asyncio.sleep(0.01)
 
@@ -91,7 +91,7 @@ async def test_a_new_key_verifies_at_once_and_signs_later(
 async def until_said(capsys: pytest.CaptureFixture[str], what: str) -> str:
     """All that the log says until it says this."""
     said = ""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(10):
         while what not in said:
             await asyncio.sleep(0.01)
             said += "".join(capsys.readouterr())
@@ -230,14 +230,14 @@ async def test_a_store_that_comes_later_is_asked_for_its_secret(
         async with running(load({}, environment), between.url) as held:
             between.set("pass")
             if not own:
-                async with asyncio.timeout(60):
+                async with asyncio.timeout(10):
                     await held.failed.wait()
                 assert "another secret" in str(held.failure)
                 assert held.worker.catalog is None
                 return
             await eventually(lambda: held.worker.catalog is not None)
             client, key = held.services.client, held.services.keys.secret
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(10):
                 while await client.get(key) is None:  # noqa: ASYNC110 - what is waited for is in the store
                     await asyncio.sleep(0.01)
             assert held.failure is None

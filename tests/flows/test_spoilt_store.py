@@ -15,7 +15,7 @@ from tests.conftest import Api, Clock
 
 
 async def until(holds: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(10):
         while not await holds():  # noqa: ASYNC110 - nothing to wait on: a state behind HTTP
             await asyncio.sleep(0.05)
 

@@ -101,7 +101,7 @@ async def test_an_orderly_end_leaves_nothing_in_the_spool_that_the_store_takes(
         for one in made:
             assert (await api.http.get(one["impression_url"])).status_code == 200
         assert api.spooled()
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(10):
             while held.store_up:  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(0.01)
         between.set("pass")
@@ -216,11 +216,11 @@ async def test_a_failure_while_connections_are_dropped_ends_nothing(
 
     monkeypatch.setattr(api.held.services.client.connection_pool, "disconnect", disconnect)
     between.set("refuse")
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(10):
         while dropped < 2:  # noqa: ASYNC110 - what is waited for is in another task, which tells nobody
             await asyncio.sleep(0.02)
     between.set("pass")
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(10):
         while not api.held.store_up:  # noqa: ASYNC110 - the same
             await asyncio.sleep(0.02)
 

@@ -160,7 +160,7 @@ def test_a_client_that_never_reads_is_let_go(monkeypatch: pytest.MonkeyPatch) ->
             client.connect(sock.getsockname())
             client.send((LINE + HOST + b"\r\n") * asked)
             clients.append(client)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(20):
             while not server.server_state.total_requests >= len(clients):  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
             while server.server_state.connections:  # noqa: ASYNC110

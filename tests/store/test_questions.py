@@ -76,7 +76,7 @@ async def test_what_is_no_question_is_left_out(client: Redis, keys: Keys) -> Non
 
 
 async def _waits(client: Redis, key: str) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(10):
         while not await client.exists(key):  # noqa: ASYNC110 - a state of the store
             await asyncio.sleep(0.01)
 

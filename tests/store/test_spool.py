@@ -81,7 +81,7 @@ async def test_a_sync_that_is_cancelled_before_it_begins_lets_go_of_the_file(tmp
         asyncio.get_running_loop().set_default_executor(threads)
         threads.submit(free.wait)
         replaying = asyncio.create_task(replay.run())
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(10):
             while spool._dirty:  # noqa: ASYNC110 - until the sync waits for a thread
                 await asyncio.sleep(0.01)
         await end([replaying])

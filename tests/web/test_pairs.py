@@ -347,7 +347,7 @@ async def test_caps_and_money_hold(api: Api) -> None:
     price = {"model": "cpm", "amount": "1000", "currency": "INR"}
     await picture(api, "one", 1, caps={"total": {"impressions": 5}}, price=price)
     found: list[int | None] = []
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(10):
         while found.count(1) < 5:
             found.append(await shows(api, f"k{len(found)}"))
             await asyncio.sleep(0.02)
