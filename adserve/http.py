@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 import re
 import resource
-import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import structlog
 import uvicorn
 
 from adserve.errors import AdserveError
+from adserve.stopping import when_asked
 from adserve.web.protocol import BoundedProtocol
 
 log = structlog.get_logger("adserve")
@@ -132,9 +132,7 @@ class Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, setattr, self, "should_exit", True)
+        when_asked(partial(setattr, self, "should_exit", True))
         yield
 
     cut_off = 0

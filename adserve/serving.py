@@ -149,11 +149,13 @@ async def _accept(
     if ready is not None:
         tasks.append(asyncio.create_task(_tell(held, server, ready)))
     until = time.monotonic() + hold_s
-    while held.worker.catalog is None and time.monotonic() < until and not server.should_exit:  # noqa: ASYNC110
-        await asyncio.sleep(0.01)
-    settle()
-    await server.serve(sockets=[sock])
-    await end(tasks)
+    try:
+        while held.worker.catalog is None and time.monotonic() < until and not server.should_exit:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        settle()
+        await server.serve(sockets=[sock])
+    finally:
+        await end(tasks)
     if server.cut_off:
         say(f"{server.cut_off} requests cut off after {DRAIN_S} s")
     if held.failure is not None:

@@ -29,6 +29,7 @@ from adserve.metrics.board import Board
 from adserve.metrics.sheets import Roster
 from adserve.serving import banner, present, say, sharing, start_warnings, supervised
 from adserve.settings import Settings
+from adserve.stopping import when_asked
 from adserve.store.embedded import EmbeddedStore
 
 log = structlog.get_logger("adserve")
@@ -84,8 +85,7 @@ class Supervisor:
         """Serves until SIGTERM or SIGINT. SIGHUP replaces the workers. Raises what kept a worker from its
         first start, or that one has lost its last counters."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stopping.set)
+        when_asked(self._stopping.set)
         tasks: list[asyncio.Task[None]] = []
         loop.add_signal_handler(signal.SIGHUP, lambda: tasks.append(asyncio.create_task(self._replace_all())))
         try:

@@ -34,7 +34,7 @@ MAX_README_LINES = 150
 _FLOWS = frozenset({"flows", "store", "intake", "snippet", "core", "errors", "version"})
 _WEB = _FLOWS | {"web", "charts"}
 _TOP = _WEB | {"settings", "in_force", "signing", "opening", "wiring", "app", "http", "serving", "metrics"}
-_TOP |= {"supervisor", "contrib", "logs"}
+_TOP |= {"supervisor", "stopping", "contrib", "logs"}
 ARROWS: dict[str, frozenset[str]] = {
     "version": frozenset(),
     "errors": frozenset(),
@@ -56,14 +56,15 @@ ARROWS: dict[str, frozenset[str]] = {
     "wiring": _FLOWS | {"settings", "signing", "following", "opening"},
     "metrics": _FLOWS | {"metrics", "wiring", "following"},
     "app": _WEB | {"settings", "wiring", "metrics"},
-    "http": frozenset({"errors", "web"}),
+    "stopping": frozenset(),
+    "http": frozenset({"errors", "web", "stopping"}),
     "logs": frozenset(),
     "serving": _WEB | {"settings", "wiring", "app", "http", "metrics", "logs"},
     "mounted": _WEB | {"settings", "opening", "app", "serving", "metrics", "wiring", "logs", "contrib"},
-    "supervisor": frozenset({"settings", "http", "serving", "metrics", "store", "errors"}),
+    "supervisor": frozenset({"settings", "http", "serving", "metrics", "store", "errors", "stopping"}),
     "demo": _TOP | {"demo"},
     "bench": _TOP | {"bench"},
-    "doctor": _WEB | {"settings", "signing", "http", "doctor"},
+    "doctor": _WEB | {"settings", "signing", "http", "doctor", "stopping"},
     "inspection": frozenset({"inspection", "embed", "doctor", "core", "errors"}),
     "simulation": _WEB | {"simulation"},
     "cli": _TOP | {"simulation", "cli", "demo", "bench", "doctor", "embed", "inspection"},

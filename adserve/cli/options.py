@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from adserve.errors import NoData, StoreUnavailable
 from adserve.flows.services import Services
 from adserve.opening import services_only, store_of
 from adserve.settings import Settings, load
+from adserve.stopping import run
 from adserve.store.client import BULK_TIMEOUT_S, STORE_ERRORS, Redis, connect
 from adserve.store.embedded import EmbeddedStore
 
@@ -40,13 +40,13 @@ def with_services(
     data dir: whatever else finds none was meant for another, and an empty store would answer it."""
     settings = _settings(flags, may_begin=may_begin)
 
-    async def run(url: str) -> Any:
+    async def ask(url: str) -> Any:
         async with services_only(settings, url) as services:
             with _told():
                 return await work(services, settings)
 
     with store_of(settings) as (url, _):
-        return asyncio.run(run(url))
+        return run(ask(url))
 
 
 def with_store(
@@ -58,7 +58,7 @@ def with_store(
     """The same for work on the keys themselves: with a connection whose calls may take long and answer bytes."""
     settings = _settings(flags, may_begin=may_begin)
 
-    async def run(url: str, store: EmbeddedStore | None) -> Any:
+    async def ask(url: str, store: EmbeddedStore | None) -> Any:
         client = connect(url, timeout_s=BULK_TIMEOUT_S, decode=False)
         try:
             with _told():
@@ -67,7 +67,7 @@ def with_store(
             await client.aclose()
 
     with store_of(settings) as (url, store):
-        return settings, asyncio.run(run(url, store))
+        return settings, run(ask(url, store))
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import socket
@@ -18,6 +17,7 @@ from adserve.http import listen
 from adserve.opening import store_of
 from adserve.serving import work
 from adserve.settings import load
+from adserve.stopping import run
 from adserve.supervisor import Supervisor
 
 
@@ -34,7 +34,7 @@ def serve_command(**flags: Any) -> None:
     sock = listen(settings.host, settings.port)
     with store_of(settings) as (_, store):
         try:
-            asyncio.run(Supervisor(settings, store, sock, lambda: load(flags, os.environ)).run())
+            run(Supervisor(settings, store, sock, lambda: load(flags, os.environ)).run())
         finally:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not leave the store behind
 
@@ -51,7 +51,8 @@ def worker_command(files: tuple[int, int, int], *, hold: float | None, board: tu
     logs.configure(settings.log_format)
     with store_of(settings) as (url, store):
         accepted = socket.socket(fileno=sock)
-        uvloop.run(work(settings, url, store, accepted, life=life, ready=ready, hold_s=hold, board=board))
+        worker = work(settings, url, store, accepted, life=life, ready=ready, hold_s=hold, board=board)
+        run(worker, uvloop.new_event_loop)
 
 
 @click.command("demo")

@@ -34,6 +34,7 @@ from adserve.http import listen
 from adserve.opening import store_of
 from adserve.serving import say, serve
 from adserve.settings import Settings, load
+from adserve.stopping import run
 from adserve.store.embedded import alone
 from adserve.web.preview import Previews
 from adserve.wiring import Running
@@ -91,7 +92,7 @@ def _demo(flags: Mapping[str, Any], environment: Mapping[str, str], data_dir: Pa
 
     with store_of(settings) as (url, store):
         try:
-            uvloop.run(serve(settings, url, store, sock, prepare))
+            run(serve(settings, url, store, sock, prepare), uvloop.new_event_loop)
         finally:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not leave the store behind
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ from adserve.doctor.stores import Clock, check_store, owner_of
 from adserve.errors import SettingsError
 from adserve.settings import Settings, load
 from adserve.signing import secret_path
+from adserve.stopping import run
 
 
 def diagnose(
@@ -38,7 +38,7 @@ def diagnose(
     found += check_secret_file(secret_path(settings))
     found += check_disk(settings, free)
     found += binary_findings
-    found += asyncio.run(check_store(settings, clock, binary))
+    found += run(check_store(settings, clock, binary))
     found += check_spool(settings, clock())
     found += check_port(settings)
     found += check_public_url(settings)

@@ -68,16 +68,19 @@ def test_a_reset_waits_for_nobody_and_takes_nothing_from_a_running_demo(tmp_path
 
 @pytest.mark.parametrize("what", ["demo", "serve"])
 def test_an_end_during_the_start_leaves_nothing(tmp_path: Path, what: str) -> None:
-    """SIGTERM at any moment of it: exit 0, no store, no worker, and the next start works."""
+    """SIGTERM at any moment of it: exit 0, no traceback, no store, no worker, and the next start works."""
     for after_s in (0.3, 0.5, 0.8, 1.2, 2.0):
         arguments = [*PACKAGE, what, "--port", str(free_port()), "--data-dir", str(tmp_path / "data")]
-        process = subprocess.Popen(arguments, env=environment(), stderr=subprocess.DEVNULL)
+        said = tmp_path / f"said-{after_s}"
+        with said.open("w") as written:
+            process = subprocess.Popen(arguments, env=environment(), stderr=written)
         time.sleep(after_s)
         if after_s > 1:
             until(lambda: catches(process.pid))  # noqa: B023 - asked at once; a busy machine takes long to import
         process.send_signal(signal.SIGTERM)
         code = process.wait(30)
         assert code in (0, -signal.SIGTERM), after_s
+        assert "Traceback" not in said.read_text()
         assert left(tmp_path / "data") == [], after_s
         if after_s > 1:
             assert code == 0

@@ -358,6 +358,16 @@ async def test_a_bad_body_gets_every_problem_at_once(api: Api) -> None:
     assert (await api.call("GET", "/campaigns/new")).status_code == 404
 
 
+@pytest.mark.parametrize("digits", [19, 99, 100, 101, 4_300, 4_301, 30_000])
+async def test_a_number_of_any_length_is_told_at_its_field(api: Api, digits: int) -> None:
+    """With what else is wrong, below and above what Python reads."""
+    await api.world()
+    for sign in ("", "-"):
+        body = f'{{"weight": {sign}{"9" * digits}, "goal": {{"impressions": {sign}1{"0" * digits}}}, "colour": 1}}'
+        found = set(pointers(await api.call("PATCH", "/campaigns/spring", body.encode())))
+        assert found == {"/weight", "/goal", "/colour"}
+
+
 @pytest.mark.parametrize("body", [[], "x", 7, None])
 async def test_of_a_body_that_is_no_object_only_that_is_said(api: Api, body: Any) -> None:
     """No field of it is missing, because it has none; and the detail begins with no pointer."""

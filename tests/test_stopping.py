@@ -1,0 +1,125 @@
+"""What a signal does to a loop, in processes of its own: wherever it falls, and once."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+import asyncio, os, signal, socket, sys
+import uvloop
+from adserve import stopping
+
+NUMBER = int(sys.argv[1])
+LOOP = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}[sys.argv[2]]
+signal.signal(signal.SIGTERM, lambda number, _: sys.exit(70 + number))
+signal.signal(signal.SIGINT, lambda number, _: sys.exit(70 + number))
+
+
+class Killed(asyncio.Protocol):
+    def data_received(self, data):
+        os.kill(os.getpid(), NUMBER)  # Python runs the handler before the next line
+        print("whole callback", flush=True)
+
+
+async def connected():
+    ours, theirs = socket.socketpair()
+    await asyncio.get_running_loop().create_connection(Killed, sock=ours)
+    theirs.send(b"x")
+    return theirs
+
+
+async def waits():
+    held = await connected()
+    try:
+        await asyncio.sleep(30)
+    finally:
+        await asyncio.sleep(0)
+        print("closed", flush=True)
+        held.close()
+
+
+async def loses_it():
+    held = await connected()
+    try:
+        await asyncio.sleep(30)
+    except asyncio.CancelledError:
+        print("lost", flush=True)
+    await waits_for(held)
+
+
+async def waits_for(held):
+    try:
+        await asyncio.sleep(30)
+    finally:
+        print("closed", flush=True)
+        held.close()
+
+
+async def serves():
+    held = await connected()
+    try:
+        await asyncio.sleep(30)
+    except asyncio.CancelledError:
+        print("lost", flush=True)
+    asked = asyncio.Event()
+    stopping.when_asked(asked.set)
+    await asked.wait()
+    os.kill(os.getpid(), NUMBER)
+    await asyncio.sleep(stopping.AGAIN_S + 0.2)
+    print("drained", flush=True)
+    held.close()
+
+
+async def fails():
+    raise ValueError("of its own")
+
+
+try:
+    stopping.run(globals()[sys.argv[3]](), LOOP)
+finally:
+    stands = signal.getsignal(NUMBER)
+    print("handler", getattr(stands, "__name__", stands))
+"""
+
+
+def outcome(what: str, number: int, loop: str) -> tuple[int, list[str], str]:
+    """Exit code, lines said, stderr."""
+    command = [sys.executable, "-c", PROGRAM, str(int(number)), loop, what]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return done.returncode, done.stdout.splitlines(), done.stderr
+
+
+LOOPS = pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+NUMBERS = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+
+
+@LOOPS
+@NUMBERS
+def test_a_signal_within_a_callback_cancels_and_breaks_nothing(number: int, loop: str) -> None:
+    """The callback ends, what is open is closed, and the handler of the process has the last word."""
+    assert outcome("waits", number, loop) == (70 + number, ["whole callback", "closed", "handler <lambda>"], "")
+
+
+@LOOPS
+@NUMBERS
+def test_a_cancellation_that_is_lost_comes_again(number: int, loop: str) -> None:
+    said = ["whole callback", "lost", "closed", "handler <lambda>"]
+    assert outcome("loses_it", number, loop) == (70 + number, said, "")
+
+
+@LOOPS
+@NUMBERS
+def test_what_serves_is_asked_and_not_cancelled(number: int, loop: str) -> None:
+    """Also for a signal that came before it served; its drain is cut off by none."""
+    assert outcome("serves", number, loop) == (0, ["whole callback", "lost", "drained", "handler <lambda>"], "")
+
+
+@LOOPS
+def test_an_error_of_its_own_stays_one(loop: str) -> None:
+    code, said, error = outcome("fails", signal.SIGTERM, loop)
+    assert (code, said) == (1, ["handler <lambda>"])
+    assert error.rstrip().endswith("ValueError: of its own")
