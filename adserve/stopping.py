@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import threading
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -30,6 +31,9 @@ def run(main: Coroutine[Any, Any, T], loop_factory: Callable[[], asyncio.Abstrac
     """Runs `main` in a loop of its own. A signal cancels it, and goes to whoever handled it before when the loop is
     closed. A handler that raises would do so within whatever callback of the loop runs just then, and uvloop takes
     that for an error of a connection, logs it and goes on."""
+    if threading.current_thread() is not threading.main_thread():
+        with asyncio.Runner(loop_factory=loop_factory) as runner:  # the main thread alone hears signals
+            return runner.run(main)
     before = {number: signal.getsignal(number) for number in SIGNALS}
     _asked.number = _asked.again = None
     try:

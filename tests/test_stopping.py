@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import uvloop
+
+from adserve import stopping
 
 PROGRAM = """
 import asyncio, os, signal, socket, sys
@@ -123,3 +128,15 @@ def test_an_error_of_its_own_stays_one(loop: str) -> None:
     code, said, error = outcome("fails", signal.SIGTERM, loop)
     assert (code, said) == (1, ["handler <lambda>"])
     assert error.rstrip().endswith("ValueError: of its own")
+
+
+@LOOPS
+def test_beside_the_main_thread_it_just_runs(loop: str) -> None:
+    """Which alone hears signals: a command that another program calls in a thread works."""
+    factory = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}[loop]
+
+    async def which() -> str:
+        return type(asyncio.get_running_loop()).__module__.partition(".")[0]
+
+    with ThreadPoolExecutor(1) as threads:
+        assert threads.submit(stopping.run, which(), factory).result() == loop
