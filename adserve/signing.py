@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import secrets
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
 from adserve.core.token import Key
 from adserve.errors import SettingsError
 from adserve.settings import Settings, read_keys
+from adserve.store.disk import sync_folder
 
 Stamp = tuple[int, int, int] | None
 
@@ -32,18 +35,31 @@ def make_secret(settings: Settings) -> None:
         write_secret(settings, secrets.token_hex(32) + "\n")
 
 
-def write_secret(settings: Settings, text: str) -> None:
-    """Writes the secret file of the data dir, where there is none yet."""
+def write_secret(settings: Settings, text: str, *, replace: bool = False) -> None:
+    """Writes the secret file of the data dir, where there is none yet or to `replace` it. It is there whole and on the
+    disk, or not at all: workers that start together make one and read it while it is made."""
     path = own_path(settings)
+    if os.path.lexists(path) and not replace:
+        return
     try:
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return
+        handle, name = tempfile.mkstemp(prefix=".secret.", dir=settings.data_dir)  # 0600
+        try:
+            with os.fdopen(handle, "w") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            if replace:
+                os.replace(name, path)
+            else:
+                with contextlib.suppress(FileExistsError):
+                    os.link(name, path)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name)
+        sync_folder(settings.data_dir)
     except OSError as problem:
         raise SettingsError([f"ADSERVE_DATA_DIR: {settings.data_dir} cannot be used: {problem.strerror}"]) from None
-    with os.fdopen(handle, "w") as file:
-        file.write(text)
 
 
 def signing_keys(settings: Settings) -> tuple[Key, ...]:

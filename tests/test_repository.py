@@ -50,7 +50,7 @@ ARROWS: dict[str, frozenset[str]] = {
     "sources": frozenset({"core"}),
     "settings": frozenset({"sources", "core", "errors", "version"}),
     "in_force": frozenset({"settings", "core"}),
-    "signing": frozenset({"settings", "core", "errors"}),
+    "signing": frozenset({"settings", "store", "core", "errors"}),
     "following": _FLOWS | {"settings", "signing"},
     "opening": _FLOWS | {"settings", "in_force"},
     "wiring": _FLOWS | {"settings", "signing", "following", "opening"},

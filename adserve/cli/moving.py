@@ -77,8 +77,7 @@ def restore_command(json_: bool, replace: bool, file: Path, **flags: Any) -> Non
 
             def prepare() -> None:
                 if signing == "written" and header.secret is not None:
-                    own_path(settings).unlink(missing_ok=True)
-                    write_secret(settings, header.secret)
+                    write_secret(settings, header.secret, replace=True)
 
             now = int((await Reader(client, settings.key_prefix).clock())())
             found = await restore(client, settings.key_prefix, now, raw, replace=replace, prepare=prepare, tell=tell)

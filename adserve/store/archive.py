@@ -24,6 +24,7 @@ import msgspec
 
 from adserve.core.records import Record, flaw
 from adserve.errors import AdserveError
+from adserve.store.disk import sync_folder
 from adserve.store.schema import NEWEST
 
 FORMAT = 1
@@ -195,14 +196,6 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name)
         raise
-
-
-def sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 @contextlib.contextmanager
