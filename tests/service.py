@@ -123,6 +123,13 @@ class Service:
         with urllib.request.urlopen(request, timeout=10) as reply:
             return json.loads(reply.read())
 
+    def listed(self, path: str) -> list[Any]:
+        """Everything of a list, page after page."""
+        found: list[Any] = []
+        while page := self.call("GET", f"{path}?after={found[-1]['id'] if found else ''}")["items"]:
+            found += page
+        return found
+
     def world(self, *weights: int) -> list[str]:
         """The catalog; the ids of its creatives, one a campaign."""
         self.call("PUT", "/sites/news", {"name": "News"})

@@ -120,7 +120,7 @@ async def test_workers_that_are_killed_during_uploads_leave_nothing_half_done(tm
             strike(pid)
         until(lambda: len({*running.worker_pids()} - {*before}) == 2)
         until(lambda: fetch(f"{running.origin}/readyz")[0] == 200)
-        found = {one["id"]: one for one in running.call("GET", "/creatives?limit=1000")["items"]}
+        found = {one["id"]: one for one in running.listed("/creatives")}
         assert {*done} <= {*found}
         for one in found.values():
             assert one["state"] in ("approved", "pending")
