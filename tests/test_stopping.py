@@ -37,8 +37,8 @@ async def connected():
     return theirs
 
 
-async def waits():
-    held = await connected()
+async def waits(held=None):
+    held = held or await connected()
     try:
         await asyncio.sleep(30)
     finally:
@@ -47,29 +47,21 @@ async def waits():
         held.close()
 
 
-async def loses_it():
+async def lost():
     held = await connected()
     try:
         await asyncio.sleep(30)
     except asyncio.CancelledError:
         print("lost", flush=True)
-    await waits_for(held)
+    return held
 
 
-async def waits_for(held):
-    try:
-        await asyncio.sleep(30)
-    finally:
-        print("closed", flush=True)
-        held.close()
+async def loses_it():
+    await waits(await lost())
 
 
 async def serves():
-    held = await connected()
-    try:
-        await asyncio.sleep(30)
-    except asyncio.CancelledError:
-        print("lost", flush=True)
+    held = await lost()
     asked = asyncio.Event()
     stopping.when_asked(asked.set)
     await asked.wait()
